@@ -68,6 +68,13 @@
 //! * **The kernel's sequence number of an acquire is a hint.** Linux counts globally and repeats numbers. Policies are found by
 //!   index, or by the packet if the kernel reports it.
 //!
+//! **A look-up by id may find nothing**, because an earlier step of the same input has removed the entry: a phase 2 that fails
+//! can, for example, take another one with it. What was to be done is then no longer needed, and the function returns without
+//! a word. Every other silent return states its reason in a comment.
+//!
+//! What needs only one table is a method of `Phase1s` or `Phase2s` and takes `Core`, which holds the settings, the clock, the
+//! timers and the outputs. `Engine` has what concerns several tables.
+//!
 //! `Phase2::kernel_sas` lists what the kernel has of a phase 2, including reserved SPIs. An entry is recorded before the kernel
 //! is asked to install it, so that `release_kernel_state` can remove it whenever the phase 2 ends.
 //!
@@ -121,6 +128,9 @@
 //!   InstallingOutbound                                     InstallingOutbound
 //!   Established                                            Established
 //! ```
+//!
+//! Each arrow is a step, a method of `Phase2` in `phase2::step`. It changes one phase 2 and returns an `Action`, which the
+//! engine performs. A step that returns a reason fails the phase 2.
 //!
 //! **The order of installation** ensures that a renewal loses no packets. Neither side sends with an SA before the other side
 //! has installed its inbound half. The responder has it before it sends message 2, and the initiator before it sends

@@ -132,10 +132,10 @@ impl Engine {
         let port = self.core.settings.remotes.get(block).map_or(0, |block| block.port);
         let remote = SocketAddr::new(remote, if port == 0 { self.core.settings.port } else { port });
         let path = Path::new(local, remote);
-        if self.usable_phase1(path).is_some() {
+        if self.phase1s.usable(path).is_some() {
             return Err(Refusal::Exists);
         }
-        if self.initiation(path).is_none() {
+        if self.phase1s.initiation(path).is_none() {
             return self.begin_phase1(path, block, None, Vec::new()).map_err(Refusal::Failed);
         }
         Ok(())
@@ -162,7 +162,7 @@ impl Engine {
             return Err(Refusal::Missing);
         }
         // Those on their way first: none of them is to take over what the others leave.
-        let (established, going_on): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| self.phase1_sa(*id).is_some());
+        let (established, going_on): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| self.phase1s.sa(*id).is_some());
         going_on.into_iter().for_each(|id| self.abandon(id, NoPhase1::Deleted));
         established.into_iter().for_each(|id| self.purge_phase1(id, true));
         orphans.into_iter().for_each(|path| self.purge_peer(path, None, true));
@@ -172,7 +172,7 @@ impl Engine {
     fn flush_phase1(&mut self) {
         let ids: Vec<_> = self.phase1s.iter().map(|(id, _)| id).collect();
         for id in ids {
-            if self.phase1_sa(id).is_some() {
+            if self.phase1s.sa(id).is_some() {
                 self.purge_phase1(id, true);
             } else {
                 self.abandon(id, NoPhase1::Flushed);
@@ -195,8 +195,8 @@ impl Engine {
         self.core.stopping = true;
         let ids: Vec<_> = self.phase1s.iter().map(|(id, _)| id).collect();
         for id in ids {
-            if self.phase1_sa(id).is_some() {
-                self.send_delete_of(id);
+            if self.phase1s.sa(id).is_some() {
+                self.phase1s.send_delete_of(&mut self.core, id);
                 self.drop_phase1(id);
             } else {
                 self.abandon_phase1(id, NegotiationResult::Abandoned);
@@ -216,7 +216,7 @@ impl Engine {
         for id in ids {
             match self.block_after_reload(id, &before) {
                 Some(block) => self.rebind(id, block, &before),
-                None if self.phase1_sa(id).is_some() => {
+                None if self.phase1s.sa(id).is_some() => {
                     let remote = self.phase1s.get(id).map(|phase1| phase1.remote());
                     self.core.log(Level::Notify, remote, || "no remote section matches this peer any longer".into());
                     self.purge_phase1(id, true);
@@ -233,7 +233,7 @@ impl Engine {
         let old = self.phase1s.get(id).and_then(|phase1| dpd_of(before, phase1.block));
         self.phase1s.set_block(id, block);
         if dpd_of(&self.core.settings, block) != old {
-            self.start_dpd(id);
+            self.phase1s.start_dpd(&mut self.core, id);
         }
     }
 

@@ -10,7 +10,7 @@ use crate::path::Path;
 use crate::phase1::exchange::Exchange;
 use crate::phase1::half_open::Admission;
 use crate::phase1::rate_limit::LoggedEvent;
-use crate::phase1::table::Phase1;
+use crate::phase1::table::{Phase1, Phase1s};
 use crate::reason::{FailureReason, Malformed, Role};
 use crate::wire::{Cookie, HEADER_LEN, Header, WireError};
 
@@ -91,25 +91,13 @@ impl Engine {
             self.log_unauthenticated(LoggedEvent::Malformed, remote, || "a message id in phase 1".into());
             return;
         }
-        match self.phase1_of(&header, path) {
+        match self.phase1s.find_for(&header, path) {
             Some(id) => self.phase1_message(id, incoming),
             None if header.cookies.responder.is_zero() => self.first_message(&incoming),
             None => {
                 self.core.log(Level::Debug, Some(remote), || format!("no phase 1 has the cookies {}", header.cookies));
             }
         }
-    }
-
-    /// The phase 1 that a message belongs to. Only the answer to the first message brings a cookie that is not known.
-    fn phase1_of(&self, header: &Header, path: Path) -> Option<Phase1Id> {
-        let cookies = header.cookies;
-        if cookies.responder.is_zero() {
-            return self.phase1s.find_first(cookies.initiator, path);
-        }
-        self.phase1s.find(cookies).or_else(|| {
-            let id = self.phase1s.find_first(cookies.initiator, path)?;
-            self.phase1s.get(id).is_some_and(|phase1| phase1.cookies.responder.is_zero()).then_some(id)
-        })
     }
 
     /// A message of a phase 1 that exists.
@@ -157,21 +145,13 @@ impl Engine {
             self.phase1s.learn_responder(id, header.cookies.responder);
         }
         self.phase1_step(id, Some(digest), |exchange, cx| exchange.receive(cx, &header, body));
-        self.unlearn_responder(id, learned);
-    }
-
-    /// As long as no answer is accepted, the responder's cookie is not known: anybody may have sent it.
-    fn unlearn_responder(&mut self, id: Phase1Id, learned: bool) {
-        let still_unanswered = |phase1: &Phase1| phase1.negotiation().is_some_and(Exchange::is_unanswered);
-        if learned && self.phase1s.get(id).is_some_and(still_unanswered) {
-            self.phase1s.learn_responder(id, Cookie::ZERO);
-        }
+        self.phase1s.unlearn_responder(id, learned);
     }
 
     /// A message of quick mode.
     fn quick_datagram(&mut self, incoming: &Incoming<'_>) {
         let Incoming { path, header, body, digest, .. } = incoming;
-        match self.protecting(incoming) {
+        match self.phase1s.protecting(incoming) {
             Protecting::Established(id) => self.quick_mode_datagram(id, header, body, digest),
             Protecting::NotYet => {}
             Protecting::Elsewhere | Protecting::Unknown => {
@@ -187,11 +167,33 @@ impl Engine {
             }
         }
     }
+}
+
+impl Phase1s {
+    /// The phase 1 that a message belongs to. Only the answer to the first message brings a cookie that is not known.
+    fn find_for(&self, header: &Header, path: Path) -> Option<Phase1Id> {
+        let cookies = header.cookies;
+        if cookies.responder.is_zero() {
+            return self.find_first(cookies.initiator, path);
+        }
+        self.find(cookies).or_else(|| {
+            let id = self.find_first(cookies.initiator, path)?;
+            self.get(id).is_some_and(|phase1| phase1.cookies.responder.is_zero()).then_some(id)
+        })
+    }
+
+    /// As long as no answer is accepted, the responder's cookie is not known: anybody may have sent it.
+    fn unlearn_responder(&mut self, id: Phase1Id, learned: bool) {
+        let still_unanswered = |phase1: &Phase1| phase1.negotiation().is_some_and(Exchange::is_unanswered);
+        if learned && self.get(id).is_some_and(still_unanswered) {
+            self.learn_responder(id, Cookie::ZERO);
+        }
+    }
 
     /// The phase 1 that protects a message, which may be deferred until it does.
     pub(crate) fn protecting(&mut self, incoming: &Incoming<'_>) -> Protecting {
-        let Some(id) = self.phase1s.find(incoming.header.cookies) else { return Protecting::Unknown };
-        let Some(phase1) = self.phase1s.get_mut(id) else { return Protecting::Unknown };
+        let Some(id) = self.find(incoming.header.cookies) else { return Protecting::Unknown };
+        let Some(phase1) = self.get_mut(id) else { return Protecting::Unknown };
         if phase1.path() != incoming.path {
             return Protecting::Elsewhere;
         }

@@ -83,6 +83,7 @@ impl Engine {
         if limit == Limit::Hard && self.leftovers.remove(name) {
             return;
         }
+        // An SA of another program, or one that is deleted already.
         let Some(id) = self.phase2s.of_sa(sa_key(name)) else { return };
         let Some(phase2) = self.phase2s.get(id) else { return };
         match (phase2.established(), limit) {
@@ -108,6 +109,7 @@ impl Engine {
             return;
         }
         self.leftovers.remove(name);
+        // An SA of another program, or one that is deleted already.
         let Some(id) = self.phase2s.of_sa(sa_key(name)) else { return };
         let Some(phase2) = self.phase2s.get(id) else { return };
         let (remote, is_established) = (phase2.path(&self.phase1s).remote, phase2.established().is_some());

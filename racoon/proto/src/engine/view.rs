@@ -88,7 +88,7 @@ impl Engine {
             state,
             version: 0x10,
             created: phase1.established().map(|established| established.since),
-            phase2_count: self.phase2_count(id),
+            phase2_count: self.phase2s.count(id),
             block: self.core.settings.remotes.get(phase1.block).map(|block| block.name.as_str()),
             terms: phase1.established().map(|established| established.sa.terms),
         }

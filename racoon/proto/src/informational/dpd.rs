@@ -8,12 +8,13 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::config::{Dpd, DpdMode};
+use crate::engine::core::Core;
 use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::num::NotifyType;
 use crate::output::{EventKind, Level};
 use crate::phase1::exchange::Features;
 use crate::phase1::rate_limit::LoggedEvent;
-use crate::phase1::table::Phase1;
+use crate::phase1::table::{Phase1, Phase1s};
 use crate::random::Random;
 use crate::time::Time;
 use crate::wire::{CookiePair, Notify};
@@ -107,75 +108,20 @@ impl DpdState {
 }
 
 impl Engine {
-    /// Begins to probe, if both sides can and it is wanted.
-    pub(crate) fn start_dpd(&mut self, id: Phase1Id) {
-        if let Some(dpd) = self.probing(id) {
-            self.core.timers.set(Timer::Dpd(id), self.core.now + seconds(dpd.delay));
-        }
-    }
-
-    /// DPD with a peer, if it has said that it can and our block does not switch it off.
-    fn dpd_with(&self, id: Phase1Id) -> Option<Dpd> {
-        let phase1 = self.phase1s.get(id)?;
-        let dpd = self.core.settings.remotes.get(phase1.block)?.dpd?;
-        phase1.established()?.dpd.supported.then_some(dpd)
-    }
-
-    /// How a peer is probed at an interval, if it is.
-    fn probing(&self, id: Phase1Id) -> Option<Dpd> {
-        self.dpd_with(id).filter(|dpd| dpd.delay > 0)
-    }
-
-    /// Whether its peer is probed.
-    pub(crate) fn is_probed(&self, id: Phase1Id) -> bool {
-        self.probing(id).is_some()
-    }
-
-    fn dpd_mut(&mut self, id: Phase1Id) -> Option<&mut DpdState> {
-        Some(&mut self.phase1s.get_mut(id)?.established_mut()?.dpd)
-    }
-
-    /// Asks the peer of an established phase 1 once whether it is there, whatever `dpd_delay` says. The probe is repeated
-    /// each `dpd_retry` until there is an answer; if `dpd_maxfail` of them have none, `if_silent` says what follows.
-    ///
-    /// To be called as often as there is reason: while probes are on their way, and `dpd_retry` after an answer, no further
-    /// probe is sent. Returns false, and does nothing, if the peer or the configuration has no DPD.
-    pub(crate) fn probe(&mut self, id: Phase1Id, if_silent: IfSilent) -> bool {
-        let Some(dpd) = self.dpd_with(id) else { return false };
-        let now = self.core.now;
-        let Some(state) = self.dpd_mut(id) else { return false };
-        let next = state.probed.map_or(now, |probed| probed + retry(dpd));
-        if state.fails > 0 {
-            state.asked = state.asked.max(Some(if_silent));
-        } else if next <= now {
-            state.asked = Some(if_silent);
-            self.send_probe(id, dpd);
-        } else if if_silent == IfSilent::Forget {
-            state.asked = Some(if_silent);
-            self.core.timers.set(Timer::Dpd(id), next);
-        }
-        true
-    }
-
     /// Asks the peer of a phase 2 whether it is there ([`Engine::probe`]), under the phase 1 that is in use with it. If it is
     /// not, it loses all that it has here. False: there is no phase 1 with it, or no DPD.
     pub(crate) fn probe_holder(&mut self, id: Phase2Id) -> bool {
         let path = self.phase2s.get(id).map(|phase2| phase2.path(&self.phase1s));
-        let phase1 = path.and_then(|path| self.usable_phase1(path));
-        phase1.is_some_and(|phase1| self.probe(phase1, IfSilent::Purge))
-    }
-
-    fn send_probe(&mut self, id: Phase1Id, dpd: Dpd) {
-        let now = self.core.now;
-        let Some(sequence) = self.dpd_mut(id).map(|state| state.probe(now)) else { return };
-        self.send_notify(id, NotifyType::R_U_THERE, &sequence.to_be_bytes());
-        self.core.timers.set(Timer::Dpd(id), now + retry(dpd));
+        let phase1 = path.and_then(|path| self.phase1s.usable(path));
+        phase1.is_some_and(|phase1| self.phase1s.probe(&mut self.core, phase1, IfSilent::Purge))
     }
 
     /// It is time for a probe, or an answer to one has not come.
     pub(crate) fn dpd_due(&mut self, id: Phase1Id) {
         // Another configuration may have none.
-        let Some(dpd) = self.dpd_with(id) else { return self.end_of_probes(id) };
+        let Some(dpd) = self.phase1s.dpd_with(&self.core, id) else {
+            return self.phase1s.end_of_probes(&mut self.core, id);
+        };
         let Some(phase1) = self.phase1s.get(id) else { return };
         let path = phase1.path();
         let Some((fails, asked)) = phase1.established().map(|one| (one.dpd.fails, one.dpd.asked)) else { return };
@@ -183,23 +129,23 @@ impl Engine {
         let newest = self.phase1s.newest(path, None);
         // As long as there is a newer one with the same peer, that one does it.
         if newest != Some(id) && asked != Some(IfSilent::Forget) {
-            self.end_of_probes(id);
+            self.phase1s.end_of_probes(&mut self.core, id);
             if let (Some(newest), Some(IfSilent::Purge)) = (newest, asked) {
-                self.probe(newest, IfSilent::Purge);
+                self.phase1s.probe(&mut self.core, newest, IfSilent::Purge);
             }
             return;
         }
         match asked {
-            Some(IfSilent::Forget) if newest == Some(id) => return self.end_of_probes(id),
+            Some(IfSilent::Forget) if newest == Some(id) => return self.phase1s.end_of_probes(&mut self.core, id),
             Some(IfSilent::Forget) if fails >= max_fail => return self.peer_is_elsewhere(id, newest),
             Some(IfSilent::Replace) if fails == REPLACED_AFTER.min(max_fail) => {
                 self.replace_phase1(id);
                 if dpd.delay == 0 {
-                    return self.end_of_probes(id);
+                    return self.phase1s.end_of_probes(&mut self.core, id);
                 }
             }
             Some(_) => {}
-            None if dpd.delay == 0 => return self.end_of_probes(id),
+            None if dpd.delay == 0 => return self.phase1s.end_of_probes(&mut self.core, id),
             None => {}
         }
         if fails >= max_fail {
@@ -210,7 +156,7 @@ impl Engine {
         {
             return self.core.timers.set(Timer::Dpd(id), later);
         }
-        self.send_probe(id, dpd);
+        self.phase1s.send_probe(&mut self.core, id, dpd);
     }
 
     /// A message of the peer under a phase 1 has proved to be its own: whoever asked whether it is there has an answer.
@@ -221,20 +167,11 @@ impl Engine {
         established.replacement.is_answered();
         let asked = established.dpd.asked;
         if asked.is_some() {
-            self.end_of_probes(id);
+            self.phase1s.end_of_probes(&mut self.core, id);
         }
         if asked == Some(IfSilent::Forget) {
             self.supersede_phase1(id);
         }
-    }
-
-    /// Nobody waits for an answer any more; with `dpd_delay` the next probe is in its time.
-    fn end_of_probes(&mut self, id: Phase1Id) {
-        if let Some(state) = self.dpd_mut(id) {
-            state.give_up();
-        }
-        self.core.timers.stop(Timer::Dpd(id));
-        self.start_dpd(id);
     }
 
     /// The peer has left all probes under a phase 1 unanswered, while there is a newer one. That says something only of a
@@ -244,7 +181,7 @@ impl Engine {
         if newest.is_some_and(|newest| newest.dpd.answers) {
             return self.forget_phase1(id);
         }
-        self.end_of_probes(id);
+        self.phase1s.end_of_probes(&mut self.core, id);
         self.supersede_phase1(id);
     }
 
@@ -258,9 +195,9 @@ impl Engine {
         self.purge_phase1(id, false);
         // With another phase 1 its SAs have moved there.
         if asked == Some(IfSilent::Purge)
-            && let Some(other) = self.usable_phase1(path)
+            && let Some(other) = self.phase1s.usable(path)
         {
-            self.probe(other, IfSilent::Purge);
+            self.phase1s.probe(&mut self.core, other, IfSilent::Purge);
         }
     }
 
@@ -289,35 +226,103 @@ impl Engine {
             self.traffic.insert((local, remote), traffic);
         }
     }
+}
+
+impl Phase1s {
+    /// Begins to probe, if both sides can and it is wanted.
+    pub(crate) fn start_dpd(&self, core: &mut Core, id: Phase1Id) {
+        if let Some(dpd) = self.probing(core, id) {
+            core.timers.set(Timer::Dpd(id), core.now + seconds(dpd.delay));
+        }
+    }
+
+    /// DPD with a peer, if it has said that it can and our block does not switch it off.
+    fn dpd_with(&self, core: &Core, id: Phase1Id) -> Option<Dpd> {
+        let phase1 = self.get(id)?;
+        let dpd = core.settings.remotes.get(phase1.block)?.dpd?;
+        phase1.established()?.dpd.supported.then_some(dpd)
+    }
+
+    /// How a peer is probed at an interval, if it is.
+    fn probing(&self, core: &Core, id: Phase1Id) -> Option<Dpd> {
+        self.dpd_with(core, id).filter(|dpd| dpd.delay > 0)
+    }
+
+    /// Whether its peer is probed.
+    pub(crate) fn is_probed(&self, core: &Core, id: Phase1Id) -> bool {
+        self.probing(core, id).is_some()
+    }
+
+    fn dpd_mut(&mut self, id: Phase1Id) -> Option<&mut DpdState> {
+        Some(&mut self.get_mut(id)?.established_mut()?.dpd)
+    }
+
+    /// Asks the peer of an established phase 1 once whether it is there, whatever `dpd_delay` says. The probe is repeated
+    /// each `dpd_retry` until there is an answer; if `dpd_maxfail` of them have none, `if_silent` says what follows.
+    ///
+    /// To be called as often as there is reason: while probes are on their way, and `dpd_retry` after an answer, no further
+    /// probe is sent. Returns false, and does nothing, if the peer or the configuration has no DPD.
+    pub(crate) fn probe(&mut self, core: &mut Core, id: Phase1Id, if_silent: IfSilent) -> bool {
+        let Some(dpd) = self.dpd_with(core, id) else { return false };
+        let now = core.now;
+        let Some(state) = self.dpd_mut(id) else { return false };
+        let next = state.probed.map_or(now, |probed| probed + retry(dpd));
+        if state.fails > 0 {
+            state.asked = state.asked.max(Some(if_silent));
+        } else if next <= now {
+            state.asked = Some(if_silent);
+            self.send_probe(core, id, dpd);
+        } else if if_silent == IfSilent::Forget {
+            state.asked = Some(if_silent);
+            core.timers.set(Timer::Dpd(id), next);
+        }
+        true
+    }
+
+    fn send_probe(&mut self, core: &mut Core, id: Phase1Id, dpd: Dpd) {
+        let now = core.now;
+        let Some(sequence) = self.dpd_mut(id).map(|state| state.probe(now)) else { return };
+        self.send_notify(core, id, NotifyType::R_U_THERE, &sequence.to_be_bytes());
+        core.timers.set(Timer::Dpd(id), now + retry(dpd));
+    }
+
+    /// Nobody waits for an answer any more; with `dpd_delay` the next probe is in its time.
+    fn end_of_probes(&mut self, core: &mut Core, id: Phase1Id) {
+        if let Some(state) = self.dpd_mut(id) {
+            state.give_up();
+        }
+        core.timers.stop(Timer::Dpd(id));
+        self.start_dpd(core, id);
+    }
 
     /// The peer asks whether we are there.
-    pub(crate) fn r_u_there(&mut self, id: Phase1Id, notify: &Notify) {
-        let Some(sequence) = self.dpd_sequence(id, notify) else { return };
-        self.send_notify(id, NotifyType::R_U_THERE_ACK, &sequence.to_be_bytes());
+    pub(crate) fn r_u_there(&mut self, core: &mut Core, id: Phase1Id, notify: &Notify) {
+        let Some(sequence) = self.dpd_sequence(core, id, notify) else { return };
+        self.send_notify(core, id, NotifyType::R_U_THERE_ACK, &sequence.to_be_bytes());
     }
 
     /// The peer says that it is there.
-    pub(crate) fn r_u_there_ack(&mut self, id: Phase1Id, notify: &Notify) {
-        let Some(sequence) = self.dpd_sequence(id, notify) else { return };
-        let Some(phase1) = self.phase1s.get_mut(id) else { return };
+    pub(crate) fn r_u_there_ack(&mut self, core: &mut Core, id: Phase1Id, notify: &Notify) {
+        let Some(sequence) = self.dpd_sequence(core, id, notify) else { return };
+        let Some(phase1) = self.get_mut(id) else { return };
         let remote = phase1.remote();
         let Some(established) = phase1.established_mut() else { return };
         if !established.dpd.acknowledge(sequence) {
-            return self.core.log(Level::Debug, Some(remote), || format!("DPD: nobody asked for number {sequence}"));
+            return core.log(Level::Debug, Some(remote), || format!("DPD: nobody asked for number {sequence}"));
         }
-        self.end_of_probes(id);
+        self.end_of_probes(core, id);
     }
 
     /// The sequence number of a probe or its answer, if it is for this phase 1.
-    fn dpd_sequence(&mut self, id: Phase1Id, notify: &Notify) -> Option<u32> {
-        let phase1 = self.phase1s.get(id)?;
+    fn dpd_sequence(&self, core: &mut Core, id: Phase1Id, notify: &Notify) -> Option<u32> {
+        let phase1 = self.get(id)?;
         let (remote, ours) = (phase1.remote(), phase1.cookies);
         let swapped = CookiePair { initiator: ours.responder, responder: ours.initiator };
         let names_it = CookiePair::from_spi(&notify.spi).is_some_and(|named| named == ours || named == swapped);
         let sequence = <[u8; 4]>::try_from(notify.data.as_slice()).ok().map(u32::from_be_bytes);
         if !names_it || sequence.is_none() {
             let text = || format!("{} ignored: wrong cookies or length", notify.kind);
-            self.core.log_of_peer(LoggedEvent::Misplaced, Level::Warning, remote, text);
+            core.log_of_peer(LoggedEvent::Misplaced, Level::Warning, remote, text);
             return None;
         }
         sequence

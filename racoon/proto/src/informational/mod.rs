@@ -5,6 +5,7 @@ pub(crate) mod dpd;
 use std::sync::Arc;
 
 use crate::config::Rekey;
+use crate::engine::core::Core;
 use crate::engine::datagram::{Incoming, Protecting};
 use crate::engine::{Engine, Phase1Id};
 use crate::message::rules::INFORMATIONAL_IN_CLEAR;
@@ -13,7 +14,7 @@ use crate::output::{Event, EventKind, Level};
 use crate::path::AddrPort;
 use crate::phase1::open_informational;
 use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
-use crate::phase1::table::Phase1;
+use crate::phase1::table::{Phase1, Phase1s};
 use crate::reason::{FailureReason, NegotiationResult, Outcome, Role};
 use crate::wire::{CookiePair, Delete, Notify, RawPayload, Tail, chain};
 
@@ -41,7 +42,7 @@ impl Engine {
     /// An informational message.
     pub(crate) fn informational_datagram(&mut self, incoming: &Incoming<'_>) {
         if incoming.header.flags.contains(Flags::ENCRYPTED) {
-            match self.protecting(incoming) {
+            match self.phase1s.protecting(incoming) {
                 Protecting::Established(id) => self.protected_informational(id, incoming),
                 Protecting::NotYet => self.early_informational(incoming),
                 Protecting::Unknown | Protecting::Elsewhere => self.unknown_informational(incoming),
@@ -63,11 +64,11 @@ impl Engine {
     /// One under an SA: the peer's, if its hash is right.
     fn protected_informational(&mut self, id: Phase1Id, incoming: &Incoming<'_>) {
         let (remote, message_id) = (incoming.path.remote, incoming.header.message_id);
-        let is_used = self.phase1_sa(id).is_none_or(|sa| sa.used.refuses(message_id));
+        let is_used = self.phase1s.sa(id).is_none_or(|sa| sa.used.refuses(message_id));
         if message_id == 0 || is_used {
             return self.core.log(Level::Debug, Some(remote), || format!("message id {message_id:#010x} again"));
         }
-        match self.read_protected(id, incoming) {
+        match self.phase1s.read_protected(&mut self.core, id, incoming) {
             Ok(messages) => {
                 self.heard_from(id);
                 messages.into_iter().for_each(|message| self.informed(id, message));
@@ -79,18 +80,6 @@ impl Engine {
         }
     }
 
-    fn read_protected(&mut self, id: Phase1Id, incoming: &Incoming<'_>) -> Result<Vec<Message>, FailureReason> {
-        let Incoming { header, body, .. } = incoming;
-        let Some(sa) = self.phase1_sa(id) else { return Ok(Vec::new()) };
-        let codec = (&self.core.codec, incoming.path.remote);
-        let messages = open_informational(&sa.keys, &sa.last_block, (header, *body), codec, read)?;
-        if let Some(sa) = self.phase1_sa_mut(id) {
-            sa.used.add(header.message_id);
-        }
-        self.message_id_used(id);
-        Ok(messages)
-    }
-
     /// One that comes instead of the last message of phase 1, or before it. The peer has the keys and may say with them why
     /// it refuses us; anything else waits until the SA is there.
     fn early_informational(&mut self, incoming: &Incoming<'_>) {
@@ -100,7 +89,7 @@ impl Engine {
         let Some(mode) = phase1.negotiation() else { return };
         let messages = match mode.informational((header, *body), (&self.core.codec, phase1.remote()), read) {
             Some(Ok(messages)) => messages,
-            Some(Err(_)) => return self.note_unreadable(id),
+            Some(Err(_)) => return self.phase1s.note_unreadable(&mut self.core, id),
             None => return,
         };
         let refusal = messages.into_iter().find_map(|message| match message {
@@ -109,15 +98,6 @@ impl Engine {
         });
         if let Some(kind) = refusal {
             self.fail_phase1(id, FailureReason::Refused(kind));
-        }
-    }
-
-    /// Counts an encrypted message that our keys cannot decrypt, as happens when the pre-shared keys differ.
-    fn note_unreadable(&mut self, id: Phase1Id) {
-        if let Some(phase1) = self.phase1s.get_mut(id) {
-            phase1.conversation.record.unreadable = phase1.conversation.record.unreadable.saturating_add(1);
-            let remote = phase1.remote();
-            self.core.log(Level::Debug, Some(remote), || "an informational message cannot be read".into());
         }
     }
 
@@ -133,8 +113,8 @@ impl Engine {
         let Some(remote) = self.phase1s.get(id).map(|phase1| phase1.remote()) else { return };
         match notify.kind {
             NotifyType::INITIAL_CONTACT => self.initial_contact_received(id),
-            NotifyType::R_U_THERE => self.r_u_there(id, notify),
-            NotifyType::R_U_THERE_ACK => self.r_u_there_ack(id, notify),
+            NotifyType::R_U_THERE => self.phase1s.r_u_there(&mut self.core, id, notify),
+            NotifyType::R_U_THERE_ACK => self.phase1s.r_u_there_ack(&mut self.core, id, notify),
             kind if kind.is_error() => {
                 // If it ends a negotiation, that has its own line.
                 let ended = self.peer_refused(id, notify) || self.phase1_refused(id, kind);
@@ -214,7 +194,7 @@ impl Engine {
             return;
         }
         self.emit_phase1_event(id, EventKind::PeerDeleted);
-        if self.is_kept_up(id) {
+        if self.phase1s.is_kept_up(&self.core, id) {
             return self.purge_phase1(id, false);
         }
         self.core.log(Level::Info, Some(path.remote), || {
@@ -222,16 +202,6 @@ impl Engine {
         });
         self.leave_phase2s(id);
         self.drop_phase1(id);
-    }
-
-    /// Whether a phase 1 is renewed and watched, so that its loss means the loss of the peer.
-    fn is_kept_up(&self, id: Phase1Id) -> bool {
-        let block = self.phase1s.get(id).and_then(|phase1| self.core.settings.remotes.get(phase1.block));
-        match block.map(|block| block.rekey) {
-            Some(Rekey::Force) => true,
-            Some(Rekey::On) => self.is_probed(id),
-            Some(Rekey::Off) | None => false,
-        }
     }
 
     /// One in clear: anybody's. What it says is remembered while a negotiation goes on, and ends nothing; with
@@ -292,13 +262,51 @@ impl Engine {
                 self.core.log(Level::Debug, Some(remote), || {
                     format!("unauthenticated notify {}{}: the peer is asked", notify.kind, text_of(notify))
                 });
-                self.phase1_unknown_to_peer(id);
+                self.phase1s.unknown_to_peer(&mut self.core, id);
             }
             Message::Delete(delete) if phase1.is_early() && delete_names(delete, phase1.cookies) && is_weak => {
                 self.fail_phase1(id, FailureReason::Deleted(Protocol::ISAKMP));
             }
             Message::Delete(_) => self.core.log(Level::Debug, Some(remote), || "a delete in clear is ignored".into()),
             _ => self.core.log(Level::Debug, Some(remote), || "an informational message in clear is ignored".into()),
+        }
+    }
+}
+
+impl Phase1s {
+    fn read_protected(
+        &mut self,
+        core: &mut Core,
+        id: Phase1Id,
+        incoming: &Incoming<'_>,
+    ) -> Result<Vec<Message>, FailureReason> {
+        let Incoming { header, body, .. } = incoming;
+        let Some(sa) = self.sa(id) else { return Ok(Vec::new()) };
+        let codec = (&core.codec, incoming.path.remote);
+        let messages = open_informational(&sa.keys, &sa.last_block, (header, *body), codec, read)?;
+        if let Some(sa) = self.sa_mut(id) {
+            sa.used.add(header.message_id);
+        }
+        self.message_id_used(core, id);
+        Ok(messages)
+    }
+
+    /// Counts an encrypted message that our keys cannot decrypt, as happens when the pre-shared keys differ.
+    fn note_unreadable(&mut self, core: &mut Core, id: Phase1Id) {
+        if let Some(phase1) = self.get_mut(id) {
+            phase1.conversation.record.unreadable = phase1.conversation.record.unreadable.saturating_add(1);
+            let remote = phase1.remote();
+            core.log(Level::Debug, Some(remote), || "an informational message cannot be read".into());
+        }
+    }
+
+    /// Whether a phase 1 is renewed and watched, so that its loss means the loss of the peer.
+    fn is_kept_up(&self, core: &Core, id: Phase1Id) -> bool {
+        let block = self.get(id).and_then(|phase1| core.settings.remotes.get(phase1.block));
+        match block.map(|block| block.rekey) {
+            Some(Rekey::Force) => true,
+            Some(Rekey::On) => self.is_probed(core, id),
+            Some(Rekey::Off) | None => false,
         }
     }
 }

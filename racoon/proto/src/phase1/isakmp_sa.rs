@@ -3,66 +3,18 @@
 use std::net::SocketAddr;
 
 use crate::crypto::CryptoError;
+use crate::engine::core::Core;
 use crate::engine::{Engine, Phase1Id};
 use crate::message::codec::MessageCodec;
 use crate::num::{Doi, ExchangeType, NotifyType, PayloadType, Protocol};
 use crate::output::Level;
 use crate::path::Path;
 use crate::phase1::Phase1Sa;
+use crate::phase1::table::Phase1s;
 use crate::random::Random;
 use crate::wire::{Delete, Notify};
 
 impl Engine {
-    /// The phase 1 between two addresses under which a quick mode begins: the newest usable one.
-    pub(crate) fn usable_phase1(&self, path: Path) -> Option<Phase1Id> {
-        self.phase1s.newest_usable(path)
-    }
-
-    /// The SA of an established phase 1.
-    pub(crate) fn phase1_sa(&self, id: Phase1Id) -> Option<&Phase1Sa> {
-        Some(&self.phase1s.get(id)?.established()?.sa)
-    }
-
-    /// The same, to be changed.
-    pub(crate) fn phase1_sa_mut(&mut self, id: Phase1Id) -> Option<&mut Phase1Sa> {
-        Some(&mut self.phase1s.get_mut(id)?.established_mut()?.sa)
-    }
-
-    /// A message id for a new exchange under a phase 1: not zero, and never used before. 0 if there is no such phase 1.
-    pub(crate) fn fresh_message_id(&mut self, id: Phase1Id) -> u32 {
-        let established = self.phase1s.get_mut(id).and_then(|phase1| phase1.established_mut());
-        let message_id = established.map_or(0, |established| established.sa.used.draw(&mut *self.core.random));
-        self.message_id_used(id);
-        message_id
-    }
-
-    /// Sends an informational message under an established phase 1. Nobody answers it, and it is sent once.
-    pub(crate) fn send_informational(&mut self, id: Phase1Id, payloads: Vec<(PayloadType, Vec<u8>)>) {
-        let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        let path = phase1.path();
-        let Some(established) = phase1.established_mut() else { return };
-        let message_id = established.sa.used.draw(&mut *self.core.random);
-        let message = informational(
-            &established.sa,
-            message_id,
-            &payloads,
-            (&self.core.codec, path.remote),
-            &mut *self.core.random,
-        );
-        match message {
-            Ok(message) => self.core.transmit(path, &message),
-            Err(error) => self.core.log(Level::Error, Some(path.remote), || format!("informational message: {error}")),
-        }
-        self.message_id_used(id);
-    }
-
-    /// Sends a notify about a phase 1 itself.
-    pub(crate) fn send_notify(&mut self, id: Phase1Id, kind: NotifyType, data: &[u8]) {
-        let Some(sa) = self.phase1_sa(id) else { return };
-        let payload = notify(sa, kind, data);
-        self.send_informational(id, vec![payload]);
-    }
-
     /// The same under an SA that is not in the tables, because the peer is refused.
     pub(crate) fn notify_under(&mut self, path: Path, sa: &mut Phase1Sa, kind: NotifyType, data: &[u8]) {
         let message_id = sa.used.draw(&mut *self.core.random);
@@ -72,13 +24,60 @@ impl Engine {
             self.core.transmit(path, &message);
         }
     }
+}
+
+impl Phase1s {
+    /// The phase 1 between two addresses under which a quick mode begins: the newest usable one.
+    pub(crate) fn usable(&self, path: Path) -> Option<Phase1Id> {
+        self.newest_usable(path)
+    }
+
+    /// The SA of an established phase 1.
+    pub(crate) fn sa(&self, id: Phase1Id) -> Option<&Phase1Sa> {
+        Some(&self.get(id)?.established()?.sa)
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn sa_mut(&mut self, id: Phase1Id) -> Option<&mut Phase1Sa> {
+        Some(&mut self.get_mut(id)?.established_mut()?.sa)
+    }
+
+    /// A message id for a new exchange under a phase 1: not zero, and never used before. 0 if there is no such phase 1.
+    pub(crate) fn fresh_message_id(&mut self, core: &mut Core, id: Phase1Id) -> u32 {
+        let established = self.get_mut(id).and_then(|phase1| phase1.established_mut());
+        let message_id = established.map_or(0, |established| established.sa.used.draw(&mut *core.random));
+        self.message_id_used(core, id);
+        message_id
+    }
+
+    /// Sends an informational message under an established phase 1. Nobody answers it, and it is sent once.
+    pub(crate) fn send_informational(&mut self, core: &mut Core, id: Phase1Id, payloads: Vec<(PayloadType, Vec<u8>)>) {
+        let Some(phase1) = self.get_mut(id) else { return };
+        let path = phase1.path();
+        let Some(established) = phase1.established_mut() else { return };
+        let message_id = established.sa.used.draw(&mut *core.random);
+        let message =
+            informational(&established.sa, message_id, &payloads, (&core.codec, path.remote), &mut *core.random);
+        match message {
+            Ok(message) => core.transmit(path, &message),
+            Err(error) => core.log(Level::Error, Some(path.remote), || format!("informational message: {error}")),
+        }
+        self.message_id_used(core, id);
+    }
+
+    /// Sends a notify about a phase 1 itself.
+    pub(crate) fn send_notify(&mut self, core: &mut Core, id: Phase1Id, kind: NotifyType, data: &[u8]) {
+        let Some(sa) = self.sa(id) else { return };
+        let payload = notify(sa, kind, data);
+        self.send_informational(core, id, vec![payload]);
+    }
 
     /// Tells the peer that a phase 1 is deleted.
-    pub(crate) fn send_delete_of(&mut self, id: Phase1Id) {
-        let Some(sa) = self.phase1_sa(id) else { return };
+    pub(crate) fn send_delete_of(&mut self, core: &mut Core, id: Phase1Id) {
+        let Some(sa) = self.sa(id) else { return };
         let spis = vec![sa.cookies.to_bytes().to_vec()];
         let delete = Delete { doi: Doi::IPSEC, protocol: Protocol::ISAKMP, spis };
-        self.send_informational(id, vec![(PayloadType::DELETE, delete.encode())]);
+        self.send_informational(core, id, vec![(PayloadType::DELETE, delete.encode())]);
     }
 }
 

@@ -48,7 +48,7 @@ impl Engine {
         // 2. Phase 2s of those that are dying are its own now.
         for old in self.phase1s.between(path.addresses()) {
             if old != id && self.phase1s.get(old).is_some_and(|old| is_dying_with(old, remote.port())) {
-                self.phase2s_move(old, id);
+                self.phase2s.move_established(old, id);
             }
         }
         self.thin_out(id);
@@ -56,7 +56,7 @@ impl Engine {
         let renewed_after = self.renewed_after(lifetime);
         self.core.timers.set(Timer::Phase1Renew(id), self.core.now + renewed_after);
         self.core.timers.set(Timer::Phase1Expire(id), expires);
-        self.start_dpd(id);
+        self.phase1s.start_dpd(&mut self.core, id);
         // 4. INITIAL-CONTACT: of the peer, and ours.
         if initial_contact {
             self.initial_contact_received(id);
@@ -109,7 +109,7 @@ impl Engine {
             self.contacted.insert(address);
         }
         if wanted && role == Role::Responder {
-            self.send_notify(id, NotifyType::INITIAL_CONTACT, &[]);
+            self.phase1s.send_notify(&mut self.core, id, NotifyType::INITIAL_CONTACT, &[]);
         }
     }
 
@@ -158,7 +158,7 @@ impl Engine {
             None => self.purge_peer(path, None, tell_peer),
         }
         if tell_peer {
-            self.send_delete_of(id);
+            self.phase1s.send_delete_of(&mut self.core, id);
         }
         self.drop_phase1(id);
     }
@@ -167,7 +167,7 @@ impl Engine {
     pub(crate) fn leave_phase2s(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get(id) else { return };
         if let Some(other) = self.phase1s.newest(phase1.path(), Some(id)) {
-            self.phase2s_move(id, other);
+            self.phase2s.move_established(id, other);
         }
         self.phase2s_orphaned(id);
     }

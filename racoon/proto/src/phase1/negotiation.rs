@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::conversation::{Conversation, ConversationId, PacketDigest, Record};
 use crate::crypto::JobResult;
+use crate::engine::core::Core;
 use crate::engine::datagram::Incoming;
 use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::num::ExchangeType;
@@ -13,7 +14,7 @@ use crate::phase1::exchange::choice::FirstChoice;
 use crate::phase1::exchange::{Action, Agreed, Context, Exchange, Transition, unsupported};
 use crate::phase1::half_open::PeerClass;
 use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
-use crate::phase1::table::{Phase1, Stage};
+use crate::phase1::table::{Phase1, Phase1s, Stage};
 use crate::reason::{FailureReason, Negotiation, NegotiationResult, NoPhase1, Outcome, Role};
 use crate::select::{RemoteIndex, RemoteQuery};
 use crate::wire::{Cookie, CookiePair};
@@ -25,26 +26,11 @@ impl Engine {
     /// The phase 2 begins when there is a phase 1 between these addresses: the one that we have begun already, or one that
     /// begins now. If that is impossible, `phase1_failed` is called before this returns.
     pub(crate) fn await_phase1(&mut self, path: Path, block: RemoteIndex, waiting: Phase2Id) {
-        match self.initiation(path) {
+        match self.phase1s.initiation(path) {
             Some(id) => self.phase1s.wait(id, waiting),
             // Who waits is told of a failure, as are those who read the log.
             None => drop(self.begin_phase1(path, block, None, vec![waiting])),
         }
-    }
-
-    /// The phase 1 with a peer that is going to be usable: one that we negotiate, or one that is established. An unknown peer's
-    /// attempt, which may come to nothing, must not keep us from our own.
-    pub(crate) fn initiation(&self, path: Path) -> Option<Phase1Id> {
-        self.phase1s.between(path.addresses()).into_iter().find(|id| {
-            let phase1 = self.phase1s.get(*id);
-            let is_ours = |one: &Phase1| one.role == Role::Initiator && one.negotiation().is_some();
-            phase1.is_some_and(|one| one.remote() == path.remote && (is_ours(one) || one.is_unready()))
-        })
-    }
-
-    /// The phase 2 does not wait any more.
-    pub(crate) fn cancel_wait(&mut self, phase2: Phase2Id) {
-        self.phase1s.cancel_wait(phase2);
     }
 
     /// Begins phase 1: message 1.
@@ -212,7 +198,7 @@ impl Engine {
                         if is_proved {
                             self.prove_address(id);
                         }
-                        let urgency = self.urgency(id);
+                        let urgency = self.phase1s.urgency(id);
                         self.core.start_job(ConversationId::Phase1(id), urgency, job);
                     }
                     Action::Send(message) => phase1.answer(&mut self.core, message),
@@ -226,7 +212,7 @@ impl Engine {
                 self.phase1_established(id, sa, features, initial_contact);
             }
             Transition::Failed(cause) => {
-                self.notify_of_failure(id, &cause);
+                self.phase1s.notify_of_failure(&mut self.core, id, &cause);
                 self.fail_phase1(id, cause);
             }
             Transition::Rejected(mut sa, cause) => {
@@ -241,15 +227,6 @@ impl Engine {
     /// The job of a phase 1 is done.
     pub(crate) fn phase1_job_done(&mut self, id: Phase1Id, result: JobResult) {
         self.phase1_step(id, None, |exchange, cx| exchange.job_done(cx, result));
-    }
-
-    /// Renewals, what we begin, and peers whose address is configured, and their own, go before unknown peers.
-    fn urgency(&self, id: Phase1Id) -> Urgency {
-        let Some(phase1) = self.phase1s.get(id) else { return Urgency::Unknown };
-        let known = phase1.role == Role::Initiator
-            || phase1.peer_class == PeerClass::Configured
-            || self.phase1s.newest(phase1.path(), None).is_some();
-        if known { Urgency::Known } else { Urgency::Unknown }
     }
 
     /// An initiator's message is not answered.
@@ -291,20 +268,10 @@ impl Engine {
         self.core
             .log(level, Some(remote), || format!("a message of phase 1 {cookies} is ignored: {}", cause.explained()));
         if first {
-            self.notify_of_failure(id, &cause);
+            self.phase1s.notify_of_failure(&mut self.core, id, &cause);
         }
         if let Some(phase1) = self.phase1s.get_mut(id) {
             phase1.conversation.record.fault = Some(cause);
-        }
-    }
-
-    /// Tells the peer of its fault, in clear: there is no SA yet.
-    fn notify_of_failure(&mut self, id: Phase1Id, cause: &FailureReason) {
-        let Some(phase1) = self.phase1s.get(id) else { return };
-        let (path, cookies) = (phase1.path(), phase1.cookies);
-        if let Some(kind) = cause.notify() {
-            // Once for each exchange, which is bounded.
-            self.core.notify_in_clear(path, cookies, usize::MAX, kind);
         }
     }
 
@@ -348,14 +315,14 @@ impl Engine {
             self.report_failed_phase1(&phase1, outcome);
         }
         if let Some(old) = phase1.renews {
-            self.renewal_failed(old);
+            self.phase1s.renewal_failed(&mut self.core, old);
         }
         self.resume_waiting(path, phase1.waiting, &cause);
     }
 
     /// Those that waited for a phase 1 which failed: another one may have come up.
     pub(crate) fn resume_waiting(&mut self, path: Path, waiting: Vec<Phase2Id>, cause: &FailureReason) {
-        match self.usable_phase1(path) {
+        match self.phase1s.usable(path) {
             _ if waiting.is_empty() => {}
             Some(other) => self.phase1_up(other, waiting),
             None => match cause {
@@ -424,5 +391,36 @@ impl Engine {
     pub(crate) fn emit_phase1_event(&mut self, id: Phase1Id, kind: EventKind) {
         let event = self.phase1s.get(id).map(|phase1| self.phase1_event(phase1, kind));
         event.into_iter().for_each(|event| self.core.emit(event));
+    }
+}
+
+impl Phase1s {
+    /// The phase 1 with a peer that is going to be usable: one that we negotiate, or one that is established. An unknown peer's
+    /// attempt, which may come to nothing, must not keep us from our own.
+    pub(crate) fn initiation(&self, path: Path) -> Option<Phase1Id> {
+        self.between(path.addresses()).into_iter().find(|id| {
+            let phase1 = self.get(*id);
+            let is_ours = |one: &Phase1| one.role == Role::Initiator && one.negotiation().is_some();
+            phase1.is_some_and(|one| one.remote() == path.remote && (is_ours(one) || one.is_unready()))
+        })
+    }
+
+    /// Renewals, what we begin, and peers whose address is configured, and their own, go before unknown peers.
+    fn urgency(&self, id: Phase1Id) -> Urgency {
+        let Some(phase1) = self.get(id) else { return Urgency::Unknown };
+        let known = phase1.role == Role::Initiator
+            || phase1.peer_class == PeerClass::Configured
+            || self.newest(phase1.path(), None).is_some();
+        if known { Urgency::Known } else { Urgency::Unknown }
+    }
+
+    /// Tells the peer of its fault, in clear: there is no SA yet.
+    fn notify_of_failure(&self, core: &mut Core, id: Phase1Id, cause: &FailureReason) {
+        let Some(phase1) = self.get(id) else { return };
+        let (path, cookies) = (phase1.path(), phase1.cookies);
+        if let Some(kind) = cause.notify() {
+            // Once for each exchange, which is bounded.
+            core.notify_in_clear(path, cookies, usize::MAX, kind);
+        }
     }
 }

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use crate::config::Rekey;
+use crate::engine::core::Core;
 use crate::engine::{Engine, Phase1Id, Timer};
 use crate::output::Level;
 use crate::path::AddrPort;
-use crate::phase1::table::Phase1;
+use crate::phase1::table::{Phase1, Phase1s};
 use crate::reason::Role;
 use crate::time::Time;
 
@@ -50,21 +51,21 @@ impl Engine {
             other.is_some_and(|other| outlives(other.expires, expires, lifetime) || is_worn && !other.dying)
         };
         if let Some(newer) = self.phase1s.newest(path, Some(id)).filter(is_newer) {
-            return self.phase2s_move(id, newer);
+            return self.phase2s.move_established(id, newer);
         }
         let block_of = self.core.settings.remotes.get(block);
         let (rekey, passive) = block_of.map_or((Rekey::Off, true), |block| (block.rekey, block.passive));
         let needed = match rekey {
             Rekey::Off => false,
-            Rekey::On => self.phase2_count(id) > 0,
+            Rekey::On => self.phase2s.count(id) > 0,
             Rekey::Force => true,
         };
         // A peer that has begun it does not count message ids, maybe.
         let is_ours = role == Role::Initiator || is_worn && !passive;
-        if !needed || !is_ours || self.initiation(path).is_some() {
+        if !needed || !is_ours || self.phase1s.initiation(path).is_some() {
             return;
         }
-        let why = match self.phase2_count(id) {
+        let why = match self.phase2s.count(id) {
             _ if is_worn => " due to too many message ids",
             0 => "",
             _ => " due to active phase2",
@@ -73,29 +74,6 @@ impl Engine {
             .log(Level::Info, Some(path.remote), || format!("renegotiating phase1 to {}{why}", AddrPort(path.remote)));
         // What comes of it at once is told in the log, and tried again.
         let _ = self.begin_phase1(path, block, Some(id), Vec::new());
-    }
-
-    /// A renewal came to nothing: there may be time for another one.
-    pub(crate) fn renewal_failed(&mut self, old: Phase1Id) {
-        if self.phase1s.get(old).is_some() {
-            self.core.timers.set(Timer::Phase1Renew(old), self.core.now + RETRY);
-        }
-    }
-
-    /// A message id was used under a phase 1. None may be used twice, and not all can be remembered: with many it is renewed,
-    /// with too many it ends.
-    pub(crate) fn message_id_used(&mut self, id: Phase1Id) {
-        let now = self.core.now;
-        let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        let role = phase1.role;
-        let Some(established) = phase1.established_mut() else { return };
-        if established.sa.used.is_full() {
-            established.expires = established.expires.min(now);
-            self.core.timers.set(Timer::Phase1Expire(id), now);
-        } else if established.is_worn(role) && !established.worn {
-            established.worn = true;
-            self.core.timers.set(Timer::Phase1Renew(id), now);
-        }
     }
 
     /// The end of its lifetime. The peer knows it too, and is not told, unless it is the end of message ids.
@@ -112,8 +90,8 @@ impl Engine {
             format!("ISAKMP-SA expired {}-{} spi:{cookies}", AddrPort(path.local), AddrPort(path.remote))
         });
         self.leave_phase2s(id);
-        if self.phase1_sa(id).is_some_and(|sa| sa.used.is_full()) {
-            self.send_delete_of(id);
+        if self.phase1s.sa(id).is_some_and(|sa| sa.used.is_full()) {
+            self.phase1s.send_delete_of(&mut self.core, id);
         }
         self.drop_phase1(id);
     }
@@ -123,5 +101,30 @@ impl Engine {
     fn lingers(&self, id: Phase1Id) -> bool {
         let Some(established) = self.phase1s.get(id).and_then(Phase1::established) else { return false };
         self.core.now < established.expires + self.core.settings.retransmission.whole() && self.phase2s.talks_under(id)
+    }
+}
+
+impl Phase1s {
+    /// A renewal came to nothing: there may be time for another one.
+    pub(crate) fn renewal_failed(&self, core: &mut Core, old: Phase1Id) {
+        if self.get(old).is_some() {
+            core.timers.set(Timer::Phase1Renew(old), core.now + RETRY);
+        }
+    }
+
+    /// A message id was used under a phase 1. None may be used twice, and not all can be remembered: with many it is renewed,
+    /// with too many it ends.
+    pub(crate) fn message_id_used(&mut self, core: &mut Core, id: Phase1Id) {
+        let now = core.now;
+        let Some(phase1) = self.get_mut(id) else { return };
+        let role = phase1.role;
+        let Some(established) = phase1.established_mut() else { return };
+        if established.sa.used.is_full() {
+            established.expires = established.expires.min(now);
+            core.timers.set(Timer::Phase1Expire(id), now);
+        } else if established.is_worn(role) && !established.worn {
+            established.worn = true;
+            core.timers.set(Timer::Phase1Renew(id), now);
+        }
     }
 }

@@ -13,12 +13,13 @@
 
 use std::time::Duration;
 
+use crate::engine::core::Core;
 use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::informational::dpd::IfSilent;
 use crate::kernel::KernelRequest;
 use crate::output::Level;
 use crate::path::AddrPort;
-use crate::phase1::table::Phase1;
+use crate::phase1::table::{Phase1, Phase1s};
 use crate::phase2::acquire::Phase2Trigger;
 use crate::phase2::table::{Phase2, State};
 use crate::reason::{NegotiationResult, Role};
@@ -63,21 +64,11 @@ impl Replacement {
 }
 
 impl Engine {
-    /// A message in clear, which may be anybody's, says that the peer does not know a phase 1. The peer is asked; nothing
-    /// else follows from it.
-    pub(crate) fn phase1_unknown_to_peer(&mut self, id: Phase1Id) {
-        let now = self.core.now;
-        if let Some(established) = self.phase1s.get_mut(id).and_then(Phase1::established_mut) {
-            established.replacement.hinted = Some(now);
-        }
-        self.probe(id, IfSilent::Replace);
-    }
-
     /// Message 1 of a quick mode, sent first at `began`, is not answered, and is repeated; or, as the `last` time, is not.
     pub(crate) fn quick_mode_unanswered(&mut self, id: Phase2Id, began: Time, last: bool) {
         let Some(phase2) = self.phase2s.get(id).filter(|phase2| is_unanswered(phase2)) else { return };
         let Some(phase1) = phase2.phase1 else { return };
-        if self.probe(phase1, IfSilent::Replace) {
+        if self.phase1s.probe(&mut self.core, phase1, IfSilent::Replace) {
             return;
         }
         let Some(established) = self.phase1s.get(phase1).and_then(Phase1::established) else { return };
@@ -98,8 +89,8 @@ impl Engine {
         let (path, block) = (phase1.path(), phase1.block);
         let remote = path.remote;
         if self.core.settings.remotes.get(block).is_none_or(|block| block.passive)
-            || self.usable_phase1(path) != Some(id)
-            || self.initiation(path).is_some()
+            || self.phase1s.usable(path) != Some(id)
+            || self.phase1s.initiation(path).is_some()
         {
             return;
         }
@@ -133,8 +124,8 @@ impl Engine {
             for phase2 in self.phase2s.under(old) {
                 self.begin_again(phase2);
             }
-            if self.probe(old, IfSilent::Forget) {
-                self.probe(new, IfSilent::Replace);
+            if self.phase1s.probe(&mut self.core, old, IfSilent::Forget) {
+                self.phase1s.probe(&mut self.core, new, IfSilent::Replace);
             } else {
                 self.supersede_phase1(old);
             }
@@ -163,7 +154,7 @@ impl Engine {
                 acquires
                     .into_iter()
                     .for_each(|acquire| self.core.send_to_kernel(KernelRequest::AcquireFailed(acquire)));
-                renews.into_iter().for_each(|old| self.renew_later(old));
+                renews.into_iter().for_each(|old| self.phase2s.renew_later(&mut self.core, old));
                 self.phase2_not_begun(&traffic_key, cause);
             }
         }
@@ -179,7 +170,7 @@ impl Engine {
         established.replacement.is_answered();
         self.core.timers.stop(Timer::Phase1Renew(id));
         if let Some(newer) = self.phase1s.newest(path, Some(id)) {
-            self.phase2s_move(id, newer);
+            self.phase2s.move_established(id, newer);
         }
     }
 
@@ -196,6 +187,18 @@ impl Engine {
         self.leave_phase2s(id);
         lost.into_iter().for_each(|phase2| self.purge_phase2(phase2, true));
         self.drop_phase1(id);
+    }
+}
+
+impl Phase1s {
+    /// A message in clear, which may be anybody's, says that the peer does not know a phase 1. The peer is asked; nothing
+    /// else follows from it.
+    pub(crate) fn unknown_to_peer(&mut self, core: &mut Core, id: Phase1Id) {
+        let now = core.now;
+        if let Some(established) = self.get_mut(id).and_then(Phase1::established_mut) {
+            established.replacement.hinted = Some(now);
+        }
+        self.probe(core, id, IfSilent::Replace);
     }
 }
 

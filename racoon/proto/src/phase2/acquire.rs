@@ -54,6 +54,7 @@ impl Engine {
         }
         let traffic_key = self.policy_of(&acquire).and_then(|policy| traffic_key_of(policy, &acquire));
         self.explain_acquire(&acquire, traffic_key.as_ref());
+        // No policy asks for it, which `explain_acquire` has logged.
         let Some(traffic_key) = traffic_key else { return };
         if self.switch_over_now(&traffic_key) {
             return;
@@ -155,7 +156,7 @@ impl Engine {
             Phase2Trigger::Control => {}
         }
         phase2.generated = self.generated.share(&traffic_key.selector, id).then_some(traffic_key.selector);
-        let phase1 = self.usable_phase1(path);
+        let phase1 = self.phase1s.usable(path);
         if phase1.is_none() {
             phase2.conversation.set_deadline(&mut self.core, |settings| settings.phase1_wait);
         }
@@ -182,7 +183,7 @@ impl Engine {
     /// The remote block of a peer. A renewal goes by that of the phase 1 that there is, and may go by a passive one.
     pub(crate) fn block_of(&self, remote: SocketAddr, trigger: &Phase2Trigger) -> Result<RemoteIndex, FailureReason> {
         let renewed = if let Phase2Trigger::Renewal(old) = trigger { self.phase2s.get(*old) } else { None };
-        if let Some(sa) = renewed.and_then(|old| self.phase1_sa(old.phase1?)) {
+        if let Some(sa) = renewed.and_then(|old| self.phase1s.sa(old.phase1?)) {
             return Ok(sa.block);
         }
         let skip_passive = matches!(trigger, Phase2Trigger::Acquire(_));
@@ -238,6 +239,7 @@ impl Engine {
 
     /// It goes on under a phase 1: what message 1 has to have is gathered.
     pub(crate) fn phase2_under(&mut self, id: Phase2Id, phase1: Phase1Id) {
+        // Callers pass a usable phase 1; it may have ended with a phase 2 that was begun before this one.
         let Some(cookies) = self.phase1s.get(phase1).filter(|one| one.is_usable()).map(|one| one.cookies) else {
             return;
         };
@@ -247,7 +249,7 @@ impl Engine {
         if let Some(cause) = self.is_for_another(id, phase1) {
             return self.fail_phase2(id, cause);
         }
-        let message_id = self.fresh_message_id(phase1);
+        let message_id = self.phase1s.fresh_message_id(&mut self.core, phase1);
         self.phase1s.negotiates(phase1);
         self.phase2s.bind(id, phase1);
         self.phase2s.listen(id, phase1, message_id);
@@ -267,7 +269,7 @@ impl Engine {
     fn is_for_another(&self, id: Phase2Id, phase1: Phase1Id) -> Option<FailureReason> {
         let phase2 = self.phase2s.get(id)?;
         let outbound = phase2.generated.as_ref()?;
-        let peer = Peer::new(self.phase1_sa(phase1)?, self.phase1s.get(phase1)?.path());
+        let peer = Peer::new(self.phase1s.sa(phase1)?, self.phase1s.get(phase1)?.path());
         let why = || FailureReason::not_authorized(phase2.traffic_key.selector, DenialReason::GeneratedForAnother);
         (!self.generated.are_of(outbound, &peer)).then(why)
     }
@@ -282,8 +284,9 @@ impl Engine {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         phase2.set_deadline(&mut self.core);
         for (at, member) in members.enumerate() {
-            phase2.allocate_spi(&mut self.core, id, at, member);
+            phase2.allocate_spi(&mut self.core, at, member);
         }
+        // Without perfect forward secrecy there is nothing to compute.
         let Some((group, task)) = exchange else { return };
         match Exponent::draw(group, &mut *self.core.random) {
             Ok(exponent) => phase2.conversation.start_job(&mut self.core, Urgency::Known, job(exponent, task)),
@@ -294,7 +297,7 @@ impl Engine {
 
 impl Phase2 {
     /// Reserves an SPI for the inbound SA of a bundle's member.
-    fn allocate_spi(&mut self, core: &mut Core, id: Phase2Id, at: usize, member: &BundleMember) {
+    fn allocate_spi(&mut self, core: &mut Core, at: usize, member: &BundleMember) {
         let (source, destination) = (self.sa_endpoints.remote, self.sa_endpoints.local);
         let allocation = SpiAllocation {
             id: RequestId(0),
@@ -306,7 +309,7 @@ impl Phase2 {
             udp: None,
             acquire: self.acquire_for(member.protocol),
         };
-        let request = core.ask_kernel(id, |id| KernelRequest::AllocateSpi(SpiAllocation { id, ..allocation }));
+        let request = core.ask_kernel(self.id, |id| KernelRequest::AllocateSpi(SpiAllocation { id, ..allocation }));
         let name = SaName { protocol: member.protocol, source, destination, spi: 0 };
         self.spi_requests.insert(request, (at, name));
     }

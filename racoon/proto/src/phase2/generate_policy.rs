@@ -245,6 +245,7 @@ impl Engine {
 
     /// A phase 2 uses the policies no more; with the last one those go that we have created, and no others.
     pub(crate) fn release_policies(&mut self, outbound: Selector, id: Phase2Id) {
+        // The policies went with another phase 2 or a flush.
         let Entry::Occupied(mut set) = self.generated.sets.entry(outbound) else { return };
         set.get_mut().users.remove(&id);
         if !set.get().users.is_empty() {

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine::core::Core;
 use crate::engine::{Engine, Phase2Id};
 use crate::kernel::{KernelRequest, Mode, SaName};
 use crate::num::{Doi, PayloadType, Protocol};
 use crate::output::Level;
 use crate::path::{AddrPort, Path};
+use crate::phase1::table::Phase1s;
 use crate::phase2::bundle::Pair;
 use crate::phase2::lifetime::spi_bytes;
-use crate::phase2::quick_mode::sa_of;
 use crate::phase2::table::Phase2;
 use crate::wire::Delete;
 
@@ -30,29 +31,15 @@ impl Engine {
 
     /// Tells the peer which SAs are no more: those by which we received, a message for each protocol.
     fn send_delete(&mut self, phase2: &Phase2) {
-        let alive = |phase1: &crate::engine::Phase1Id| sa_of(&self.phase1s, *phase1).is_some();
+        let alive = |phase1: &crate::engine::Phase1Id| self.phase1s.sa(*phase1).is_some();
         let bound = phase2.phase1.filter(alive);
-        let Some(phase1) = bound.or_else(|| self.usable_phase1(phase2.path(&self.phase1s))) else { return };
-        self.send_deletes(
+        // Without any phase 1 with the peer, it cannot be told.
+        let Some(phase1) = bound.or_else(|| self.phase1s.usable(phase2.path(&self.phase1s))) else { return };
+        self.phase1s.send_deletes(
+            &mut self.core,
             phase1,
             phase2.kernel_sas.iter().filter(|name| name.destination == phase2.sa_endpoints.local),
         );
-    }
-
-    /// Tells the peer of a phase 1 which SAs are no more, a message for each protocol.
-    pub(crate) fn send_deletes<'a>(
-        &mut self,
-        phase1: crate::engine::Phase1Id,
-        names: impl Iterator<Item = &'a SaName>,
-    ) {
-        let mut spis = BTreeMap::<Protocol, Vec<Vec<u8>>>::new();
-        for name in names {
-            spis.entry(name.protocol).or_default().push(spi_bytes(name.protocol, name.spi));
-        }
-        for (protocol, spis) in spis {
-            let delete = Delete { doi: Doi::IPSEC, protocol, spis };
-            self.send_informational(phase1, vec![(PayloadType::DELETE, delete.encode())]);
-        }
     }
 
     /// A line for each SA: what the peer sends, then what we send.
@@ -70,6 +57,25 @@ impl Engine {
                     format!("{what}: {protocol}/{mode} {}->{} spi={spi}({spi:#x})", AddrPort(from), AddrPort(to))
                 });
             }
+        }
+    }
+}
+
+impl Phase1s {
+    /// Tells the peer of a phase 1 which SAs are no more, a message for each protocol.
+    pub(crate) fn send_deletes<'a>(
+        &mut self,
+        core: &mut Core,
+        phase1: crate::engine::Phase1Id,
+        names: impl Iterator<Item = &'a SaName>,
+    ) {
+        let mut spis = BTreeMap::<Protocol, Vec<Vec<u8>>>::new();
+        for name in names {
+            spis.entry(name.protocol).or_default().push(spi_bytes(name.protocol, name.spi));
+        }
+        for (protocol, spis) in spis {
+            let delete = Delete { doi: Doi::IPSEC, protocol, spis };
+            self.send_informational(core, phase1, vec![(PayloadType::DELETE, delete.encode())]);
         }
     }
 }

@@ -187,8 +187,12 @@ impl Engine {
         let names = self.leftovers.take(endpoints);
         let peer = SocketAddr::new(endpoints.remote, self.core.settings.port);
         let path = self.core.local_address(endpoints.local).map(|local| Path::new(local, peer));
-        if let Some(phase1) = path.and_then(|path| self.usable_phase1(path)).filter(|_| tell_peer) {
-            self.send_deletes(phase1, names.iter().filter(|name| name.destination == endpoints.local));
+        if let Some(phase1) = path.and_then(|path| self.phase1s.usable(path)).filter(|_| tell_peer) {
+            self.phase1s.send_deletes(
+                &mut self.core,
+                phase1,
+                names.iter().filter(|name| name.destination == endpoints.local),
+            );
         }
         names.into_iter().for_each(|name| self.core.send_to_kernel(KernelRequest::Delete(name)));
     }

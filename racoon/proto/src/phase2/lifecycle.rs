@@ -1,31 +1,25 @@
-//! A phase 2 comes up, is renewed, and goes; or fails.
+//! How a phase 2 is established, renewed and removed.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::conversation::Record;
+use crate::engine::core::Core;
 use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
-use crate::kernel::{KernelRequest, SaName};
-use crate::num::{Doi, ExchangeType, PayloadType, Protocol};
+use crate::kernel::SaName;
+use crate::num::Protocol;
 use crate::output::{Event, EventKind, Level};
 use crate::path::Path;
-use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
 use crate::phase1::renewal::{RETRY, outlives};
 use crate::phase1::table::Phase1;
 use crate::phase2::TrafficKey;
 use crate::phase2::acquire::Phase2Trigger;
+use crate::phase2::failure::phase2_outcome;
 use crate::phase2::kernel_state::protocol_name;
-use crate::phase2::quick_mode::sa_of;
-use crate::phase2::table::{EstablishedPhase2, Phase2, State};
+use crate::phase2::table::{EstablishedPhase2, Phase2, Phase2s, State};
 use crate::phase2::traffic::{Endpoints, Identities};
-use crate::reason::{FailureReason, Negotiation, NegotiationResult, NoPhase1, Outcome, Role};
+use crate::reason::{FailureReason, NegotiationResult, NoPhase1, Outcome, Role};
 use crate::select::{RemoteQuery, SainfoQuery};
-use crate::time::Time;
-use crate::wire::Notify;
-
-/// Longest text in a notify, in bytes; a racoon that receives it shows up to 200.
-const NOTIFY_TEXT_MAX: usize = 150;
 
 impl Engine {
     /// Its phase 1 is up.
@@ -36,13 +30,6 @@ impl Engine {
     /// Phase 2s that waited for a phase 1 fail, because there is none.
     pub(crate) fn phase1_failed(&mut self, waiting: Vec<Phase2Id>, why: &NoPhase1) {
         waiting.into_iter().for_each(|id| self.fail_phase2(id, FailureReason::NoPhase1(why.clone())));
-    }
-
-    /// What is established under a phase 1 belongs to another one now; what is on its way stays.
-    pub(crate) fn phase2s_move(&mut self, from: Phase1Id, to: Phase1Id) {
-        let is_established = |id: &Phase2Id| self.phase2s.get(*id).is_some_and(|one| one.established().is_some());
-        let ids = self.phase2s.under(from).into_iter().filter(is_established).collect::<Vec<_>>();
-        ids.into_iter().for_each(|id| self.phase2s.bind(id, to));
     }
 
     /// A phase 1 goes, and there is no other: what is established lives on, what is on its way does not.
@@ -56,11 +43,6 @@ impl Engine {
                 self.fail_phase2(id, FailureReason::phase1_gone());
             }
         }
-    }
-
-    /// How many are under a phase 1.
-    pub(crate) fn phase2_count(&self, phase1: Phase1Id) -> usize {
-        self.phase2s.count(phase1)
     }
 
     /// All SAs with a peer go, but for those under one phase 1, and those that still wait for one.
@@ -127,7 +109,7 @@ impl Engine {
     /// Whether there is a remote block and a sainfo for a phase 2.
     fn is_configured(&self, phase2: &Phase2) -> bool {
         let remotes = &self.core.settings.remotes;
-        let bound = phase2.phase1.and_then(|phase1| self.phase1_sa(phase1)).and_then(|sa| remotes.get(sa.block));
+        let bound = phase2.phase1.and_then(|phase1| self.phase1s.sa(phase1)).and_then(|sa| remotes.get(sa.block));
         let by_address = || {
             remotes
                 .select(&RemoteQuery::address(phase2.path(&self.phase1s).remote))
@@ -179,7 +161,7 @@ impl Engine {
             self.core.timers.set(Timer::Phase2Renew(id), since + renewed_after);
         }
         self.core.timers.set(Timer::Phase2Forget(id), self.core.now + self.core.settings.retransmission.whole());
-        self.retire_replaced(id);
+        self.phase2s.retire_replaced(&mut self.core, id);
         // 2. One of ours that has not begun yet need not begin.
         if let Some(other) = self.phase2s.negotiating(&traffic_key)
             && self.phase2s.get(other).is_some_and(|other| matches!(other.state, State::Waiting(..)))
@@ -190,7 +172,7 @@ impl Engine {
         self.core.log(Level::Debug, Some(remote), || format!("phase 2 established for {traffic_key}"));
         if let Some(phase2) = self.phase2s.get(id) {
             let path = phase2.path(&self.phase1s);
-            let outcome = outcome(phase2, path, NegotiationResult::Established, self.core.now);
+            let outcome = phase2_outcome(phase2, path, NegotiationResult::Established, self.core.now);
             let outcome = self.core.record_outcome(outcome);
             self.emit_phase2_event(id, EventKind::Phase2Up, Some(outcome));
         }
@@ -201,32 +183,22 @@ impl Engine {
     pub(crate) fn phase2_renew(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get(id).filter(|_| !self.core.stopping) else { return };
         let Some(established) = phase2.established() else { return };
-        if phase2.role == Role::Responder || established.renewed || self.has_newer(&phase2.traffic_key, established) {
+        if phase2.role == Role::Responder
+            || established.renewed
+            || self.phase2s.has_newer(&phase2.traffic_key, established)
+        {
             return;
         }
         let (traffic_key, remote) = (phase2.traffic_key, phase2.path(&self.phase1s).remote);
         if self.phase2s.negotiating(&traffic_key).is_some() {
             // If nothing comes of that, it is our turn.
-            return self.renew_later(id);
+            return self.phase2s.renew_later(&mut self.core, id);
         }
         if let Some(established) = self.phase2s.get_mut(id).and_then(Phase2::established_mut) {
             established.renewed = true;
         }
         if let Err(cause) = self.begin_phase2(traffic_key, Phase2Trigger::Renewal(id)) {
             self.core.log(Level::Warning, Some(remote), || format!("{traffic_key} cannot be renewed: {cause}"));
-        }
-    }
-
-    /// Whether another one for the same lives clearly longer. (Of two that came up at once, by both sides, neither does.)
-    fn has_newer(&self, traffic_key: &TrafficKey, than: &EstablishedPhase2) -> bool {
-        let lifetime = Duration::from_secs(than.terms.lifetime.into());
-        self.phase2s.established(traffic_key).any(|(_, other)| outlives(other.expires, than.expires, lifetime))
-    }
-
-    pub(crate) fn renew_later(&mut self, id: Phase2Id) {
-        if let Some(established) = self.phase2s.get_mut(id).and_then(Phase2::established_mut) {
-            established.renewed = false;
-            self.core.timers.set(Timer::Phase2Renew(id), self.core.now + RETRY);
         }
     }
 
@@ -247,9 +219,10 @@ impl Engine {
     pub(crate) fn phase2_retransmit(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let addresses = phase2.path(&self.phase1s);
-        if phase2.phase1.and_then(|phase1| sa_of(&self.phase1s, phase1)).is_none() {
+        if phase2.phase1.and_then(|phase1| self.phase1s.sa(phase1)).is_none() {
             return self.fail_phase2(id, FailureReason::phase1_gone());
         }
+        // The timer stops when the peer answers, so something is repeated.
         let Some(first_sent) = phase2.conversation.first_sent(&self.core) else { return };
         let is_sent = phase2.conversation.retransmit(&mut self.core, addresses);
         self.quick_mode_unanswered(id, first_sent, !is_sent);
@@ -261,18 +234,9 @@ impl Engine {
 
     /// Phase 1, the kernel or a job did not come in time.
     pub(crate) fn phase2_deadline(&mut self, id: Phase2Id) {
-        let Some(phase2) = self.phase2s.get(id) else { return };
-        let cause = match &phase2.state {
-            State::Waiting(..) => FailureReason::Phase1Late(self.core.settings.phase1_wait),
-            State::Gathering(_, pending) | State::Answering(_, pending) if pending.waits_for_job() => {
-                FailureReason::computed_late()
-            }
-            State::Computing(_) => FailureReason::computed_late(),
-            State::Offered(_) | State::Answered(..) => return,
-            State::Established(_) if phase2.installs.is_empty() => return,
-            _ => FailureReason::KernelTimeout(self.core.settings.phase2_wait),
-        };
-        self.fail_phase2(id, cause);
+        if let Some(cause) = self.phase2s.get(id).and_then(|phase2| phase2.late(&self.core)) {
+            self.fail_phase2(id, cause);
+        }
     }
 
     /// Duplicates of what the peer sent are not answered any more.
@@ -281,121 +245,6 @@ impl Engine {
         if let Some(phase2) = self.phase2s.get_mut(id) {
             phase2.conversation.forget_messages();
         }
-    }
-
-    /// A phase 2 that did not even begin.
-    pub(crate) fn phase2_not_begun(&mut self, traffic_key: &TrafficKey, cause: FailureReason) {
-        let remote = SocketAddr::new(traffic_key.endpoints.remote, self.core.settings.port);
-        let local = SocketAddr::new(traffic_key.endpoints.local, self.core.settings.port);
-        let record = Record::new(self.core.now);
-        let context = record.context(ExchangeType::QUICK, Role::Initiator, &cause);
-        self.core.log(Level::Error, Some(remote), || failed(&cause, traffic_key, "", &context));
-        let traffic = traffic_key.selector;
-        let negotiation = Negotiation::Phase2 { role: Role::Initiator, cookies: None, message_id: 0, traffic };
-        let result = NegotiationResult::Failed(cause);
-        self.core.record_outcome(record.outcome(negotiation, Path::new(local, remote), None, result, self.core.now));
-    }
-
-    /// A negotiation failed.
-    pub(crate) fn fail_phase2(&mut self, id: Phase2Id, cause: FailureReason) {
-        self.end_phase2(id, NegotiationResult::Failed(cause));
-    }
-
-    /// A negotiation ends without SAs: all that was done for it is undone.
-    pub(crate) fn end_phase2(&mut self, id: Phase2Id, result: NegotiationResult) {
-        self.tell_of_end(id, &result);
-        let Some(phase2) = self.remove_phase2(id) else { return };
-        self.release_kernel_state(id, &phase2, phase2.peer_may_use);
-        if result != NegotiationResult::Superseded {
-            for acquire in &phase2.acquires {
-                self.core.send_to_kernel(KernelRequest::AcquireFailed(acquire.clone()));
-            }
-        }
-        if let Some(old) = phase2.renews.filter(|_| matches!(result, NegotiationResult::Failed(_))) {
-            self.renew_later(old);
-        }
-        let endpoints = phase2.traffic_key.endpoints;
-        match result {
-            NegotiationResult::Failed(
-                FailureReason::NoAnswer(_) | FailureReason::NoPhase1(_) | FailureReason::Phase1Late(_),
-            ) => {
-                self.leftovers_unanswered(endpoints);
-            }
-            _ => self.leftovers_replaced(endpoints),
-        }
-        self.record_phase2_outcome(&phase2, result);
-    }
-
-    /// Keeps the outcome of a negotiation, and reports the event for a failure if there is one.
-    fn record_phase2_outcome(&mut self, phase2: &Phase2, result: NegotiationResult) {
-        let outcome = self.core.record_outcome(outcome(phase2, phase2.path(&self.phase1s), result, self.core.now));
-        let NegotiationResult::Failed(reason) = &outcome.result else { return };
-        if let Some(kind) = reason.phase2_event() {
-            let event = self.phase2_event(phase2, kind, Some(Arc::clone(&outcome)));
-            self.core.emit(event);
-        }
-    }
-
-    /// Log, events and a notify to the peer.
-    fn tell_of_end(&mut self, id: Phase2Id, result: &NegotiationResult) {
-        let NegotiationResult::Failed(cause) = result else { return };
-        let Some(phase2) = self.phase2s.get(id) else { return };
-        let (traffic_key, remote, phase1, message_id) =
-            (phase2.traffic_key, phase2.path(&self.phase1s).remote, phase2.phase1, phase2.message_id);
-        let role = phase2.role;
-        let of = phase2.cookies.map(|cookies| format!(" {cookies}:{message_id:08x}")).unwrap_or_default();
-        let context = phase2.conversation.record.context(ExchangeType::QUICK, role, cause);
-        let undelivered = self.delivery_errors(remote, phase2.conversation.record.began, cause);
-        let said = match (cause, phase2.conversation.record.peer_text.as_str()) {
-            (FailureReason::Refused(_), said) if !said.is_empty() => format!("; in its words{said}"),
-            _ => String::new(),
-        };
-        let text = || failed(cause, &traffic_key, &of, &format!("{said}{undelivered}{context}"));
-        // The failed phase 1 has its own error; each phase 2 that waited for it needs no other one.
-        let waited = matches!(phase2.state, State::Waiting(_));
-        let level = match cause {
-            FailureReason::NoPhase1(_) | FailureReason::Phase1Late(_) if waited => Level::Notify,
-            _ => Level::Error,
-        };
-        match role {
-            Role::Initiator => self.core.log(level, Some(remote), text),
-            Role::Responder => {
-                let kind = (PeerStanding::Proved(remote.ip()), LoggedEvent::Phase2Failed);
-                self.core.log_reason(kind, &format_args!("{cause}: {traffic_key}"), Level::Error, remote, text);
-            }
-        }
-        match (phase1, cause) {
-            (Some(phase1), FailureReason::Kernel(_)) => self.notify_kernel_refusal(id, phase1, cause),
-            (Some(phase1), _) => self.notify_refusal(phase1, cause),
-            (None, _) => {}
-        }
-    }
-
-    /// Tells the peer what was wrong with what it sent.
-    pub(crate) fn notify_refusal(&mut self, phase1: Phase1Id, cause: &FailureReason) {
-        let Some(kind) = cause.notify() else { return };
-        let notify = Notify { doi: Doi::IPSEC, protocol: Protocol::ESP, spi: Vec::new(), kind, data: Vec::new() };
-        self.send_informational(phase1, vec![(PayloadType::NOTIFY, notify.encode())]);
-    }
-
-    /// Tells the peer that our kernel refused, in words: no notify's number says so. The SPI shows which negotiation it was, where
-    /// the peer knows one.
-    fn notify_kernel_refusal(&mut self, id: Phase2Id, phase1: Phase1Id, cause: &FailureReason) {
-        let Some(kind) = cause.notify() else { return };
-        let Some(phase2) = self.phase2s.get(id) else { return };
-        let known = match (&phase2.state, phase2.role) {
-            (State::InstallingInbound(installing), Role::Responder) => {
-                installing.outbound.installations.first().map(|one| one.name.spi)
-            }
-            (_, Role::Responder) => None,
-            (_, Role::Initiator) => {
-                phase2.kernel_sas.iter().find(|name| name.destination == phase2.sa_endpoints.local).map(|name| name.spi)
-            }
-        };
-        let spi = known.map(|spi| spi.to_be_bytes().to_vec()).unwrap_or_default();
-        let text = first_clauses(&cause.to_string(), NOTIFY_TEXT_MAX).to_owned();
-        let notify = Notify { doi: Doi::IPSEC, protocol: Protocol::ESP, spi, kind, data: text.into_bytes() };
-        self.send_informational(phase1, vec![(PayloadType::NOTIFY, notify.encode())]);
     }
 
     /// Deletes an established phase 2 ahead of its time, with a line for each SA.
@@ -420,7 +269,7 @@ impl Engine {
     }
 
     /// Forgets a phase 2.
-    fn remove_phase2(&mut self, id: Phase2Id) -> Option<Phase2> {
+    pub(crate) fn remove_phase2(&mut self, id: Phase2Id) -> Option<Phase2> {
         for timer in [
             Timer::Phase2Renew(id),
             Timer::Phase2SwitchOver(id),
@@ -433,7 +282,7 @@ impl Engine {
         let phase2 = self.phase2s.remove(id)?;
         phase2.conversation.end(&mut self.core);
         if matches!(phase2.state, State::Waiting(..)) {
-            self.cancel_wait(id);
+            self.phase1s.cancel_wait(id);
         }
         for request in phase2.installs.keys().chain(phase2.spi_requests.keys()) {
             self.core.requests.remove(request);
@@ -441,7 +290,7 @@ impl Engine {
         Some(phase2)
     }
 
-    fn emit_phase2_event(&mut self, id: Phase2Id, kind: EventKind, outcome: Option<Arc<Outcome>>) {
+    pub(crate) fn emit_phase2_event(&mut self, id: Phase2Id, kind: EventKind, outcome: Option<Arc<Outcome>>) {
         if let Some(phase2) = self.phase2s.get(id) {
             let event = self.phase2_event(phase2, kind, outcome);
             self.core.emit(event);
@@ -449,8 +298,8 @@ impl Engine {
     }
 
     /// An event about a phase 2.
-    fn phase2_event(&self, phase2: &Phase2, kind: EventKind, outcome: Option<Arc<Outcome>>) -> Event {
-        let sa = phase2.phase1.and_then(|phase1| self.phase1_sa(phase1));
+    pub(crate) fn phase2_event(&self, phase2: &Phase2, kind: EventKind, outcome: Option<Arc<Outcome>>) -> Event {
+        let sa = phase2.phase1.and_then(|phase1| self.phase1s.sa(phase1));
         Event {
             kind,
             local: Some(phase2.path(&self.phase1s).local),
@@ -465,56 +314,29 @@ impl Engine {
     }
 }
 
-/// The line about a phase 2 that failed. `of` is the name of the exchange behind a space, if there was one.
-pub(crate) fn failed(cause: &FailureReason, traffic_key: &TrafficKey, of: &str, context: &str) -> String {
-    let time_up = if matches!(cause, FailureReason::NoAnswer(_)) { "time up: " } else { "" };
-    let (colon, traffic) = match (cause.names_traffic(), of) {
-        (true, "") => ("", String::new()),
-        (true, _) => (":", String::new()),
-        (false, _) => (": ", traffic_key.to_string()),
-    };
-    format!("phase2 negotiation failed due to {time_up}{cause}{colon}{traffic}{of}{context}")
-}
-
-/// The beginning of a text that ends where a clause ends, or at least not within a character.
-fn first_clauses(text: &str, max: usize) -> &str {
-    if text.len() <= max {
-        return text;
+impl Phase2s {
+    /// What is established under a phase 1 belongs to another one now; what is on its way stays.
+    pub(crate) fn move_established(&mut self, from: Phase1Id, to: Phase1Id) {
+        let is_established = |id: &Phase2Id| self.get(*id).is_some_and(|one| one.established().is_some());
+        let ids = self.under(from).into_iter().filter(is_established).collect::<Vec<_>>();
+        ids.into_iter().for_each(|id| self.bind(id, to));
     }
-    let endpoints = text
-        .match_indices([':', ';'])
-        .filter(|(at, _)| text.get(at + 1..).is_some_and(|rest| rest.starts_with(' ')))
-        .map(|(at, _)| at)
-        .take_while(|at| *at <= max);
-    let within = (0..=max).rev().find(|at| text.is_char_boundary(*at));
-    endpoints.last().or(within).and_then(|end| text.get(..end)).unwrap_or_default()
+
+    /// Whether another one for the same lives clearly longer. (Of two that came up at once, by both sides, neither does.)
+    fn has_newer(&self, traffic_key: &TrafficKey, than: &EstablishedPhase2) -> bool {
+        let lifetime = Duration::from_secs(than.terms.lifetime.into());
+        self.established(traffic_key).any(|(_, other)| outlives(other.expires, than.expires, lifetime))
+    }
+
+    pub(crate) fn renew_later(&mut self, core: &mut Core, id: Phase2Id) {
+        if let Some(established) = self.get_mut(id).and_then(Phase2::established_mut) {
+            established.renewed = false;
+            core.timers.set(Timer::Phase2Renew(id), core.now + RETRY);
+        }
+    }
 }
 
 /// Whether SAs of a protocol, or any, are among them.
 pub(crate) fn has(established: &EstablishedPhase2, protocol: Option<Protocol>) -> bool {
     protocol.is_none_or(|protocol| established.pairs.iter().any(|pair| pair.inbound.protocol == protocol))
-}
-
-/// What is kept of a phase 2 that ended, or came up.
-fn outcome(phase2: &Phase2, path: Path, result: NegotiationResult, now: Time) -> Outcome {
-    let Phase2 { role, cookies, message_id, traffic_key, .. } = phase2;
-    let (role, cookies, message_id, traffic) = (*role, *cookies, *message_id, traffic_key.selector);
-    let negotiation = Negotiation::Phase2 { role, cookies, message_id, traffic };
-    let block = Some(phase2.block.clone()).filter(|name| !name.is_empty());
-    phase2.conversation.record.outcome(negotiation, path, block, result, now)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::first_clauses;
-
-    #[test]
-    fn a_text_for_the_peer_ends_with_a_clause() {
-        let text = "kernel: SPI 0x1::2 expired; raise the limit";
-        assert_eq!(first_clauses(text, 100), text);
-        assert_eq!(first_clauses(text, text.len() - 1), "kernel: SPI 0x1::2 expired");
-        assert_eq!(first_clauses(text, 20), "kernel");
-        assert_eq!(first_clauses("überlang", 1), "");
-        assert_eq!(first_clauses("überlang", 3), "üb");
-    }
 }

@@ -9,6 +9,7 @@
 
 pub(crate) mod acquire;
 pub(crate) mod bundle;
+pub(crate) mod failure;
 pub(crate) mod generate_policy;
 pub(crate) mod initiator;
 pub(crate) mod kernel_state;
@@ -22,6 +23,7 @@ pub(crate) mod quick_mode;
 pub(crate) mod quick_responder;
 pub(crate) mod rekey_switchover;
 pub(crate) mod responder;
+pub(crate) mod step;
 pub(crate) mod table;
 pub(crate) mod traffic;
 pub(crate) mod view;

@@ -4,19 +4,19 @@ use crate::authorization::{Allowed, Denial, Environment, Grant, Peer, TrafficReq
 use crate::config::{CheckLevel, GeneratePolicy, Remote, Sainfo};
 use crate::conversation::{PacketDigest, Record};
 use crate::crypto::DhOperation;
+use crate::engine::core::Core;
 use crate::engine::{Engine, Phase1Id, Phase2Id};
 use crate::kernel::{Direction, Mode, Selector, Template};
 use crate::num::{EncapsulationMode, ExchangeType, NotifyType};
 use crate::output::Level;
 use crate::phase1::Phase1Sa;
 use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
-use crate::phase1::table::Phase1;
+use crate::phase1::table::{Phase1, Phase1s};
 use crate::phase2::TrafficKey;
 use crate::phase2::bundle::{Agreement, Bundle, in_words, proposed};
-use crate::phase2::lifecycle::failed;
+use crate::phase2::failure::failed;
 use crate::phase2::message::{Message, Negotiation, Received, Rejection};
 use crate::phase2::pending_inputs::PendingInputs;
-use crate::phase2::quick_mode::sa_of;
 use crate::phase2::responder::{Accepted, check_exchange, identities, read};
 use crate::phase2::table::{Phase2, State};
 use crate::phase2::traffic::{Endpoints, Identities, between_hosts, templates};
@@ -61,12 +61,6 @@ enum Authorized {
 }
 
 impl Engine {
-    /// The level by which proposals under a phase 1 are checked.
-    pub(crate) fn level_under(&self, phase1: Phase1Id) -> Option<CheckLevel> {
-        let block = self.phase1_sa(phase1)?.block;
-        self.core.settings.remotes.get(block).map(|block| block.proposal_check)
-    }
-
     /// Message 1 of a peer.
     pub(crate) fn quick_begin(&mut self, phase1: Phase1Id, header: &Header, body: &[u8], digest: &PacketDigest) {
         let Some(remote) = self.phase1s.get(phase1).map(Phase1::remote) else { return };
@@ -76,7 +70,7 @@ impl Engine {
             self.core.log_of_peer(LoggedEvent::OverLimit, Level::Error, remote, text);
             return;
         }
-        let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
+        let Some(sa) = self.phase1s.sa(phase1) else { return };
         if message_id == 0 || sa.used.refuses(message_id) {
             return self
                 .core
@@ -86,7 +80,7 @@ impl Engine {
             Ok(message) => message,
             Err(rejection) => return self.reject_first(phase1, message_id, rejection),
         };
-        self.mark_used(phase1, message_id);
+        self.phase1s.mark_used(&mut self.core, phase1, message_id);
         self.phase1s.negotiates(phase1);
         self.heard_from(phase1);
         if message.content.notifies.iter().any(|notify| notify.kind == NotifyType::INITIAL_CONTACT) {
@@ -97,24 +91,17 @@ impl Engine {
 
     fn reject_first(&mut self, phase1: Phase1Id, message_id: u32, rejection: Rejection) {
         match rejection {
-            Rejection::Unproved(reason) => self.ignore_unproved(phase1, 1, &reason),
+            Rejection::Unproved(reason) => self.phase1s.ignore_unproved(&mut self.core, phase1, 1, &reason),
             Rejection::Fatal(cause) => {
-                self.mark_used(phase1, message_id);
+                self.phase1s.mark_used(&mut self.core, phase1, message_id);
                 self.refuse_phase2(phase1, message_id, None, Record::new(self.core.now), cause);
             }
         }
     }
 
-    fn mark_used(&mut self, phase1: Phase1Id, message_id: u32) {
-        if let Some(sa) = self.phase1_sa_mut(phase1) {
-            sa.used.add(message_id);
-        }
-        self.message_id_used(phase1);
-    }
-
     /// The peer has proved that it asks.
     fn respond_to(&mut self, phase1: Phase1Id, message_id: u32, message: Message<Negotiation>, digest: &PacketDigest) {
-        let Some(sa) = sa_of(&self.phase1s, phase1) else { return };
+        let Some(sa) = self.phase1s.sa(phase1) else { return };
         let Some(path) = self.phase1s.get(phase1).map(Phase1::path) else { return };
         let (cookies, block) = (sa.cookies, sa.block);
         self.core.log_of_peer(LoggedEvent::Phase2Begun, Level::Info, path.remote, || {
@@ -134,6 +121,7 @@ impl Engine {
             Ok(offer) => offer,
             Err(cause) => return self.refuse_phase2(phase1, message_id, Some(request.traffic_key), record, cause),
         };
+        // A reload removes the phase 1s whose remote section is gone.
         let Some(block) = self.core.settings.remotes.get(block) else { return };
         let (name, nonce_size) = (block.name.clone(), block.nonce_size);
         let id = Phase2Id(self.core.fresh_id());
@@ -226,7 +214,7 @@ impl Engine {
         record: &mut Record,
     ) -> Result<Authorized, Denial> {
         let complex = self.core.settings.complex_bundle;
-        let sa = sa_of(&self.phase1s, phase1).ok_or_else(FailureReason::phase1_gone)?;
+        let sa = self.phase1s.sa(phase1).ok_or_else(FailureReason::phase1_gone)?;
         let block = self.core.settings.remotes.get(sa.block).ok_or(FailureReason::NoRemote(MissingRemote::Removed))?;
         let sainfo = self.sainfo_for(sa, block, request)?;
         let path = self.phase1s.get(phase1).map(Phase1::path).ok_or_else(FailureReason::phase1_gone)?;
@@ -325,7 +313,7 @@ impl Engine {
         record: Record,
         cause: FailureReason,
     ) {
-        let Some(sa) = self.phase1_sa(phase1) else { return };
+        let Some(sa) = self.phase1s.sa(phase1) else { return };
         let Some(path) = self.phase1s.get(phase1).map(Phase1::path) else { return };
         let (remote, cookies) = (path.remote, sa.cookies);
         let block = self.core.settings.remotes.get(sa.block).map(|block| block.name.clone());
@@ -336,7 +324,7 @@ impl Engine {
             let context = record.context(ExchangeType::QUICK, Role::Responder, &cause);
             failed(&cause, &traffic_key, &format!(" {cookies}:{message_id:08x}"), &context)
         });
-        self.notify_refusal(phase1, &cause);
+        self.phase1s.notify_refusal(&mut self.core, phase1, &cause);
         // Refusals without end would leave nothing of others in the journal.
         if !told {
             return;
@@ -346,6 +334,14 @@ impl Engine {
             reason::Negotiation::Phase2 { role: Role::Responder, cookies: Some(cookies), message_id, traffic };
         let result = NegotiationResult::Failed(cause);
         self.core.record_outcome(record.outcome(negotiation, path, block, result, self.core.now));
+    }
+}
+impl Phase1s {
+    fn mark_used(&mut self, core: &mut Core, phase1: Phase1Id, message_id: u32) {
+        if let Some(sa) = self.sa_mut(phase1) {
+            sa.used.add(message_id);
+        }
+        self.message_id_used(core, phase1);
     }
 }
 

@@ -10,9 +10,10 @@
 use std::mem;
 use std::time::Duration;
 
+use crate::engine::core::Core;
 use crate::engine::{Engine, Phase2Id, Timer};
 use crate::phase2::TrafficKey;
-use crate::phase2::table::{EstablishedPhase2, Outbound};
+use crate::phase2::table::{EstablishedPhase2, Outbound, Phase2s};
 use crate::reason::Role;
 use crate::time::Time;
 
@@ -26,14 +27,6 @@ const REPLACED_GRACE: Duration = Duration::from_secs(5);
 const REMAINING_FRACTION: u32 = 4;
 
 impl Engine {
-    /// Until when the pair that it renews serves for what we send; none: there is none, or it may end any moment because of
-    /// its bytes.
-    pub(crate) fn serves_until(&self, id: Phase2Id) -> Option<Time> {
-        let old = self.phase2s.get(id)?.renews?;
-        let old = self.phase2s.get(old)?.established().filter(|old| old.terms.kilobytes.is_none())?;
-        Some(self.core.now + SWITCHOVER_DELAY_MAX.min(old.expires.since(self.core.now) / REMAINING_FRACTION))
-    }
-
     /// It is established but for its outbound SAs, which wait.
     pub(crate) fn hold_outbound(&mut self, id: Phase2Id, outbound: Outbound, until: Time) {
         let established = outbound.established(self.core.now);
@@ -56,31 +49,6 @@ impl Engine {
         self.install(id, held);
     }
 
-    /// A phase 2 is established: pairs with a lifetime in bytes that it replaces go after a while.
-    ///
-    /// A responder has message 3, so both sides send by the new pair. An initiator does not know whether message 3 has
-    /// arrived: it waits longer than the peer does before it repeats message 2. While a phase 2 is still negotiated, the pair
-    /// before it stays: the peer may repeat message 1 and never get further.
-    pub(crate) fn retire_replaced(&mut self, id: Phase2Id) {
-        let Some(phase2) = self.phase2s.get(id).filter(|phase2| phase2.established().is_some()) else { return };
-        let is_counted = |old: &EstablishedPhase2| old.terms.kilobytes.is_some();
-        let (replaced, wait) = match phase2.role {
-            Role::Initiator => {
-                let old = phase2.renews.and_then(|old| Some((old, self.phase2s.get(old)?.established()?)));
-                let old = old.filter(|(_, old)| is_counted(old)).map(|(old, _)| old);
-                (old.into_iter().collect::<Vec<_>>(), self.core.settings.retransmission.interval + REPLACED_GRACE)
-            }
-            Role::Responder => {
-                let by_peer = |one: Phase2Id| self.phase2s.get(one).is_some_and(|one| one.role == Role::Responder);
-                let older = self.phase2s.established(&phase2.traffic_key).filter(|(old, _)| *old < id && by_peer(*old));
-                // A pair that was replaced earlier already has its timer.
-                let unset = |old: &Phase2Id| !self.core.timers.is_set(Timer::Phase2Replaced(*old));
-                (older.filter(|(_, old)| is_counted(old)).map(|(old, _)| old).filter(unset).collect(), REPLACED_GRACE)
-            }
-        };
-        replaced.into_iter().for_each(|old| self.core.timers.set(Timer::Phase2Replaced(old), self.core.now + wait));
-    }
-
     /// A pair was replaced a while ago: it goes, unless what replaced it is gone itself.
     pub(crate) fn phase2_replaced(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get(id) else { return };
@@ -95,5 +63,40 @@ impl Engine {
         let waiting = self.phase2s.established(traffic_key).map(|(id, _)| id).filter(waits).collect::<Vec<_>>();
         waiting.iter().for_each(|id| self.phase2_switch_over(*id));
         !waiting.is_empty()
+    }
+}
+
+impl Phase2s {
+    /// Until when the pair that it renews serves for what we send; none: there is none, or it may end any moment because of
+    /// its bytes.
+    pub(crate) fn serves_until(&self, core: &Core, id: Phase2Id) -> Option<Time> {
+        let old = self.get(id)?.renews?;
+        let old = self.get(old)?.established().filter(|old| old.terms.kilobytes.is_none())?;
+        Some(core.now + SWITCHOVER_DELAY_MAX.min(old.expires.since(core.now) / REMAINING_FRACTION))
+    }
+
+    /// A phase 2 is established: pairs with a lifetime in bytes that it replaces go after a while.
+    ///
+    /// A responder has message 3, so both sides send by the new pair. An initiator does not know whether message 3 has
+    /// arrived: it waits longer than the peer does before it repeats message 2. While a phase 2 is still negotiated, the pair
+    /// before it stays: the peer may repeat message 1 and never get further.
+    pub(crate) fn retire_replaced(&self, core: &mut Core, id: Phase2Id) {
+        let Some(phase2) = self.get(id).filter(|phase2| phase2.established().is_some()) else { return };
+        let is_counted = |old: &EstablishedPhase2| old.terms.kilobytes.is_some();
+        let (replaced, wait) = match phase2.role {
+            Role::Initiator => {
+                let old = phase2.renews.and_then(|old| Some((old, self.get(old)?.established()?)));
+                let old = old.filter(|(_, old)| is_counted(old)).map(|(old, _)| old);
+                (old.into_iter().collect::<Vec<_>>(), core.settings.retransmission.interval + REPLACED_GRACE)
+            }
+            Role::Responder => {
+                let by_peer = |one: Phase2Id| self.get(one).is_some_and(|one| one.role == Role::Responder);
+                let older = self.established(&phase2.traffic_key).filter(|(old, _)| *old < id && by_peer(*old));
+                // A pair that was replaced earlier already has its timer.
+                let unset = |old: &Phase2Id| !core.timers.is_set(Timer::Phase2Replaced(*old));
+                (older.filter(|(_, old)| is_counted(old)).map(|(old, _)| old).filter(unset).collect(), REPLACED_GRACE)
+            }
+        };
+        replaced.into_iter().for_each(|old| core.timers.set(Timer::Phase2Replaced(old), core.now + wait));
     }
 }

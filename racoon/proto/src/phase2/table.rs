@@ -27,6 +27,7 @@ const ORPHANS_MAX: usize = 256;
 
 /// A phase 2, established or on its way.
 pub(crate) struct Phase2 {
+    pub(crate) id: Phase2Id,
     pub(crate) role: Role,
     pub(crate) traffic_key: TrafficKey,
     /// The ends of its SAs: those of phase 1, unless the identities of phase 2 are asked for.
@@ -124,6 +125,7 @@ impl Phase2 {
     /// One that begins now.
     pub(crate) fn new(id: Phase2Id, role: Role, traffic_key: TrafficKey, path: Path, record: Record) -> Self {
         Self {
+            id,
             role,
             traffic_key,
             sa_endpoints: traffic_key.endpoints,
@@ -279,6 +281,7 @@ impl Phase2s {
 
     /// Messages of its exchange are for it no more.
     pub(crate) fn close(&mut self, id: Phase2Id) {
+        // It was closed before, or never listened.
         let Some(phase1) = self.listening.remove(&id) else { return };
         discard(&mut self.answering, &phase1, id);
         let Some(message_id) = self.all.get(&id).map(|phase2| phase2.message_id) else { return };

@@ -28,7 +28,7 @@ fn in_clear(cookies: CookiePair, payload: &(PayloadType, Vec<u8>)) -> Vec<u8> {
 /// A message of `b` under its SA, whose HASH covers only the first of its payloads, if `part` says so.
 fn by_b(world: &mut World, message_id: u32, payloads: &[(PayloadType, Vec<u8>)], part: bool) -> Vec<u8> {
     let id = world.b.only();
-    let sa: &Phase1Sa = world.b.engine.phase1_sa(id).unwrap();
+    let sa: &Phase1Sa = world.b.engine.phase1s.sa(id).unwrap();
     let payloads: Vec<_> = payloads.iter().map(|(kind, body)| (*kind, body.as_slice())).collect();
     let covered = if part { &payloads[..1] } else { &payloads[..] };
     let mut rest = wire::chain::encode(covered);

@@ -43,8 +43,8 @@ fn its_initiator_renews_it() {
     assert_eq!((world.a.states(), world.b.states()), (vec![10, 9], vec![10, 9]));
     assert!(world.a.lines(Level::Info).contains(&"renegotiating phase1 to 192.0.2.2[500]"));
     assert!(!world.b.has_logged(Level::Info, "renegotiating"));
-    let newest = world.a.engine.usable_phase1(Path::new(world.a.address, world.b.address)).unwrap();
-    assert_ne!(world.a.engine.phase1_sa(newest).unwrap().cookies, first);
+    let newest = world.a.engine.phase1s.usable(Path::new(world.a.address, world.b.address)).unwrap();
+    assert_ne!(world.a.engine.phase1s.sa(newest).unwrap().cookies, first);
     world.pass(seconds(720));
     world.assert_up();
     // And again and again.
@@ -112,8 +112,8 @@ fn the_newest_one_probes() {
     world.initiate_back();
     world.run();
     assert_eq!(world.a.states(), [9, 9]);
-    let newest = world.a.engine.usable_phase1(Path::new(world.a.address, world.b.address)).unwrap();
-    let cookies = world.a.engine.phase1_sa(newest).unwrap().cookies.to_bytes();
+    let newest = world.a.engine.phase1s.usable(Path::new(world.a.address, world.b.address)).unwrap();
+    let cookies = world.a.engine.phase1s.sa(newest).unwrap().cookies.to_bytes();
     world.a.forget_outputs();
     world.pass(seconds(205));
     assert_eq!(world.a.sent.len(), 10);
@@ -382,7 +382,7 @@ fn initial_contact_is_sent_once() {
 fn chatter(world: &mut World, times: usize) {
     for _ in 0..times {
         let Some((id, _)) = world.b.engine.phase1s.iter().next() else { return };
-        world.b.engine.send_notify(id, NotifyType::HEARTBEAT, &[]);
+        world.b.engine.phase1s.send_notify(&mut world.b.engine.core, id, NotifyType::HEARTBEAT, &[]);
         world.run();
         // What is due at once is due.
         world.pass(Duration::ZERO);
@@ -405,7 +405,7 @@ fn many_message_ids_renew_a_phase_1_and_too_many_end_it() {
         }
         world.run();
         let first = world.a.engine.phase1s().next().unwrap().cookies;
-        let used = world.a.engine.phase1_sa(world.a.only()).unwrap().used.count();
+        let used = world.a.engine.phase1s.sa(world.a.only()).unwrap().used.count();
         chatter(&mut world, MESSAGE_IDS_RENEWED_AFTER - used - 1);
         assert_eq!((world.a.states(), world.b.states()), (vec![9], vec![9]));
         chatter(&mut world, 1);

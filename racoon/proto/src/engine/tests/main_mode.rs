@@ -73,8 +73,8 @@ fn names_as_identities() {
             block.verify_identifier = true;
         },
     );
-    assert_eq!(world.a.engine.phase1_sa(world.a.only()).unwrap().peer.id, name("b.example"));
-    assert_eq!(world.b.engine.phase1_sa(world.b.only()).unwrap().peer.id, name("a.example"));
+    assert_eq!(world.a.engine.phase1s.sa(world.a.only()).unwrap().peer.id, name("b.example"));
+    assert_eq!(world.b.engine.phase1s.sa(world.b.only()).unwrap().peer.id, name("a.example"));
 }
 
 /// An X.501 name is compared by its components, whether a certificate vouches for it or not.
@@ -94,7 +94,7 @@ fn distinguished_names_as_identities() {
     let called = |block: &mut Remote, _: &mut Settings| block.my_identifier = LocalIdentity::Name(name("gw a"));
     for expected in [Some("GW  A"), None] {
         let world = World::established_with(called, expecting(expected));
-        let peer = &world.b.engine.phase1_sa(world.b.only()).unwrap().peer;
+        let peer = &world.b.engine.phase1s.sa(world.b.only()).unwrap().peer;
         assert_eq!(peer.id, Identity::named(IdType::DER_ASN1_DN, name("gw a").to_der()));
         assert_eq!(peer.name, Some(name("gw a")));
     }
@@ -117,7 +117,7 @@ fn distinguished_names_as_identities() {
 fn the_identity_is_our_address_with_the_port_of_isakmp() {
     let world = World::established();
     let expected = Identity::address("192.0.2.1".parse().unwrap()).with_protocol(17, 500);
-    assert_eq!(world.b.engine.phase1_sa(world.b.only()).unwrap().peer.id, expected);
+    assert_eq!(world.b.engine.phase1s.sa(world.b.only()).unwrap().peer.id, expected);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn an_error_after_a_phase_2_does_not_end_phase_1() {
     let mut world = World::established();
     let [a, b] = [world.a.only(), world.b.only()];
     world.b.engine.phase1s.negotiates(b);
-    world.a.engine.send_notify(a, NotifyType::INVALID_ID_INFORMATION, &[]);
+    world.a.engine.phase1s.send_notify(&mut world.a.engine.core, a, NotifyType::INVALID_ID_INFORMATION, &[]);
     world.run();
     world.assert_up();
     assert!(world.b.has_logged(Level::Warning, "the peer says INVALID-ID-INFORMATION"));
@@ -174,8 +174,8 @@ fn an_error_after_a_phase_2_does_not_end_phase_1() {
 fn payload_malformed_after_initial_contact_does_not_end_phase_1() {
     let mut world = World::established();
     let [a, b] = [world.a.only(), world.b.only()];
-    world.b.engine.send_notify(b, NotifyType::INITIAL_CONTACT, &[]);
-    world.a.engine.send_notify(a, NotifyType::PAYLOAD_MALFORMED, &[]);
+    world.b.engine.phase1s.send_notify(&mut world.b.engine.core, b, NotifyType::INITIAL_CONTACT, &[]);
+    world.a.engine.phase1s.send_notify(&mut world.a.engine.core, a, NotifyType::PAYLOAD_MALFORMED, &[]);
     world.run();
     world.assert_up();
     assert!(world.b.has_logged(Level::Warning, "the peer says PAYLOAD-MALFORMED"));

@@ -297,7 +297,7 @@ impl World {
     /// Both have one phase 1, established, and it is the same.
     fn assert_up(&self) {
         assert_eq!((self.a.states(), self.b.states()), (vec![9], vec![9]));
-        let (a, b) = (self.a.engine.phase1_sa(self.a.only()), self.b.engine.phase1_sa(self.b.only()));
+        let (a, b) = (self.a.engine.phase1s.sa(self.a.only()), self.b.engine.phase1s.sa(self.b.only()));
         let (a, b) = (a.unwrap(), b.unwrap());
         assert_eq!(a.cookies, b.cookies);
         assert_eq!(a.keys.d.key(), b.keys.d.key());

@@ -269,7 +269,7 @@ fn an_address_of_somebody_else_as_identity() {
             block.verify_identifier = true;
         },
     );
-    assert_eq!(world.b.engine.phase1_sa(world.b.only()).unwrap().peer.id, address.with_protocol(17, 500));
+    assert_eq!(world.b.engine.phase1s.sa(world.b.only()).unwrap().peer.id, address.with_protocol(17, 500));
 }
 
 /// A reload's values count from then on, for what is on its way, too.

@@ -39,7 +39,7 @@ pub(super) fn first_payloads(sainfo: &Sainfo) -> Payloads {
 
 /// What `a` would send under its phase 1.
 pub(super) fn craft(net: &mut Net, message_id: u32, payloads: &Payloads) -> Vec<u8> {
-    let sa = net.world.a.engine.phase1_sa(net.world.a.only()).unwrap();
+    let sa = net.world.a.engine.phase1s.sa(net.world.a.only()).unwrap();
     let mut iv = sa.iv(message_id).unwrap();
     let codec = crate::message::codec::MessageCodec::default();
     seal(sa, message_id, payloads, &mut iv, Proof::First, (&codec, net.world.b.address), &mut SeededRandom::new(9))
@@ -161,7 +161,7 @@ pub(super) fn changed_by_b_in(mut net: Net, change: impl FnOnce(&mut Payloads)) 
         messages.push(transmit.bytes.clone());
         if messages.len() == 1 { Fate::Deliver } else { Fate::Drop }
     });
-    let sa = net.world.b.engine.phase1_sa(net.world.b.only()).unwrap();
+    let sa = net.world.b.engine.phase1s.sa(net.world.b.only()).unwrap();
     let codec = crate::message::codec::MessageCodec::default();
     let (header, body) = Header::parse(&messages[0]).unwrap();
     let opened = sa.open(&sa.iv(header.message_id).unwrap(), &header, body).unwrap();
@@ -400,7 +400,11 @@ fn a_peer_deletes_what_is_its_own() {
         let spis = vec![vec![0xff; width], spi.to_be_bytes()[4 - width..].to_vec()];
         let delete = Delete { doi: Doi::IPSEC, protocol, spis };
         let phase1 = net.world.a.only();
-        net.world.a.engine.send_informational(phase1, vec![(PayloadType::DELETE, delete.encode())]);
+        net.world.a.engine.phase1s.send_informational(
+            &mut net.world.a.engine.core,
+            phase1,
+            vec![(PayloadType::DELETE, delete.encode())],
+        );
         net.settle();
         assert_eq!(net.kernels[1].sas.is_empty(), own, "{protocol}");
         assert_eq!(net.world.b.engine.phase2s().count(), usize::from(!own));

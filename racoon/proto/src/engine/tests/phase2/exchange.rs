@@ -308,7 +308,7 @@ fn spoken_for(hosts: Selector, sainfo_b: Sainfo, b: impl FnOnce(&mut Remote, &mu
     net.settle();
     let bundle = crate::phase2::bundle::Bundle::new(&transport(), &[], &sainfo(), true, false).unwrap();
     let ids = crate::phase2::traffic::Identities::of_selector(&hosts);
-    let sa = net.world.a.engine.phase1_sa(net.world.a.only()).unwrap();
+    let sa = net.world.a.engine.phase1s.sa(net.world.a.only()).unwrap();
     let intention = crate::phase2::initiator::Phase2Request { bundle, ids };
     let codec = crate::message::codec::MessageCodec::default();
     let (_, message) = intention

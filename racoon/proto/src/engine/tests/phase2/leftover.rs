@@ -119,8 +119,8 @@ fn the_peer_deletes_them() {
     // The phase 1 of the earlier run is gone here: what is said under it proves nothing.
     let path = Path::new(B.parse().unwrap(), A.parse().unwrap());
     let deletes = |net: &mut Net| {
-        let phase1 = net.world.b.engine.usable_phase1(path).unwrap();
-        net.world.b.engine.send_deletes(phase1, [sas[1], other].iter());
+        let phase1 = net.world.b.engine.phase1s.usable(path).unwrap();
+        net.world.b.engine.phase1s.send_deletes(&mut net.world.b.engine.core, phase1, [sas[1], other].iter());
         net.settle();
     };
     deletes(&mut net);

@@ -51,7 +51,7 @@ fn not_every_error_is_about_a_negotiation() {
     net.acquire();
     net.settle_with(|_| Fate::Drop);
     let phase1 = net.world.b.only();
-    net.world.b.engine.send_notify(phase1, NotifyType::INVALID_SPI, &[]);
+    net.world.b.engine.phase1s.send_notify(&mut net.world.b.engine.core, phase1, NotifyType::INVALID_SPI, &[]);
     net.settle();
     assert!(net.world.a.failures().is_empty());
     net.pass(seconds(20));
@@ -269,7 +269,11 @@ fn an_authenticated_refusal_of_message_2_ends_the_exchange() {
     assert_eq!(net.kernels[1].names(Way::Inbound).len(), 1);
     net.world.b.log.clear();
     let phase1 = net.world.a.only();
-    net.world.a.engine.notify_refusal(phase1, &FailureReason::BadChoice(crate::reason::BadChoice::Incomplete));
+    net.world.a.engine.phase1s.notify_refusal(
+        &mut net.world.a.engine.core,
+        phase1,
+        &FailureReason::BadChoice(crate::reason::BadChoice::Incomplete),
+    );
     net.settle();
     assert_eq!(net.world.b.failures(), [FailureReason::Refused(NotifyType::BAD_PROPOSAL_SYNTAX)]);
     assert!(net.kernels[1].sas.is_empty() && net.kernels[1].larval.is_empty());
