@@ -281,13 +281,14 @@
 //!   FailureReason ──► FailureReason::notify ──► a notify to the peer   encrypted; unencrypted only rate-limited
 //!     │
 //!     ├─────► Display ──► one line at level error       rate-limited if a message of the peer causes it
-//!     ├─────► EventKind                                 for reasons that have one
+//!     ├─────► phase1_event, phase2_event ──► Event      for reasons that have one
 //!     └─────► Outcome { result: Failed(reason), offered, configured, peer_said, steps } ──► Journal
 //! ```
 //!
 //! A [`FailureReason`](crate::reason::FailureReason) is created where the fault is found. It says whose fault it is, what was
-//! expected and what was found, and becomes text only at the end.
-//! [`FailureReason::notify`](crate::reason::FailureReason::notify) is the only place that knows notifies. A `Record` collects what
+//! expected and what was found, as values; only `reason::text` makes text of it, and only where a line is logged.
+//! [`FailureReason::notify`](crate::reason::FailureReason::notify) is the only place that knows notifies. The journal, the output
+//! and the event of a negotiation share one `Outcome`. `reason::tests` has a row for each reason. A `Record` collects what
 //! was offered and configured, and what the peer said. Thus a refusal by the peer, which gives no details, is reported together
 //! with what the peer refused.
 //!
