@@ -327,7 +327,7 @@
 //! looked up, how SKEYID is derived, and which payload proves an identity. Computations are tasks of a job. Accept the method in
 //! `auth::is_supported`.
 //!
-//! **An exchange under an ISAKMP SA.** Add a branch to `Engine::datagram` that goes through `protecting`, which finds the SA, holds
+//! **An exchange under an ISAKMP SA.** Add a branch to `Engine::datagram` that goes through `Phase1s::protecting`, which finds the SA, holds
 //! early packets, and refuses other addresses. Use each message id once. A state that waits needs a timer before anything else.
 //!
 //! # How to replay a run

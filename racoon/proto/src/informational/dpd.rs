@@ -1,6 +1,6 @@
 //! Dead peer detection (RFC 3706): probes at the configured interval, and probes on request.
 //!
-//! [`Engine::probe`] asks a peer whether it is there, also with `dpd_delay 0`. What follows from silence is the caller's
+//! [`Phase1s::probe`] asks a peer whether it is there, also with `dpd_delay 0`. What follows from silence is the caller's
 //! choice ([`IfSilent`]); what follows from an answer is nothing. Whatever asks for probes, and however often, a phase 1
 //! sends no more than one in `dpd_retry` seconds.
 
@@ -25,7 +25,7 @@ const FIRST_BELOW: u32 = 4096;
 /// Unanswered probes after which a second phase 1 is negotiated. Fewer than `dpd_maxfail`, because nothing ends by it.
 const REPLACED_AFTER: u32 = 2;
 
-/// What follows if the peer leaves the probes that [`Engine::probe`] sends unanswered. A later variant outweighs an earlier
+/// What follows if the peer leaves the probes that [`Phase1s::probe`] sends unanswered. A later variant outweighs an earlier
 /// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum IfSilent {
@@ -108,7 +108,7 @@ impl DpdState {
 }
 
 impl Engine {
-    /// Asks the peer of a phase 2 whether it is there ([`Engine::probe`]), under the phase 1 that is in use with it. If it is
+    /// Asks the peer of a phase 2 whether it is there ([`Phase1s::probe`]), under the phase 1 that is in use with it. If it is
     /// not, it loses all that it has here. False: there is no phase 1 with it, or no DPD.
     pub(crate) fn probe_holder(&mut self, id: Phase2Id) -> bool {
         let path = self.phase2s.get(id).map(|phase2| phase2.path(&self.phase1s));
