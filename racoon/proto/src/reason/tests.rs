@@ -40,8 +40,11 @@ fn kernel_error() -> KernelError {
     }
 }
 
-/// A reason of each variant, with its text, its notify, and its events of phase 1 and 2.
-fn table() -> Vec<(FailureReason, &'static str, Option<NotifyType>, [Option<EventKind>; 2])> {
+/// A reason with its text, its notify, and its events of phase 1 and 2.
+type Row = (FailureReason, &'static str, Option<NotifyType>, [Option<EventKind>; 2]);
+
+/// A row for each variant.
+fn table() -> Vec<Row> {
     use FailureReason::*;
     let mismatches = vec![Phase1Mismatch::Cipher(Sides(Cipher::AES, Cipher::TRIPLE_DES))];
     let named = |name: &str| identity::Identity::named(IdType::FQDN, name.as_bytes());
