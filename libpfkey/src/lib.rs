@@ -42,7 +42,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! TCP-MD5 SAs for a BGP session, on a BSD (here over the in-process key engine, with [`Kernel::open`] over the kernel's):
+//! TCP-MD5 SAs for a BGP session on a BSD. This example uses the in-process key engine; [`Kernel::open`] uses the kernel:
 //!
 //! ```
 //! use libpfkey::backend::BackendKind;
@@ -61,17 +61,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What else there is
+//! # Other modules and types
 //!
 //! - [`SaSpec`], [`PolicySpec`], [`Selector`]: what is installed; [`InstalledSa`], [`InstalledPolicy`]: what a kernel reports.
 //! - [`algorithm`]: algorithms, their names, numbers and key lengths.
 //! - [`policy`]: the policy language of `setkey -P` and `ipsec_set_policy(3)`.
-//! - [`backend`]: the kernel interfaces, and [`Memory`](backend::Memory), a key engine in the process, for tests.
+//! - [`backend`]: the kernel interfaces, and [`Memory`](backend::Memory), an in-process key engine for tests.
 //! - [`rules`]: what kernels refuse, and why.
 //! - [`dump`]: the texts that `setkey -D` prints.
+//! - [`state_file`], [`kernel_state`]: the file in which racoon lists its SAs and policies.
 //!
-//! Below the types are the messages: [`wire`] parses and writes them, [`request`] composes them as libipsec does,
-//! [`Connection`] sends and receives them, and [`Pipeline`] has many under way at once.
+//! The types are built on messages: [`wire`] parses and writes them, [`request`] composes them as libipsec does,
+//! [`Connection`] sends and receives them, and [`Pipeline`] keeps many requests in flight.
 
 pub mod algorithm;
 mod arbitrary;

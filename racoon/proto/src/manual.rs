@@ -43,7 +43,7 @@
 //! | `reason` | why a negotiation failed: the typed reasons, their text, their notifies, and the journal |
 //! | `select`, `proposal`, `identity`, `psk`, `spd` | which section, which proposal, which identity, which key, which policy |
 //! | `wire`, `num`, `crypto` | payloads, numbers, cryptography |
-//! | `config`, `settings`, `kernel`, `output` | the types at the boundary to the shell |
+//! | `config`, `settings`, `kernel`, `output`, `undelivered`, `random`, `time` | the types at the boundary to the shell |
 //!
 //! Features that are not implemented yet have a place as well:
 //!
@@ -69,8 +69,8 @@
 //!   index, or by the packet if the kernel reports it.
 //!
 //! **A look-up by id may find nothing**, because an earlier step of the same input has removed the entry: a phase 2 that fails
-//! can, for example, take another one with it. What was to be done is then no longer needed, and the function returns without
-//! a word. Every other silent return states its reason in a comment.
+//! can, for example, take another one with it. The rest of the step is then no longer needed, and the function returns
+//! silently. Every other silent return states its reason in a comment.
 //!
 //! What needs only one table is a method of `Phase1s` or `Phase2s` and takes `Core`, which holds the settings, the clock, the
 //! timers and the outputs. `Engine` has what concerns several tables.
@@ -93,7 +93,7 @@
 //! ```
 //!
 //! Each state is a struct. A step consumes it and returns a `Transition`: the next state with a job, a message or the reason why the
-//! input is ignored; the SA; or a failure. The exchange knows nothing of sockets, timers and tables: `phase1::negotiation` passes
+//! input is ignored; the SA; a failure; or a refusal of the peer's identity, which can be sent under the SA. The exchange knows nothing of sockets, timers and tables: `phase1::negotiation` passes
 //! inputs to it and carries out its transitions, without knowing which exchange it is. How the peer is authenticated is left to
 //! an `Authenticator`.
 //!
@@ -108,8 +108,8 @@
 //!
 //! A phase 1 is established when both sides are authenticated, and then protects informational messages. Quick modes begin under
 //! it when it is usable: `phase1_usable` begins those that wait, ours and the peer's, and is the only function that does. A
-//! login or mode configuration belongs between the two (`phase1::readiness`). Nothing stands there yet, so a phase 1 is usable
-//! at once.
+//! login or mode configuration belongs between the two (`phase1::readiness`). No such exchange is implemented yet, so a phase 1
+//! is usable at once.
 //!
 //! # Quick mode
 //!
@@ -210,13 +210,13 @@
 //! None is forgotten: an SA with many message ids is renewed, and one with too many ends.
 //!
 //! **Limits.** `phase1::half_open` limits half-open negotiations. A new negotiation evicts an older one. If new ones were
-//! refused instead, the limit itself would be an attack.
+//! refused instead, a flood could use the limit to lock everybody out.
 //!
 //! * Negotiations whose address has not returned our cookie do not count against any address, and the oldest of them is
 //!   evicted first. An honest unknown peer succeeds if the rate of a flood times the peer's round-trip time is below
 //!   the size of the pool, which is at least half of the limit.
-//! * Negotiations whose address has returned the cookie are limited by address. They are not evicted as long as they are
-//!   a minority, or while a job for them runs.
+//! * Negotiations whose address has returned the cookie are limited by address: one too many evicts another of the same
+//!   address. Others do not evict them as long as they fill at most half of the limit, or while a job for them runs.
 //! * Peers with a configured address have a pool of their own.
 //! * Authenticated peers have limits on concurrent quick modes under one phase 1 (another one is dropped as if it were lost),
 //!   on phase 2s in total (another one is refused), and on phase 1s (the oldest is removed).
