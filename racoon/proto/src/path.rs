@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The path of a phase 1 and of all exchanges under it.
 ///
-/// The phase 1 table owns the path of each phase 1 and changes it in one place, `Phase1s::move_to`; phase 2 reads it there.
+/// The phase 1 table owns the path of each phase 1 and changes it in one place, `Phase1s::move_to`. A phase 2 is negotiated on
+/// the path of its phase 1, and follows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Path {
     /// Our address and port.

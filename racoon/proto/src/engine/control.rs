@@ -156,7 +156,7 @@ impl Engine {
         let phase1s = self.phase1s.iter();
         let ids: Vec<_> = phase1s.filter(|(_, one)| is_peer(one.path())).map(|(id, _)| id).collect();
         // Phase 2s live on when their phase 1 has come to its end.
-        let of_phase2s = self.phase2s.iter().map(|(_, one)| one.path(&self.phase1s));
+        let of_phase2s = self.phase2s.iter().map(|(_, one)| one.path);
         let orphans: BTreeSet<_> = of_phase2s.filter(|path| is_peer(*path)).collect();
         if ids.is_empty() && orphans.is_empty() {
             return Err(Refusal::Missing);

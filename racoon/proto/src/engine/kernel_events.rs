@@ -1,6 +1,6 @@
 //! What the kernel says.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Phase1Id};
 use std::net::SocketAddr;
 
 use crate::engine::datagram::is_plausible;
@@ -8,6 +8,7 @@ use crate::kernel::{Direction, KernelEvent, Limit, Migration, SaName};
 use crate::num::Protocol;
 use crate::output::Level;
 use crate::path::{AddrPort, Encapsulation, Path};
+use crate::phase1::rate_limit::LoggedEvent;
 use crate::phase2::kernel_state::protocol_name;
 use crate::phase2::lifecycle::has;
 use crate::phase2::table::{Phase2, sa_key};
@@ -46,10 +47,11 @@ impl Engine {
         }
     }
 
-    /// A NAT has changed the address or port of a peer: its phase 1 follows, and so do the exchanges under it.
+    /// A NAT has changed the port of a peer: its phase 1 follows, and so do the exchanges under it.
     ///
-    /// The packet was authenticated by the peer's own SA, so that nobody can move another peer's phase 1. One whose path has no
-    /// UDP encapsulation does not follow: no NAT was detected, and an address that has changed proves nothing.
+    /// The packet was authenticated by the peer's own SA, but its source was not. So a phase 1 moves only if its path has UDP
+    /// encapsulation, only to another port of the address that it was authenticated for, and not to where another phase 1 is:
+    /// otherwise a peer could take another one's place.
     fn mapping_changed(&mut self, (protocol, spi): (Protocol, u32), old: SocketAddr, new: SocketAddr) {
         let inbound = self.core.locals.iter().find_map(|local| self.phase2s.of_sa((local.ip(), protocol, spi)));
         let phase1 = inbound.and_then(|id| self.phase2s.get(id)?.phase1);
@@ -59,13 +61,26 @@ impl Engine {
                 .core
                 .log(Level::Debug, Some(old), || format!("no phase 1 for the new NAT mapping {}", AddrPort(new)));
         };
-        if path.encapsulation != Encapsulation::NonEspMarker || !is_plausible(new) {
-            let text = || format!("NAT mapping {} ignored: phase 1 does not use UDP encapsulation", AddrPort(new));
-            return self.core.log(Level::Warning, Some(old), text);
+        let is_there = |other: &Phase1Id| self.phase1s.get(*other).is_some_and(|other| other.remote() == new);
+        let ignored = if path.encapsulation != Encapsulation::NonEspMarker {
+            Some("phase 1 does not use UDP encapsulation")
+        } else if new.ip() != old.ip() || !is_plausible(new) {
+            Some("its address is not the one that phase 1 has authenticated")
+        } else if self.phase1s.between(path.addresses()).iter().any(is_there) {
+            Some("another phase 1 has it")
+        } else {
+            None
+        };
+        if let Some(reason) = ignored {
+            let text = || format!("NAT mapping {} ignored: {reason}", AddrPort(new));
+            self.core.log_of_peer(LoggedEvent::OtherAddress, Level::Warning, old, text);
+            return;
         }
-        self.phase1s.move_to(id, Path { remote: new, ..path });
-        self.core
-            .log(Level::Info, Some(new), || format!("NAT mapping changed: {} is now {}", AddrPort(old), AddrPort(new)));
+        let moved = Path { remote: new, ..path };
+        self.phase1s.move_to(id, moved);
+        self.phase2s.move_under(id, path, moved);
+        let text = || format!("NAT mapping changed: {} is now {}", AddrPort(old), AddrPort(new));
+        self.core.log_of_peer(LoggedEvent::OtherAddress, Level::Info, new, text);
     }
 
     /// Another program moved SAs. Those of a negotiation stay under their old names here, so the log says what happened.
@@ -112,7 +127,7 @@ impl Engine {
         // An SA of another program, or one that is deleted already.
         let Some(id) = self.phase2s.of_sa(sa_key(name)) else { return };
         let Some(phase2) = self.phase2s.get(id) else { return };
-        let (remote, is_established) = (phase2.path(&self.phase1s).remote, phase2.established().is_some());
+        let (remote, is_established) = (phase2.path.remote, phase2.established().is_some());
         self.core.log(Level::Info, Some(remote), || format!("somebody deleted {name}"));
         if is_established {
             self.purge_phase2(id, true);

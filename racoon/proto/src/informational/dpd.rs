@@ -111,7 +111,7 @@ impl Engine {
     /// Asks the peer of a phase 2 whether it is there ([`Phase1s::probe`]), under the phase 1 that is in use with it. If it is
     /// not, it loses all that it has here. False: there is no phase 1 with it, or no DPD.
     pub(crate) fn probe_holder(&mut self, id: Phase2Id) -> bool {
-        let path = self.phase2s.get(id).map(|phase2| phase2.path(&self.phase1s));
+        let path = self.phase2s.get(id).map(|phase2| phase2.path);
         let phase1 = path.and_then(|path| self.phase1s.usable(path));
         phase1.is_some_and(|phase1| self.phase1s.probe(&mut self.core, phase1, IfSilent::Purge))
     }

@@ -270,7 +270,7 @@ impl Phase1s {
     pub(crate) fn remove(&mut self, id: Phase1Id) -> Option<Phase1> {
         let phase1 = self.all.remove(&id)?;
         self.by_cookies.remove(&phase1.cookies);
-        self.by_first.remove(&phase1.first_key());
+        self.forget_first(id, &phase1.first_key());
         if let Some(ids) = self.by_pair.get_mut(&phase1.pair()) {
             ids.remove(&id);
             if ids.is_empty() {
@@ -361,8 +361,8 @@ impl Phase1s {
         let old = (phase1.first_key(), phase1.pair());
         phase1.path = path;
         let new = (phase1.first_key(), phase1.pair());
-        self.by_first.remove(&old.0);
-        self.by_first.insert(new.0, id);
+        self.forget_first(id, &old.0);
+        self.by_first.entry(new.0).or_insert(id);
         if let Some(ids) = self.by_pair.get_mut(&old.1) {
             ids.remove(&id);
             if ids.is_empty() {
@@ -372,6 +372,13 @@ impl Phase1s {
         self.by_pair.entry(new.1).or_default().insert(id);
         self.forget_peer(old.1.1);
         *self.peers.entry(new.1.1).or_default() += 1;
+    }
+
+    /// Forgets the first message of a phase 1, unless the key is another one's.
+    fn forget_first(&mut self, id: Phase1Id, key: &FirstKey) {
+        if self.by_first.get(key) == Some(&id) {
+            self.by_first.remove(key);
+        }
     }
 
     /// Counts one established phase 1 less with a peer's address.

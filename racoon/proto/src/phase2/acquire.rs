@@ -176,7 +176,7 @@ impl Engine {
     /// The path of the phase 2 that is renewed, if we still have the address.
     fn path_of(&self, trigger: &Phase2Trigger) -> Option<Path> {
         let Phase2Trigger::Renewal(old) = trigger else { return None };
-        let path = self.phase2s.get(*old)?.path(&self.phase1s);
+        let path = self.phase2s.get(*old)?.path;
         self.core.locals.contains(&path.local).then_some(path)
     }
 
@@ -260,7 +260,7 @@ impl Engine {
         let members = phase2_request.bundle.members.clone();
         let group = phase2_request.bundle.terms.group;
         phase2.state = State::Gathering(phase2_request, PendingInputs::new(members.len(), group));
-        let path = phase2.path(&self.phase1s);
+        let path = phase2.path;
         self.core.log(Level::Info, Some(path.remote), || format!("initiate new phase 2 negotiation: {path}"));
         self.gather(id, members.iter(), group.map(|group| (group, DhOperation::Public)));
     }

@@ -43,6 +43,7 @@ impl Engine {
     /// A negotiation ends without SAs: all that was done for it is undone.
     pub(crate) fn end_phase2(&mut self, id: Phase2Id, result: NegotiationResult) {
         self.tell_of_end(id, &result);
+        let phase1 = self.phase2s.get(id).and_then(|phase2| phase2.phase1);
         let Some(phase2) = self.remove_phase2(id) else { return };
         self.release_kernel_state(id, &phase2, phase2.peer_may_use);
         if result != NegotiationResult::Superseded {
@@ -62,16 +63,15 @@ impl Engine {
             }
             _ => self.leftovers_replaced(endpoints),
         }
-        self.record_phase2_outcome(&phase2, result);
+        self.record_phase2_outcome(&phase2, phase1, result);
     }
 
     /// Keeps the outcome of a negotiation, and reports the event for a failure if there is one.
-    fn record_phase2_outcome(&mut self, phase2: &Phase2, result: NegotiationResult) {
-        let outcome =
-            self.core.record_outcome(phase2_outcome(phase2, phase2.path(&self.phase1s), result, self.core.now));
+    fn record_phase2_outcome(&mut self, phase2: &Phase2, phase1: Option<Phase1Id>, result: NegotiationResult) {
+        let outcome = self.core.record_outcome(phase2_outcome(phase2, phase2.path, result, self.core.now));
         let NegotiationResult::Failed(reason) = &outcome.result else { return };
         if let Some(kind) = reason.phase2_event() {
-            let event = self.phase2_event(phase2, kind, Some(Arc::clone(&outcome)));
+            let event = self.phase2_event((phase2, phase1), kind, Some(Arc::clone(&outcome)));
             self.core.emit(event);
         }
     }
@@ -82,7 +82,7 @@ impl Engine {
         let NegotiationResult::Failed(cause) = result else { return };
         let Some(phase2) = self.phase2s.get(id) else { return };
         let (traffic_key, remote, phase1, message_id) =
-            (phase2.traffic_key, phase2.path(&self.phase1s).remote, phase2.phase1, phase2.message_id);
+            (phase2.traffic_key, phase2.path.remote, phase2.phase1, phase2.message_id);
         let role = phase2.role;
         let of = phase2.cookies.map(|cookies| format!(" {cookies}:{message_id:08x}")).unwrap_or_default();
         let context = phase2.conversation.record.context(ExchangeType::QUICK, role, cause);

@@ -213,7 +213,7 @@ impl Engine {
 
     fn policy_refused(&mut self, id: Phase2Id, direction: Direction, error: &KernelError) {
         let Some(phase2) = self.phase2s.get(id) else { return };
-        let (remote, traffic_key) = (phase2.path(&self.phase1s).remote, phase2.traffic_key);
+        let (remote, traffic_key) = (phase2.path.remote, phase2.traffic_key);
         let problem =
             if error.exists { PolicyProblem::Foreign(direction) } else { PolicyProblem::Kernel(error.clone().into()) };
         let cause = FailureReason::NoPolicy(MissingPolicy { traffic: traffic_key.selector, problem }.into());

@@ -34,7 +34,7 @@ impl Engine {
         let alive = |phase1: &crate::engine::Phase1Id| self.phase1s.sa(*phase1).is_some();
         let bound = phase2.phase1.filter(alive);
         // Without any phase 1 with the peer, it cannot be told.
-        let Some(phase1) = bound.or_else(|| self.phase1s.usable(phase2.path(&self.phase1s))) else { return };
+        let Some(phase1) = bound.or_else(|| self.phase1s.usable(phase2.path)) else { return };
         self.phase1s.send_deletes(
             &mut self.core,
             phase1,
@@ -45,7 +45,7 @@ impl Engine {
     /// A line for each SA: what the peer sends, then what we send.
     #[track_caller]
     pub(crate) fn log_sas(&mut self, level: Level, what: &'static str, id: Phase2Id, pairs: &[Pair]) {
-        let Some(path) = self.phase2s.get(id).map(|phase2| phase2.path(&self.phase1s)) else { return };
+        let Some(path) = self.phase2s.get(id).map(|phase2| phase2.path) else { return };
         let Path { local, remote, .. } = path;
         for pair in pairs {
             for (name, mut from, mut to) in [(pair.inbound, remote, local), (pair.outbound, local, remote)] {

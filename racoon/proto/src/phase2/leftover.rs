@@ -136,9 +136,8 @@ impl Engine {
             if self.block_of(peer, &Phase2Trigger::Acquire(acquire.clone())).is_ok() {
                 self.acquire(acquire);
             } else {
-                self.core.log(Level::Debug, Some(peer), || {
-                    "SAs of an leftovers run are not renewed: the peer begins".into()
-                });
+                self.core
+                    .log(Level::Debug, Some(peer), || "SAs of an earlier run are not renewed: the peer begins".into());
             }
         }
     }
@@ -169,9 +168,8 @@ impl Engine {
     pub(crate) fn leftovers_unanswered(&mut self, endpoints: Endpoints) {
         if self.leftovers.by_ends.contains_key(&endpoints) {
             let peer = SocketAddr::new(endpoints.remote, self.core.settings.port);
-            self.core.log(Level::Info, Some(peer), || {
-                "the peer does not answer: removing the SAs of an leftovers run".into()
-            });
+            self.core
+                .log(Level::Info, Some(peer), || "the peer does not answer: removing the SAs of an earlier run".into());
             self.delete_leftovers(endpoints, false);
             // The peer may have its half still. Without INITIAL-CONTACT it would go on to send by it.
             let is_up = |id| self.phase2s.get(id).is_some_and(|phase2: &Phase2| phase2.established().is_some());
@@ -209,7 +207,7 @@ impl Engine {
         let found = self.leftovers.by_sa.get(&(remote.ip(), protocol, spi)).copied();
         let peer = Endpoints { local: local.ip(), remote: remote.ip() };
         let Some((endpoints, name)) = found.filter(|(endpoints, _)| *endpoints == peer) else { return false };
-        self.core.log(Level::Info, Some(remote), || format!("the peer deletes its {name} of an leftovers run"));
+        self.core.log(Level::Info, Some(remote), || format!("the peer deletes its {name} of an earlier run"));
         self.leftovers.remove(&name);
         self.core.send_to_kernel(KernelRequest::Delete(name));
         let sends = |names: &BTreeSet<SaName>| names.iter().any(|name| name.source == endpoints.local);

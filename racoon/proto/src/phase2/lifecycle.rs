@@ -34,11 +34,10 @@ impl Engine {
 
     /// A phase 1 goes, and there is no other: what is established lives on, what is on its way does not.
     pub(crate) fn phase2s_orphaned(&mut self, phase1: Phase1Id) {
-        let Some(path) = self.phase1s.get(phase1).map(Phase1::path) else { return };
         for id in self.phase2s.under(phase1) {
             if self.phase2s.get(id).is_some_and(|phase2| phase2.established().is_some()) {
                 self.phase2s.close(id);
-                self.phase2s.orphan(id, path);
+                self.phase2s.unbind(id);
             } else {
                 self.fail_phase2(id, FailureReason::phase1_gone());
             }
@@ -91,7 +90,7 @@ impl Engine {
     /// Whether it is with this peer: there may be others behind the same address.
     fn is_with(&self, phase2: &Phase2, remote: SocketAddr) -> bool {
         let under = || phase2.phase1.and_then(|phase1| self.phase1s.get(phase1));
-        phase2.path(&self.phase1s).remote == remote || under().is_some_and(|phase1| phase1.remote() == remote)
+        phase2.path.remote == remote || under().is_some_and(|phase1| phase1.remote() == remote)
     }
 
     /// Another configuration: what would not come about by it goes.
@@ -110,16 +109,11 @@ impl Engine {
     fn is_configured(&self, phase2: &Phase2) -> bool {
         let remotes = &self.core.settings.remotes;
         let bound = phase2.phase1.and_then(|phase1| self.phase1s.sa(phase1)).and_then(|sa| remotes.get(sa.block));
-        let by_address = || {
-            remotes
-                .select(&RemoteQuery::address(phase2.path(&self.phase1s).remote))
-                .ok()
-                .flatten()
-                .and_then(|at| remotes.get(at))
-        };
+        let by_address =
+            || remotes.select(&RemoteQuery::address(phase2.path.remote)).ok().flatten().and_then(|at| remotes.get(at));
         let Some(block) = bound.or_else(by_address) else { return false };
         let ids = Identities::of_selector(&phase2.traffic_key.selector);
-        let client = Some(phase2.path(&self.phase1s).remote.ip());
+        let client = Some(phase2.path.remote.ip());
         let traffic =
             SainfoQuery { local: &ids.local, remote: &ids.remote, claimed: None, client, remoteid: block.ph1id };
         self.core.settings.sainfos.select(&traffic).is_some()
@@ -149,7 +143,7 @@ impl Engine {
     pub(crate) fn phase2_established(&mut self, id: Phase2Id, established: EstablishedPhase2) {
         let Some(phase2) = self.phase2s.get(id) else { return };
         phase2.conversation.stop_deadline(&mut self.core);
-        let (role, traffic_key, remote) = (phase2.role, phase2.traffic_key, phase2.path(&self.phase1s).remote);
+        let (role, traffic_key, remote) = (phase2.role, phase2.traffic_key, phase2.path.remote);
         let lifetime = Duration::from_secs(established.terms.lifetime.into());
         let (since, expires, pairs) = (established.since, established.expires, established.pairs.clone());
         self.log_sas(Level::Info, "IPsec-SA established", id, &pairs);
@@ -171,7 +165,7 @@ impl Engine {
         // 3. The news.
         self.core.log(Level::Debug, Some(remote), || format!("phase 2 established for {traffic_key}"));
         if let Some(phase2) = self.phase2s.get(id) {
-            let path = phase2.path(&self.phase1s);
+            let path = phase2.path;
             let outcome = phase2_outcome(phase2, path, NegotiationResult::Established, self.core.now);
             let outcome = self.core.record_outcome(outcome);
             self.emit_phase2_event(id, EventKind::Phase2Up, Some(outcome));
@@ -189,7 +183,7 @@ impl Engine {
         {
             return;
         }
-        let (traffic_key, remote) = (phase2.traffic_key, phase2.path(&self.phase1s).remote);
+        let (traffic_key, remote) = (phase2.traffic_key, phase2.path.remote);
         if self.phase2s.negotiating(&traffic_key).is_some() {
             // If nothing comes of that, it is our turn.
             return self.phase2s.renew_later(&mut self.core, id);
@@ -218,7 +212,7 @@ impl Engine {
     /// A message is sent again, or the peer does not answer.
     pub(crate) fn phase2_retransmit(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
-        let addresses = phase2.path(&self.phase1s);
+        let addresses = phase2.path;
         if phase2.phase1.and_then(|phase1| self.phase1s.sa(phase1)).is_none() {
             return self.fail_phase2(id, FailureReason::phase1_gone());
         }
@@ -250,7 +244,7 @@ impl Engine {
     /// Deletes an established phase 2 ahead of its time, with a line for each SA.
     pub(crate) fn purge_phase2(&mut self, id: Phase2Id, tell_peer: bool) {
         let Some(phase2) = self.phase2s.get(id) else { return };
-        let remote = phase2.path(&self.phase1s).remote;
+        let remote = phase2.path.remote;
         let pairs = phase2.established().map(|established| established.pairs.clone()).unwrap_or_default();
         for SaName { protocol, spi, .. } in pairs.iter().flat_map(|pair| [pair.inbound, pair.outbound]) {
             self.core.log(Level::Info, Some(remote), || {
@@ -292,18 +286,23 @@ impl Engine {
 
     pub(crate) fn emit_phase2_event(&mut self, id: Phase2Id, kind: EventKind, outcome: Option<Arc<Outcome>>) {
         if let Some(phase2) = self.phase2s.get(id) {
-            let event = self.phase2_event(phase2, kind, outcome);
+            let event = self.phase2_event((phase2, phase2.phase1), kind, outcome);
             self.core.emit(event);
         }
     }
 
-    /// An event about a phase 2.
-    pub(crate) fn phase2_event(&self, phase2: &Phase2, kind: EventKind, outcome: Option<Arc<Outcome>>) -> Event {
-        let sa = phase2.phase1.and_then(|phase1| self.phase1s.sa(phase1));
+    /// An event about a phase 2 and the phase 1 that it belongs or belonged to.
+    pub(crate) fn phase2_event(
+        &self,
+        (phase2, phase1): (&Phase2, Option<Phase1Id>),
+        kind: EventKind,
+        outcome: Option<Arc<Outcome>>,
+    ) -> Event {
+        let sa = phase1.and_then(|phase1| self.phase1s.sa(phase1));
         Event {
             kind,
-            local: Some(phase2.path(&self.phase1s).local),
-            remote: Some(phase2.path(&self.phase1s).remote),
+            local: Some(phase2.path.local),
+            remote: Some(phase2.path.remote),
             cookies: phase2.cookies,
             message_id: phase2.message_id,
             identity: sa.map(|sa| sa.peer.id.clone()),

@@ -38,7 +38,7 @@ impl Engine {
     /// A message of an exchange that goes on.
     fn quick_message(&mut self, id: Phase2Id, phase1: Phase1Id, header: &Header, body: &[u8], digest: &PacketDigest) {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
-        let path = phase2.path(&self.phase1s);
+        let path = phase2.path;
         match phase2.conversation.arrival(&self.core, digest) {
             Lookup::Reply(reply) => {
                 // The peer repeats message 2 because message 3 was lost, and so still sends by the pair before.
@@ -94,7 +94,7 @@ impl Engine {
         step: impl FnOnce(&mut Phase2, &mut Context<'_>) -> Result<Action, FailureReason>,
     ) {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
-        let path = phase2.path(&self.phase1s);
+        let path = phase2.path;
         let Some(sa) = phase2.phase1.and_then(|phase1| self.phase1s.sa(phase1)) else {
             return self.fail_phase2(id, FailureReason::phase1_gone());
         };
@@ -153,7 +153,7 @@ impl Engine {
     /// It is another peer's behind the same address, or not even established.
     fn claim_name(&mut self, id: Phase2Id, name: &SaName) -> Result<(), FailureReason> {
         let Some(other) = self.phase2s.of_sa(sa_key(name)).filter(|other| *other != id) else { return Ok(()) };
-        let remote_of = |id| self.phase2s.get(id).map(|phase2| phase2.path(&self.phase1s).remote);
+        let remote_of = |id| self.phase2s.get(id).map(|phase2| phase2.path.remote);
         let is_established = self.phase2s.get(other).is_some_and(|other| other.established().is_some());
         if !is_established || remote_of(other) != remote_of(id) {
             return Err(FailureReason::Kernel(KernelFailure::NameInUse(*name)));
@@ -210,7 +210,7 @@ impl Engine {
             }
         }
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
-        let path = phase2.path(&self.phase1s);
+        let path = phase2.path;
         let action = phase2.installed(&mut self.core, path);
         self.perform_for_phase2(id, action);
     }

@@ -10,7 +10,6 @@ use crate::engine::{Phase1Id, Phase2Id};
 use crate::kernel::{Acquire, RequestId, SaInstallation, SaName, Selector};
 use crate::num::{ExchangeType, Protocol};
 use crate::path::Path;
-use crate::phase1::table::{Phase1, Phase1s};
 use crate::phase2::TrafficKey;
 use crate::phase2::bundle::Pair;
 use crate::phase2::initiator::{Agreed, Offered, Phase2Request};
@@ -32,8 +31,8 @@ pub(crate) struct Phase2 {
     pub(crate) traffic_key: TrafficKey,
     /// The ends of its SAs: those of phase 1, unless the identities of phase 2 are asked for.
     pub(crate) sa_endpoints: Endpoints,
-    /// The path while it has no phase 1: the one to negotiate on, or the last one.
-    pub(super) last_path: Path,
+    /// The path on which it is negotiated. It stays when another phase 1 with the peer takes it over.
+    pub(crate) path: Path,
     /// Name of the remote block.
     pub(crate) block: String,
     /// The one that it belongs to; none: there is none yet, or none any more. (Messages of its exchange stay under the one
@@ -129,7 +128,7 @@ impl Phase2 {
             role,
             traffic_key,
             sa_endpoints: traffic_key.endpoints,
-            last_path: path,
+            path,
             block: String::new(),
             phase1: None,
             cookies: None,
@@ -156,12 +155,6 @@ impl Phase2 {
     /// Limits the wait for the kernel or a job.
     pub(crate) fn set_deadline(&self, core: &mut Core) {
         self.conversation.set_deadline(core, |settings| settings.phase2_wait);
-    }
-
-    /// The path of its phase 1.
-    pub(crate) fn path(&self, phase1s: &Phase1s) -> Path {
-        let phase1 = self.phase1.and_then(|id| phase1s.get(id));
-        phase1.map_or(self.last_path, Phase1::path)
     }
 
     pub(crate) fn established(&self) -> Option<&EstablishedPhase2> {
@@ -252,15 +245,17 @@ impl Phase2s {
         }
     }
 
-    /// It belongs to no phase 1 any more. `last_path` is the path of the one that goes.
-    pub(crate) fn orphan(&mut self, id: Phase2Id, last_path: Path) {
-        self.unbind(id);
-        if let Some(phase2) = self.all.get_mut(&id) {
-            phase2.last_path = last_path;
+    /// Lets those under a phase 1 follow it to another path. One that was negotiated on another path stays there.
+    pub(crate) fn move_under(&mut self, phase1: Phase1Id, old: Path, new: Path) {
+        for id in self.under(phase1) {
+            if let Some(phase2) = self.all.get_mut(&id).filter(|phase2| phase2.path == old) {
+                phase2.path = new;
+            }
         }
     }
 
-    fn unbind(&mut self, id: Phase2Id) {
+    /// It belongs to no phase 1 any more.
+    pub(crate) fn unbind(&mut self, id: Phase2Id) {
         if let Some(phase1) = self.all.get_mut(&id).and_then(|phase2| phase2.phase1.take()) {
             discard(&mut self.by_phase1, &phase1, id);
         }

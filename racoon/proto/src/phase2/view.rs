@@ -61,7 +61,7 @@ pub struct PairView {
 impl Engine {
     /// All phase 2s, the oldest first.
     pub fn phase2s(&self) -> impl Iterator<Item = Phase2View<'_>> {
-        self.phase2s.iter().map(|(id, phase2)| view(id, phase2, phase2.path(&self.phase1s)))
+        self.phase2s.iter().map(|(id, phase2)| view(id, phase2, phase2.path))
     }
 }
 

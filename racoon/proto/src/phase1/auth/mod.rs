@@ -68,6 +68,13 @@ impl Authenticator {
         }
     }
 
+    /// Wipes a secret that only SKEYID depends on.
+    pub(crate) fn forget_secret(&mut self) {
+        match self {
+            Self::PreSharedKey(key) => key.forget_secret(),
+        }
+    }
+
     /// Returns the payload that proves our identity, given HASH_I or HASH_R over it.
     pub(crate) fn prove(&self, hash: Secret) -> (PayloadType, Secret) {
         match self {

@@ -64,6 +64,11 @@ impl PreSharedKey {
         Ok(skeyid_psk(hash, &self.secret, &transcript.ni, &transcript.nr)?)
     }
 
+    /// Wipes the key. An exchange may wait long for the peer's proof, which depends on SKEYID only.
+    pub(super) fn forget_secret(&mut self) {
+        self.secret = Zeroizing::new(Vec::new()).into();
+    }
+
     pub(super) fn owner(&self) -> KeyOwner {
         self.owner
     }

@@ -58,10 +58,11 @@ impl Keyed {
         terms: Phase1Terms,
         features: Features,
         transcript: Transcript,
-        authenticator: Authenticator,
+        mut authenticator: Authenticator,
         g_xy: &Secret,
     ) -> Result<Self, FailureReason> {
         let skeyid = authenticator.skeyid(terms.hash, &transcript, g_xy)?;
+        authenticator.forget_secret();
         let keys = Phase1Keys::derive(&terms, &skeyid, g_xy, &cx.cookies.initiator.0, &cx.cookies.responder.0)?;
         let iv = Iv::phase1(terms.hash, &transcript.g_xi, &transcript.g_xr, keys.cipher.block_length())?;
         Ok(Self { terms, authenticator, transcript, skeyid, keys, iv, features })

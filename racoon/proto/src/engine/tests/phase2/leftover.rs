@@ -76,7 +76,7 @@ fn they_go_if_the_peer_does_not_answer() {
     assert!(sas.iter().all(|name| has(&net, name)), "it is still asked");
     net.pass_with(seconds(200), |_| Fate::Drop);
     assert!(!sas.iter().any(|name| has(&net, name)));
-    assert!(net.world.a.has_logged(Level::Info, "the peer does not answer: removing the SAs of an leftovers run"));
+    assert!(net.world.a.has_logged(Level::Info, "the peer does not answer: removing the SAs of an earlier run"));
     // The next packet makes new ones, and the peer, which has its half still, is told that all before is gone.
     assert_eq!(Net::established(&net.world.b), 1);
     net.acquire();
@@ -129,7 +129,7 @@ fn the_peer_deletes_them() {
     net.world.a.engine.handle_control(now, phase1).unwrap();
     net.settle();
     deletes(&mut net);
-    let text = format!("the peer deletes its {} of an leftovers run", sas[1]);
+    let text = format!("the peer deletes its {} of an earlier run", sas[1]);
     assert!(net.world.a.has_logged(Level::Info, &text), "{:#?}", net.world.a.lines(Level::Debug));
     assert_eq!(net.world.a.engine.leftovers.len(), 1, "that of the other peer");
     assert!(!sas.iter().any(|name| has(&net, name)));

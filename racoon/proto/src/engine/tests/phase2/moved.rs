@@ -3,14 +3,16 @@
 use super::*;
 use crate::path::{Encapsulation, Path};
 
-const MOVED: &str = "203.0.113.9:61000";
+const MOVED: &str = "192.0.2.1:61000";
 
 /// Two hosts with SAs, and the paths of `b`'s phase 1: the present one and the one after the NAT has changed it.
 fn behind_nat(encapsulation: Encapsulation) -> (Net, Path, Path) {
     let mut net = Net::up(hosts(), &transport(), &sainfo());
     let (id, path) = (net.world.b.only(), Path::new(net.world.b.address, net.world.a.address));
+    let plain = path;
     let path = Path { encapsulation, ..path };
     net.world.b.engine.phase1s.move_to(id, path);
+    net.world.b.engine.phase2s.move_under(id, plain, path);
     (net, path, Path { remote: MOVED.parse().unwrap(), ..path })
 }
 
@@ -32,7 +34,7 @@ fn a_phase_1_behind_a_nat_follows_with_its_phase_2s() {
     let phase2s = net.world.b.engine.phase2s().map(|view| view.remote).collect::<Vec<_>>();
     assert_eq!(phase2s, [new.remote]);
     net.settle();
-    assert!(net.world.b.has_logged(Level::Info, "NAT mapping changed: 192.0.2.1[500] is now 203.0.113.9[61000]"));
+    assert!(net.world.b.has_logged(Level::Info, "NAT mapping changed: 192.0.2.1[500] is now 192.0.2.1[61000]"));
     // What is said from now on goes there, and nothing is left under the old address.
     net.world.b.engine.handle_control(net.world.now, Control::Shutdown).unwrap();
     net.settle();
@@ -48,10 +50,9 @@ fn a_phase_1_without_udp_encapsulation_does_not_follow() {
     net.settle();
     assert_eq!(path_of_b(&net), old);
     assert!(
-        net.world.b.has_logged(
-            Level::Warning,
-            "NAT mapping 203.0.113.9[61000] ignored: phase 1 does not use UDP encapsulation"
-        )
+        net.world
+            .b
+            .has_logged(Level::Warning, "NAT mapping 192.0.2.1[61000] ignored: phase 1 does not use UDP encapsulation")
     );
 }
 
@@ -61,10 +62,30 @@ fn a_mapping_that_names_another_sa_or_peer_moves_nothing() {
     let other_peer = Path { remote: "192.0.2.77:4500".parse().unwrap(), ..old };
     net.tell_b(mapping_changed(&net, (other_peer, new)));
     net.tell_b(KernelEvent::MappingChanged { protocol: Protocol::ESP, spi: 0x9999, old: old.remote, new: new.remote });
-    // Neither does one to where no host can be.
-    let nowhere = Path { remote: "255.255.255.255:4500".parse().unwrap(), ..old };
-    net.tell_b(mapping_changed(&net, (old, nowhere)));
     assert_eq!(path_of_b(&net), old);
+}
+
+#[test]
+fn a_peer_cannot_take_the_address_of_another() {
+    let (mut net, old, new) = behind_nat(Encapsulation::NonEspMarker);
+    // The source of an ESP packet is not authenticated.
+    for forged in ["203.0.113.9:4500", "255.255.255.255:4500", "192.0.2.1:0"] {
+        let forged = Path { remote: forged.parse().unwrap(), ..old };
+        net.tell_b(mapping_changed(&net, (old, forged)));
+        assert_eq!(path_of_b(&net), old, "{}", forged.remote);
+    }
+    // Another phase 1, of another peer behind the same NAT, has the port already.
+    let first = net.world.b.only();
+    let (a, b) = (&net.world.a, net.world.b.address);
+    let (path, block) = (Path::new(a.address, b), a.engine.phase1s.get(a.only()).unwrap().block);
+    net.world.a.engine.begin_phase1(path, block, None, Vec::new()).unwrap();
+    net.settle();
+    let second = net.world.b.engine.phase1s.iter().map(|(id, _)| id).find(|id| *id != first).unwrap();
+    net.world.b.engine.phase1s.move_to(second, new);
+    net.tell_b(mapping_changed(&net, (old, new)));
+    net.settle();
+    assert_eq!(net.world.b.engine.phase1s.get(first).unwrap().path(), old);
+    assert!(net.world.b.has_logged(Level::Warning, "NAT mapping 192.0.2.1[61000] ignored: another phase 1 has it"));
 }
 
 #[test]
