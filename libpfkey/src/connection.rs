@@ -86,7 +86,7 @@ impl Connection {
     /// # Errors
     /// As [`Backend::recv`].
     pub fn recv(&mut self, timeout: Option<Duration>) -> Result<Option<&[u8]>> {
-        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.next(|| deadline)
     }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use crate::connection::Connection;
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::num::SaType;
+use crate::num::{MessageType, SaType};
 use crate::pipeline::Answer;
 use crate::request::{Request, SpiSpec};
 use crate::sa::{InstalledSa, SaId, SaSpec};
@@ -53,6 +54,8 @@ const LIST_BUFFER_KIB: usize = 8 << 10;
 #[derive(Debug)]
 pub struct Kernel {
     connection: Connection,
+    /// Numbers of requests: those of this connection are from the first up to the next.
+    first_seq: u32,
     next_seq: u32,
     events: VecDeque<Event>,
     has_lost_events: bool,
@@ -79,10 +82,12 @@ impl Kernel {
 
     /// Speaks through a backend.
     pub fn with_backend(backend: Box<dyn Backend>) -> Self {
+        // On Linux a small number can match a pending acquire and consume it.
+        let first_seq = 0x8000_0000 | arbitrary_u32() >> 2;
         Self {
             connection: Connection::new(backend),
-            // On Linux a small number can match a pending acquire and consume it.
-            next_seq: 0x8000_0000 | arbitrary_u32() >> 2,
+            first_seq,
+            next_seq: first_seq,
             events: VecDeque::new(),
             has_lost_events: false,
         }
@@ -234,16 +239,17 @@ impl Kernel {
     /// # Errors
     /// [`Error::System`]
     pub fn next_event(&mut self, timeout: Option<Duration>) -> Result<Option<Event>> {
-        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        // A time that cannot be told is for ever.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Ok(Some(event));
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let abi = self.connection.abi();
+            let (abi, own) = (self.connection.abi(), self.own_requests());
             match self.connection.recv(left) {
                 Ok(None) => return Ok(None),
-                Ok(Some(bytes)) => self.events.extend(event_of(abi, bytes)),
+                Ok(Some(bytes)) => self.events.extend(event_of(abi, bytes, &own)),
                 // A datagram that is no message tells nothing.
                 Err(Error::Malformed { .. }) => {}
                 Err(error) => return Err(error),
@@ -275,6 +281,11 @@ impl Kernel {
         std::mem::take(&mut self.has_lost_events) || lost
     }
 
+    /// The process and the sequence numbers of the requests so far.
+    fn own_requests(&self) -> OwnRequests {
+        OwnRequests { pid: self.connection.pid(), seqs: self.first_seq..self.next_seq }
+    }
+
     /// Sends a request whose answer tells nothing but success.
     fn run(&mut self, request: &Request) -> Result<()> {
         self.ask(request, |_| ()).map(drop)
@@ -295,7 +306,7 @@ impl Kernel {
                 Ok(entries) if is_whole(&entries) => {
                     return Ok(entries.into_iter().filter_map(|(_, entry)| entry).collect());
                 }
-                Ok(_) | Err(Error::Timeout | Error::Incomplete) => {}
+                Ok(_) | Err(Error::Timeout | Error::Incomplete | Error::Malformed { .. }) => {}
                 // An empty database is no error.
                 Err(error) if error.errno() == Some(libc::ENOENT) => return Ok(Vec::new()),
                 Err(error) => return Err(error),
@@ -313,10 +324,11 @@ impl Kernel {
         let header = self.connection.request_header(seq);
         self.connection.backend().submit(request, header)?;
         let wanted = Header { seq, ..Header::new(request.message_type(), request.sa_type()) };
+        let own = self.own_requests();
         let (mut answers, mut failure) = (Vec::new(), None);
         let (events, lost) = (&mut self.events, &mut self.has_lost_events);
         let on_other = &mut |bytes: &[u8]| {
-            events.extend(event_of(header.abi, bytes));
+            events.extend(event_of(header.abi, bytes, &own));
             if events.len() > EVENTS_MAX {
                 events.pop_front();
                 *lost = true;
@@ -331,6 +343,8 @@ impl Kernel {
                 let explanation = refusal.explanation.map(Into::into);
                 failure = Some(Error::Request { request: request.to_string().into(), errno, explanation });
             }
+            // It may have been for another process. If it was the answer, the timeout says so.
+            Answer::Lost(Error::Malformed { .. }) if !request.is_dump() => {}
             Answer::Lost(error) => failure = Some(error),
             Answer::Confirmed => {}
         });
@@ -400,9 +414,22 @@ fn none_if_missing<T>(result: Result<Option<T>>) -> Result<Option<T>> {
     }
 }
 
+/// What tells requests of one connection from those of others.
+struct OwnRequests {
+    pid: u32,
+    seqs: Range<u32>,
+}
+
 /// The event in a message; `None` for what is none, and for what is no message.
-fn event_of(abi: crate::Abi, bytes: &[u8]) -> Option<Event> {
-    Event::from_message(&Message::parse(abi, bytes).ok()?)
+fn event_of(abi: crate::Abi, bytes: &[u8], own: &OwnRequests) -> Option<Event> {
+    let message = Message::parse(abi, bytes).ok()?;
+    let header = &message.header;
+    // Linux sends the requester of a flush a second copy.
+    let is_flush = matches!(header.message_type, MessageType::Flush | MessageType::SpdFlush);
+    if is_flush && header.pid == own.pid && own.seqs.contains(&header.seq) {
+        return None;
+    }
+    Event::from_message(&message)
 }
 
 #[cfg(test)]

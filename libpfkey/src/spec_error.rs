@@ -113,7 +113,7 @@ pub enum SpecError {
     #[error("only ipsec policies have templates")]
     SuperfluousTemplate,
     /// A reqid of more than 16 bits.
-    #[error("reqid {0} not in 0 to 65535: policies of this kernel have 16 bits for it")]
+    #[error("reqid {0} not in 0 to 65535: this kernel has 16 bits for it")]
     WideReqid(u32),
     /// A range of SPIs that is empty or reserved.
     #[error("no SPI can be allocated from {min} to {max}: use a range within 256 to 4294967295")]

@@ -61,6 +61,54 @@ fn the_life_of_an_sa() {
 }
 
 #[test]
+fn what_a_kernel_reports_can_be_added_again() {
+    let hard_only = Lifetimes { soft: Some(libpfkey::wire::Lifetime::default()), ..Lifetimes::seconds(100) };
+    let null = SaSpec::esp(ip(HERE), ip(THERE), 0x1001)
+        .encryption(Encryption::Null, b"")
+        .authentication(Authentication::HmacSha1, &[0x5a; 20]);
+    let limited = SaSpec::esp(ip(HERE), ip(THERE), 0x1002)
+        .encryption(Encryption::AesCbc, b"sixteen byte key")
+        .lifetimes(hard_only);
+    let aead = SaSpec::esp(ip(HERE), ip(THERE), 0x1003).encryption(Encryption::AesGcm16, &[7; 20]);
+    for (dialect, _, mut kernel) in kernels() {
+        let mut sas = vec![null.clone(), limited.clone()];
+        // PF_KEY of Linux and macOS have no AEAD.
+        if matches!(dialect, Dialect::FreeBsd | Dialect::NetBsd) {
+            sas.push(aead.clone());
+        }
+        for sa in sas {
+            let sa = sa.build().unwrap();
+            kernel.add(&sa).unwrap();
+            let installed = kernel.get(&sa.id).unwrap().expect("the SA");
+            kernel.delete(&sa.id).unwrap();
+            kernel.add(&installed.spec).unwrap_or_else(|error| panic!("{dialect}: {error}"));
+        }
+    }
+}
+
+#[test]
+fn a_flush_of_its_own_is_no_event() {
+    for (dialect, _, mut kernel) in kernels() {
+        kernel.add(&esp(0x1001)).unwrap();
+        kernel.flush(SaType::Unspec).unwrap();
+        assert_eq!(kernel.next_event(Some(Duration::ZERO)).unwrap(), None, "{dialect}");
+    }
+}
+
+#[test]
+fn a_reqid_that_the_kernel_would_cut_is_refused() {
+    let mut sa = esp(0x1001);
+    sa.reqid = 70_000;
+    for (dialect, _, mut kernel) in kernels() {
+        match (dialect, kernel.add(&sa)) {
+            (Dialect::NetBsd, Err(Error::Spec(SpecError::WideReqid(70_000)))) => {}
+            (Dialect::NetBsd, other) => panic!("{other:?}"),
+            (_, added) => added.unwrap(),
+        }
+    }
+}
+
+#[test]
 fn an_allocated_spi_is_completed() {
     for (dialect, _, mut kernel) in kernels() {
         let range = Some(0x4000..=0x4fff);

@@ -106,6 +106,13 @@ impl Request {
             Self::Add(sa) => encode_sa(MessageType::Add, sa, None, header, encoding, buffer),
             Self::Update(sa) => encode_sa(MessageType::Update, sa, None, header, encoding, buffer),
             Self::Delete(id) => encode_name(MessageType::Delete, id, header, encoding, buffer),
+            // NETLINK_XFRM deletes them one by one.
+            Self::DeleteAll(sa_type, source, destination) if encoding.xfrm_extensions => {
+                header.write(MessageType::Delete, *sa_type, buffer, |builder| {
+                    builder.push(&host(ExtensionType::AddressSrc, *source))?;
+                    builder.push(&host(ExtensionType::AddressDst, *destination))
+                })
+            }
             Self::DeleteAll(sa_type, source, destination) => {
                 super::delete_all(header, *sa_type, (*source).into(), (*destination).into(), buffer)
             }

@@ -19,6 +19,7 @@ pub use libipsec::*;
 use crate::dialect::{Abi, Dialect};
 use crate::error::Result;
 use crate::num::{MessageType, SaType};
+use crate::policy::Level;
 use crate::sa::{Mode, SaId, SaSpec, UdpEncapsulation};
 use crate::security_policy::{PolicyId, PolicySpec};
 use crate::spec_error::SpecError;
@@ -169,6 +170,9 @@ impl Request {
         if dialect == Dialect::Linux && self.sa_type() == SaType::TcpSignature {
             return Err(SpecError::TcpMd5OnLinux);
         }
+        if let Some(reqid) = self.reqid_beyond(dialect) {
+            return Err(SpecError::WideReqid(reqid));
+        }
         match self {
             Self::Add(sa) | Self::Update(sa) => sa.check(),
             Self::AllocateSpi(spi) => spi.check(),
@@ -176,6 +180,23 @@ impl Request {
             Self::PolicyDelete(id) => id.selector.check(),
             _ => Ok(()),
         }
+    }
+
+    /// A reqid of which the kernel would keep 16 bits only: NetBSD for SAs, the BSDs in policies.
+    fn reqid_beyond(&self, dialect: Dialect) -> Option<u32> {
+        let reqid = match self {
+            Self::Add(sa) | Self::Update(sa) if dialect == Dialect::NetBsd => sa.reqid,
+            Self::AllocateSpi(spi) if dialect == Dialect::NetBsd => spi.reqid,
+            Self::PolicyAdd(policy) | Self::PolicyUpdate(policy) if dialect != Dialect::Linux => {
+                let unique = policy.templates.iter().map(|template| match template.level {
+                    Level::Unique(reqid) => reqid,
+                    _ => 0,
+                });
+                unique.max()?
+            }
+            _ => return None,
+        };
+        (reqid > u16::MAX.into()).then_some(reqid)
     }
 }
 

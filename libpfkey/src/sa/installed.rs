@@ -1,6 +1,6 @@
 //! An SA as a kernel reports it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::{Keyed, Lifetimes, Replay, SaId, SaSpec, UdpEncapsulation};
 use crate::algorithm::{Authentication, Compression, Encryption};
@@ -27,16 +27,19 @@ impl InstalledSa {
         let sa = message.sa()?;
         let sa2 = message.sa2().copied().unwrap_or_default();
         let xfrm = message.xfrm();
-        let limit = |kind| message.lifetime(kind).copied().filter(|limit| *limit != Lifetime::default());
+        let encryption = encryption(message, sa.encrypt);
+        // FreeBSD and NetBSD show the authentication of an AEAD as an algorithm of its own.
+        let is_aead = encryption.as_ref().is_some_and(|keyed| keyed.algorithm.is_aead());
+        let shows_tag = is_aead && message.abi.dialect != Dialect::Linux;
         let spec = SaSpec {
             mode: sa2.mode.into(),
             reqid: sa2.reqid,
-            encryption: encryption(message, sa.encrypt),
-            authentication: authentication(message, sa.auth),
+            authentication: authentication(message, sa.auth).filter(|_| !shows_tag),
+            encryption,
             compression: compression(message, sa.encrypt),
             replay: replay(message, sa.replay, &xfrm),
             flags: sa.flags - SaFlags::FREEBSD_ESN - SaFlags::DARWIN_ESN,
-            lifetimes: Lifetimes { hard: limit(ExtensionType::LifetimeHard), soft: limit(ExtensionType::LifetimeSoft) },
+            lifetimes: lifetimes(message),
             encapsulation: encapsulation(message),
             label: message.security_context().map(|context| (*context).into()),
             inner_source: inner_source(message),
@@ -79,7 +82,9 @@ fn key_of(message: &Message<'_>, kind: ExtensionType) -> Option<crate::SecretKey
 fn encryption(message: &Message<'_>, number: u8) -> Option<Keyed<Encryption>> {
     let is_esp = message.header.sa_type == SaType::Esp;
     let algorithm = Encryption::from_number(message.abi.dialect, number);
-    let key = key_of(message, ExtensionType::KeyEncrypt);
+    // Kernels leave keys of no bits out.
+    let no_key = || (algorithm == Encryption::Null).then(crate::SecretKey::default);
+    let key = key_of(message, ExtensionType::KeyEncrypt).or_else(no_key);
     (is_esp && algorithm != Encryption::None).then_some(Keyed { algorithm, key })
 }
 
@@ -92,6 +97,14 @@ fn authentication(message: &Message<'_>, number: u8) -> Option<Keyed<Authenticat
 fn compression(message: &Message<'_>, number: u8) -> Option<Compression> {
     let algorithm = Compression::from_number(message.abi.dialect, number);
     (message.header.sa_type == SaType::IpComp && algorithm != Compression::None).then_some(algorithm)
+}
+
+/// Both limits, or neither: kernels show zeros for none, and take one limit only with the other.
+fn lifetimes(message: &Message<'_>) -> Lifetimes {
+    let limit = |kind| message.lifetime(kind).copied();
+    let (hard, soft) = (limit(ExtensionType::LifetimeHard), limit(ExtensionType::LifetimeSoft));
+    let is_limited = [hard, soft].into_iter().flatten().any(|limit| limit != Lifetime::default());
+    if is_limited { Lifetimes { hard, soft } } else { Lifetimes::default() }
 }
 
 /// The window in packets: on Linux the field counts packets, elsewhere bytes of bitmap.
@@ -129,8 +142,10 @@ fn encapsulation(message: &Message<'_>) -> Option<UdpEncapsulation> {
     })
 }
 
-/// The inner source; Linux shows any for most SAs.
-fn inner_source(message: &Message<'_>) -> Option<(std::net::IpAddr, u8)> {
+/// The inner source. Linux shows any address of the outer family for most SAs; any address of the other family is that of a
+/// tunnel between families.
+fn inner_source(message: &Message<'_>) -> Option<(IpAddr, u8)> {
     let proxy = message.address(ExtensionType::AddressProxy)?;
-    Some((proxy.sockaddr.ip()?, proxy.prefix)).filter(|(_, prefix_len)| *prefix_len != 0)
+    let (inner, outer) = (proxy.sockaddr.ip()?, message.source()?.sockaddr.ip()?);
+    (proxy.prefix != 0 || inner.is_ipv4() != outer.is_ipv4()).then_some((inner, proxy.prefix))
 }
