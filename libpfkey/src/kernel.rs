@@ -201,7 +201,8 @@ impl Kernel {
         self.run(&Request::PolicyDelete(Box::new(id.clone())))
     }
 
-    /// Removes the policy with this index.
+    /// Removes the policy with this index. NETLINK_XFRM does not find one with a mark or an XFRM interface by its index: use
+    /// [`Kernel::policy_delete`].
     ///
     /// # Errors
     /// As [`Kernel::add`].
@@ -209,7 +210,8 @@ impl Kernel {
         self.run(&Request::PolicyDeleteIndex(index))
     }
 
-    /// Asks for the policy with this index; `None` if there is none.
+    /// Asks for the policy with this index; `None` if there is none. NETLINK_XFRM does not find one with a mark or an XFRM
+    /// interface by its index: use [`Kernel::policy_dump`].
     ///
     /// # Errors
     /// As [`Kernel::add`].
