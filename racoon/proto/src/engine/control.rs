@@ -1,4 +1,4 @@
-//! What the operator, and the shell for itself, ask of the engine.
+//! Control requests of the operator and of the shell.
 
 use std::collections::BTreeSet;
 use std::mem;
@@ -20,43 +20,43 @@ use crate::settings::Settings;
 pub enum Control {
     /// Our addresses from now on, each with a port without UDP encapsulation. Nothing is begun from another address.
     Addresses(BTreeSet<SocketAddr>),
-    /// These are all addresses of this host, whether anything is begun from them or not: no peer may have them.
+    /// All addresses of this host from now on. No peer may claim one of them.
     HostAddresses(BTreeSet<IpAddr>),
-    /// SAs that an earlier run negotiated. Say first what addresses and policies there are.
+    /// SAs that an earlier run has negotiated. Addresses and policies have to be set first.
     LeftoverSas(Vec<LeftoverSa>),
-    /// Another configuration. What lives by a block that is no more is deleted, with all that came of it.
+    /// A new configuration. Phase 1s without a remote section in it are deleted, with their phase 2s.
     Reload(Box<Settings>),
-    /// The end: deletes are sent, SAs and generated policies go. What is to be done is in the outputs; then the engine is empty.
+    /// Shutdown: the outputs send DELETEs and remove SAs and generated policies. The engine is empty afterwards.
     Shutdown,
-    /// Begin phase 1 with a peer: `establish-sa isakmp`. A source that is not specified (0.0.0.0, ::) is the first address of ours.
+    /// Begins phase 1 with a peer (`establish-sa isakmp`). An unspecified source (0.0.0.0, ::) stands for our first address.
     EstablishPhase1 {
         /// Our address.
         local: IpAddr,
         /// The peer's.
         remote: IpAddr,
-        /// Name of the remote block; none: the one that fits best.
+        /// Name of the remote section; `None` selects the best match.
         block: Option<String>,
     },
-    /// Begin phase 2 for the policy with this selector: `establish-sa esp` and `ah`.
+    /// Begins phase 2 for the policy with this selector (`establish-sa esp` and `ah`).
     EstablishPhase2(Direction, Selector),
-    /// Delete phase 1 with a peer and all that came of it: `delete-sa`.
+    /// Deletes each phase 1 with a peer, and the SAs under it (`delete-sa`).
     DeletePeer {
-        /// Our address; not specified: any.
+        /// Our address; an unspecified one stands for all.
         local: IpAddr,
         /// The peer's.
         remote: IpAddr,
     },
-    /// Delete every phase 1 and all that came of them: `flush-sa isakmp`.
+    /// Deletes every phase 1, and the SAs under it (`flush-sa isakmp`).
     FlushPhase1,
-    /// Delete every SA of a protocol, or of all: `flush-sa esp`, `ah`, `ipsec`.
+    /// Deletes every SA of a protocol, or of all protocols (`flush-sa esp`, `ah`, `ipsec`).
     FlushPhase2(Option<Protocol>),
-    /// When packets went to a peer and came from it: what `dpd_mode traffic` probes by.
+    /// Times of the last packets to and from a peer, for `dpd_mode traffic`.
     Traffic {
         /// Our address.
         local: IpAddr,
         /// The peer's.
         remote: IpAddr,
-        /// When.
+        /// The times.
         traffic: LastTraffic,
     },
 }
@@ -64,19 +64,19 @@ pub enum Control {
 /// Why a control request was not begun.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// It is there already.
+    /// It exists already.
     #[error("already established")]
     Exists,
-    /// No remote block for the peer, or no policy with the selector.
+    /// No remote section matches the peer, or no policy has the selector.
     #[error("no configuration for it: {0}")]
     NotConfigured(String),
-    /// It was begun, and came to its end at once.
+    /// It was begun and failed at once.
     #[error("{0}")]
     Failed(FailureReason),
-    /// It is over: nothing is begun any more.
+    /// The daemon is shutting down.
     #[error("the daemon is stopping")]
     Stopping,
-    /// There is nothing of the kind.
+    /// There is nothing to delete.
     #[error("no such SA")]
     Missing,
 }
@@ -107,10 +107,10 @@ impl Engine {
         Ok(())
     }
 
-    /// The remote block by which we begin something with a peer.
+    /// Selects the remote section by which we begin a negotiation with a peer.
     ///
     /// # Errors
-    /// There is none, or more than one.
+    /// If there is none, or more than one.
     fn block_for(&self, remote: IpAddr, name: Option<&str>) -> Result<RemoteIndex, Refusal> {
         let remotes = &self.core.settings.remotes;
         if let Some(name) = name {
@@ -141,7 +141,7 @@ impl Engine {
         Ok(())
     }
 
-    /// An address of ours: the given one, or if it is not specified the first of the peer's family.
+    /// Returns our socket address for `local`, or if that is unspecified the first of the peer's family.
     fn local_endpoint(&self, local: IpAddr, remote: IpAddr) -> Option<SocketAddr> {
         let fits = |ours: &&SocketAddr| {
             let any = local.is_unspecified() && ours.is_ipv4() == remote.is_ipv4();
@@ -155,13 +155,13 @@ impl Engine {
         self.contacted.remove(&remote);
         let phase1s = self.phase1s.iter();
         let ids: Vec<_> = phase1s.filter(|(_, one)| is_peer(one.path())).map(|(id, _)| id).collect();
-        // Phase 2s live on when their phase 1 has come to its end.
+        // Phase 2s outlive their phase 1.
         let of_phase2s = self.phase2s.iter().map(|(_, one)| one.path);
         let orphans: BTreeSet<_> = of_phase2s.filter(|path| is_peer(*path)).collect();
         if ids.is_empty() && orphans.is_empty() {
             return Err(Refusal::Missing);
         }
-        // Those on their way first: none of them is to take over what the others leave.
+        // Negotiations end first, so that none of them takes over the phase 2s of the others.
         let (established, going_on): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| self.phase1s.sa(*id).is_some());
         going_on.into_iter().for_each(|id| self.abandon(id, NoPhase1::Deleted));
         established.into_iter().for_each(|id| self.purge_phase1(id, true));
@@ -180,7 +180,7 @@ impl Engine {
         }
     }
 
-    /// A negotiation that nobody needs any more, and those that wait for it.
+    /// Abandons a negotiation, and fails the phase 2s that wait for it.
     fn abandon(&mut self, id: Phase1Id, why: NoPhase1) {
         let waiting = self.abandon_phase1(id, NegotiationResult::Abandoned);
         if !waiting.is_empty() {
@@ -188,7 +188,7 @@ impl Engine {
         }
     }
 
-    /// The end. Phase 2s go first: their deletes are sent under phase 1.
+    /// Shuts down. Phase 2s end first, because their DELETEs are sent under phase 1.
     fn shut_down(&mut self) {
         self.phase2_shutdown();
         self.delete_all_leftovers();
@@ -207,7 +207,7 @@ impl Engine {
         self.core.requests.clear();
     }
 
-    /// Another configuration. Each phase 1 gets the block that is now for its peer; one that has none goes.
+    /// Applies a new configuration. Each phase 1 gets the remote section that matches its peer now; one without is removed.
     fn reload(&mut self, settings: Settings) {
         self.core.journal.set_limit(settings.journal);
         self.core.codec = MessageCodec::new(&settings);
@@ -227,7 +227,7 @@ impl Engine {
         self.phase2_reload();
     }
 
-    /// A phase 1 has another block now. What is asked at due times counts from then on by itself; only probes have to be begun.
+    /// Gives a phase 1 its new remote section. Timers read it when they expire; only probing has to be started.
     fn rebind(&mut self, id: Phase1Id, block: RemoteIndex, before: &Settings) {
         let dpd_of = |settings: &Settings, block| settings.remotes.get(block).and_then(|block| block.dpd);
         let old = self.phase1s.get(id).and_then(|phase1| dpd_of(before, phase1.block));
@@ -237,8 +237,8 @@ impl Engine {
         }
     }
 
-    /// The block of a phase 1 in the new configuration: as if its peer came now; and for one on its way, where the peer is
-    /// not known yet, the block of the same name.
+    /// Returns the remote section of a phase 1 in the new configuration: the one that its peer would match now. For a negotiation,
+    /// in which the peer's identity is not known yet, it is the section of the same name.
     fn block_after_reload(&self, id: Phase1Id, before: &Settings) -> Option<RemoteIndex> {
         let phase1 = self.phase1s.get(id)?;
         let remotes = &self.core.settings.remotes;

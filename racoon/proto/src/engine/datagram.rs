@@ -1,4 +1,4 @@
-//! What comes in over the network: whose it is.
+//! Routing of datagrams to the phase 1 or phase 2 that they belong to.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,15 +14,15 @@ use crate::phase1::table::{Phase1, Phase1s};
 use crate::reason::{FailureReason, Malformed, Role};
 use crate::wire::{Cookie, HEADER_LEN, Header, WireError};
 
-/// What is sent to keep a NAT's mapping alive (RFC 3948 section 2.3).
+/// NAT keepalive packet (RFC 3948 section 2.3).
 const KEEPALIVE: [u8; 1] = [0xff];
 
-/// A message and where it came from.
+/// A received message and its path.
 pub(crate) struct Incoming<'a> {
     pub(crate) path: Path,
     pub(crate) datagram: &'a [u8],
     pub(crate) header: Header,
-    /// What is behind the header.
+    /// The bytes after the header.
     pub(crate) body: &'a [u8],
     pub(crate) digest: PacketDigest,
 }
@@ -45,8 +45,8 @@ impl Engine {
             self.log_unauthenticated(LoggedEvent::Malformed, remote, || "the commit bit in phase 1".into());
             return self.core.notify_in_clear(path, header.cookies, datagram.len(), NotifyType::INVALID_FLAGS);
         }
-        // Bytes behind the message are no part of it. (By RFC 2408 section 5.1 it could be refused, but nobody does.) They
-        // must not make the peer's own message, which anybody could have sent again with them, a different one.
+        // Bytes after the message are cut off before the digest is computed: otherwise anybody could append some to the peer's own
+        // message and turn a duplicate into a new one. (RFC 2408 section 5.1 would allow to refuse it, which no daemon does.)
         let datagram = datagram.get(..HEADER_LEN + body.len()).unwrap_or(datagram);
         let digest = match PacketDigest::of(datagram) {
             Ok(digest) => digest,
@@ -75,7 +75,7 @@ impl Engine {
             return;
         };
         let cause = FailureReason::OtherVersion { major, minor };
-        // Later versions have the initiator's SPI in place of its cookie: this may be the answer to what we begin.
+        // Later versions have the initiator's SPI in place of its cookie, so this may answer our first message.
         let cookie = datagram.first_chunk().map(|cookie| Cookie(*cookie));
         match cookie.and_then(|cookie| self.phase1s.find_first(cookie, path)) {
             Some(id) => self.phase1_fault(id, cause),
@@ -83,7 +83,7 @@ impl Engine {
         }
     }
 
-    /// A message of phase 1: of one that goes on, of one that is to begin, or of none.
+    /// Processes a message of phase 1: of an existing one, a first message, or one without a phase 1.
     fn phase1_datagram(&mut self, incoming: Incoming<'_>) {
         let Incoming { path, header, .. } = incoming;
         let remote = path.remote;
@@ -100,7 +100,7 @@ impl Engine {
         }
     }
 
-    /// A message of a phase 1 that exists.
+    /// Processes a message of an existing phase 1.
     fn phase1_message(&mut self, id: Phase1Id, incoming: Incoming<'_>) {
         let Incoming { path, header, body, digest, .. } = incoming;
         let remote = path.remote;
@@ -127,7 +127,7 @@ impl Engine {
             Lookup::New => {}
         }
         let learned = phase1.cookies.responder.is_zero();
-        // It is the cookie that proves an address: who forged the first message would do without it.
+        // The cookie proves the address: a message without it may come from whoever forged the first message.
         if !learned && phase1.cookies != header.cookies {
             return self.core.log(Level::Debug, Some(remote), || "a message without the responder's cookie".into());
         }
@@ -148,7 +148,7 @@ impl Engine {
         self.phase1s.unlearn_responder(id, learned);
     }
 
-    /// A message of quick mode.
+    /// Processes a message of quick mode.
     fn quick_datagram(&mut self, incoming: &Incoming<'_>) {
         let Incoming { path, header, body, digest, .. } = incoming;
         match self.phase1s.protecting(incoming) {
@@ -156,7 +156,7 @@ impl Engine {
             Protecting::NotYet => {}
             Protecting::Elsewhere | Protecting::Unknown => {
                 let cookies = header.cookies;
-                // The peer may not know that this host restarted; INVALID-COOKIE says so.
+                // INVALID-COOKIE tells the peer that this host may have restarted.
                 self.core.log_limited(
                     (self.standing_of(path.remote), LoggedEvent::Unknown),
                     Level::Notify,
@@ -170,7 +170,7 @@ impl Engine {
 }
 
 impl Phase1s {
-    /// The phase 1 that a message belongs to. Only the answer to the first message brings a cookie that is not known.
+    /// Finds the phase 1 of a message. Only the answer to our first message contains an unknown cookie.
     fn find_for(&self, header: &Header, path: Path) -> Option<Phase1Id> {
         let cookies = header.cookies;
         if cookies.responder.is_zero() {
@@ -182,7 +182,7 @@ impl Phase1s {
         })
     }
 
-    /// As long as no answer is accepted, the responder's cookie is not known: anybody may have sent it.
+    /// Forgets the responder's cookie if its message was not accepted: the message may be forged.
     fn unlearn_responder(&mut self, id: Phase1Id, learned: bool) {
         let still_unanswered = |phase1: &Phase1| phase1.negotiation().is_some_and(Exchange::is_unanswered);
         if learned && self.get(id).is_some_and(still_unanswered) {
@@ -190,7 +190,7 @@ impl Phase1s {
         }
     }
 
-    /// The phase 1 that protects a message, which may be deferred until it does.
+    /// Finds the phase 1 that protects a message. The message may be deferred until it does.
     pub(crate) fn protecting(&mut self, incoming: &Incoming<'_>) -> Protecting {
         let Some(id) = self.find(incoming.header.cookies) else { return Protecting::Unknown };
         let Some(phase1) = self.get_mut(id) else { return Protecting::Unknown };
@@ -205,20 +205,20 @@ impl Phase1s {
     }
 }
 
-/// Whether a host can be there, and be answered.
+/// Whether a source address can belong to a host.
 pub(crate) fn is_plausible(remote: SocketAddr) -> bool {
     let ip = remote.ip();
     let is_broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
     remote.port() != 0 && !ip.is_multicast() && !ip.is_unspecified() && !is_broadcast
 }
 
-/// What is known of the phase 1 that should protect a message.
+/// Result of the search for the phase 1 that protects a message.
 pub(crate) enum Protecting {
     /// It protects the message.
     Established(Phase1Id),
     /// It is being negotiated, or a quick mode comes too early.
     NotYet,
-    /// It exists, but between other addresses.
+    /// It exists on another path.
     Elsewhere,
     /// There is none.
     Unknown,

@@ -1,4 +1,4 @@
-//! What the kernel says.
+//! Events of the kernel.
 
 use crate::engine::{Engine, Phase1Id};
 use std::net::SocketAddr;
@@ -83,7 +83,7 @@ impl Engine {
         self.core.log_of_peer(LoggedEvent::OtherAddress, Level::Info, new, text);
     }
 
-    /// Another program moved SAs. Those of a negotiation stay under their old names here, so the log says what happened.
+    /// Logs SAs that another program has moved. The engine still knows its own by their old addresses.
     fn sas_were_migrated(&mut self, migrations: &[Migration]) {
         for Migration { protocol, old, new } in migrations {
             self.core.log(Level::Info, None, || {
@@ -93,7 +93,7 @@ impl Engine {
         }
     }
 
-    /// An SA comes to its end. One that is not ours is none of our business.
+    /// Processes a limit that an SA has reached.
     fn sa_expires(&mut self, name: &SaName, limit: Limit) {
         if limit == Limit::Hard && self.leftovers.remove(name) {
             return;
@@ -103,7 +103,7 @@ impl Engine {
         let Some(phase2) = self.phase2s.get(id) else { return };
         match (phase2.established(), limit) {
             (Some(_), Limit::Soft) => self.phase2_renew(id),
-            // By bytes it is earlier than the peer expects.
+            // A limit in bytes is reached earlier than the peer expects.
             (Some(established), Limit::Hard) => {
                 let tell_peer = self.core.now < established.expires;
                 self.expire_phase2(id, tell_peer);
@@ -118,7 +118,7 @@ impl Engine {
         }
     }
 
-    /// Somebody else deleted an SA: the rest of its bundle is of no use, and the peer has to know.
+    /// Processes the deletion of an SA by another program: the rest of its bundle is deleted too, and the peer is told.
     fn sa_was_deleted(&mut self, name: &SaName) {
         if self.core.settings.local_test {
             return;
@@ -136,7 +136,7 @@ impl Engine {
         }
     }
 
-    /// Somebody else deleted all SAs of a protocol, or of all.
+    /// Processes the deletion of all SAs of a protocol, or of all protocols, by another program.
     fn sas_were_flushed(&mut self, protocol: Option<Protocol>) {
         if self.core.settings.local_test {
             return;

@@ -1,12 +1,11 @@
 //! The engine: IKEv1 for all peers of a host, as one state machine.
 //!
-//! It is driven from outside. What happens enters through six functions and nowhere else, so that what a daemon received
-//! can be replayed bit for bit: [`Engine::handle_datagram`], [`Engine::handle_kernel`], [`Engine::handle_crypto`],
-//! [`Engine::handle_control`], [`Engine::handle_undelivered`] and [`Engine::handle_timeout`]. After each of them call
-//! [`Engine::poll_output`] until it returns nothing, do what it returns, and ask [`Engine::poll_timeout`] when to come back
-//! at the latest.
+//! All inputs enter through six functions, so that what a daemon received can be replayed bit for bit:
+//! [`Engine::handle_datagram`], [`Engine::handle_kernel`], [`Engine::handle_crypto`], [`Engine::handle_control`],
+//! [`Engine::handle_undelivered`] and [`Engine::handle_timeout`]. After each of them, call [`Engine::poll_output`] until it returns
+//! `None`, carry out what it returns, and call [`Engine::poll_timeout`] for the time of the next timer.
 //!
-//! # What is found by what
+//! # Keys of the tables
 //!
 //! | thing | key |
 //! |---|---|
@@ -54,41 +53,40 @@ use crate::spd::Spd;
 use crate::time::Time;
 use crate::undelivered::Undelivered;
 
-/// A phase 1, established or on its way. Never used twice.
+/// Identifies a phase 1. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Phase1Id(pub(crate) u64);
 
-/// A phase 2, established or on its way. Never used twice.
+/// Identifies a phase 2. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Phase2Id(pub(crate) u64);
 
-/// What becomes due.
+/// A timer, and what happens when it expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Timer {
     /// The last message of an exchange is retransmitted, or the negotiation fails.
     Retransmit(ConversationId),
-    /// An exchange has waited too long for something that is not asked for again: the peer, another exchange, a job, the
-    /// kernel.
+    /// An exchange fails that has waited too long for the peer, another exchange, a job or the kernel.
     Deadline(ConversationId),
     /// An established phase 1 is renewed.
     Phase1Renew(Phase1Id),
     /// An established phase 1 ends.
     Phase1Expire(Phase1Id),
-    /// The next probe of a peer, or the end of waiting for an answer to one.
+    /// The peer is probed, or a probe was not answered.
     Dpd(Phase1Id),
     /// An established phase 2 is renewed.
     Phase2Renew(Phase2Id),
-    /// What we send goes by a renewed phase 2 from now on.
+    /// Outbound traffic switches to the SAs of a renewed phase 2.
     Phase2SwitchOver(Phase2Id),
-    /// A phase 2 with a lifetime in bytes was replaced a while ago, and ends.
+    /// A replaced phase 2 with a lifetime in bytes ends.
     Phase2Replaced(Phase2Id),
     /// An established phase 2 ends.
     Phase2Expire(Phase2Id),
-    /// What is kept of an exchange to answer duplicates may go.
+    /// An exchange stops answering duplicates.
     Phase2Forget(Phase2Id),
-    /// SAs of an earlier run are not needed any more.
+    /// SAs of an earlier run that were replaced end.
     LeftoversReplaced(Endpoints),
-    /// Failures of unknown peers that were counted are told.
+    /// The number of suppressed log lines is logged.
     RateLimitReport,
 }
 
@@ -104,15 +102,15 @@ pub struct Engine {
     pub(crate) generated: GeneratedPolicies,
     /// SAs of an earlier run.
     pub(crate) leftovers: LeftoverSas,
-    /// Peers that have had their INITIAL-CONTACT.
+    /// Addresses to which INITIAL-CONTACT was sent.
     pub(crate) contacted: HashSet<IpAddr>,
-    /// What the kernel's counters say of traffic between two addresses.
+    /// Times of the last packets between two addresses, by the kernel's counters.
     pub(crate) traffic: HashMap<(IpAddr, IpAddr), LastTraffic>,
 }
 
 impl Engine {
-    /// An engine that knows no peer yet. Tell it our addresses ([`Control::Addresses`]) and the policies that there are
-    /// ([`KernelEvent::Policies`]).
+    /// Creates an engine without SAs. It needs our addresses ([`Control::Addresses`]) and the kernel's policies
+    /// ([`KernelEvent::Policies`]) first.
     pub fn new(settings: Settings, random: Box<dyn Random>, now: Time) -> Self {
         Self {
             core: Core::new(settings, random, now),
@@ -127,20 +125,20 @@ impl Engine {
         }
     }
 
-    /// A datagram came in, without the marker that stands before it on a port of NAT traversal.
+    /// Processes a datagram, without the non-ESP marker that precedes it on a port of NAT traversal.
     pub fn handle_datagram(&mut self, now: Time, path: Path, bytes: &[u8]) {
         self.core.now = now;
         self.datagram(path, bytes);
     }
 
-    /// The kernel said something.
+    /// Processes an event or an answer of the kernel.
     pub fn handle_kernel(&mut self, now: Time, event: KernelEvent) {
         self.core.now = now;
         self.kernel_event(event);
     }
 
-    /// A job is done, or will not be: then the result is the default one, which answers nothing. One that nobody waits for
-    /// any more is dropped.
+    /// Delivers the result of a job; `JobResult::default()` means that the job was dropped. The result of an abandoned job is
+    /// ignored.
     pub fn handle_crypto(&mut self, now: Time, job: JobId, result: JobResult) {
         self.core.now = now;
         match self.core.jobs.take(job) {
@@ -150,7 +148,7 @@ impl Engine {
         }
     }
 
-    /// Somebody asks for something.
+    /// Carries out a control request.
     ///
     /// # Errors
     /// Why it was not begun.
@@ -165,7 +163,7 @@ impl Engine {
         self.undelivered(undelivered);
     }
 
-    /// Time has passed. Called earlier than [`Engine::poll_timeout`] says, nothing happens.
+    /// Processes expired timers. Before the time that [`Engine::poll_timeout`] returns, it does nothing.
     pub fn handle_timeout(&mut self, now: Time) {
         self.core.now = now;
         while let Some(timer) = self.core.timers.take(now) {
@@ -188,24 +186,24 @@ impl Engine {
         }
     }
 
-    /// The next thing to do. Ask after each `handle_` function until there is none.
+    /// Returns the next output. Call it after each `handle_` function until it returns `None`.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.core.log_plaintext();
         self.core.outputs.pop_front()
     }
 
-    /// When [`Engine::handle_timeout`] is to be called at the latest; none: something has to come in first. Changes with each
-    /// `handle_` function.
+    /// Returns the time at which [`Engine::handle_timeout`] must be called, or `None` if no timer is set. Each `handle_` function may
+    /// change it.
     pub fn poll_timeout(&self) -> Option<Time> {
         self.core.timers.next()
     }
 
-    /// The last outcomes.
+    /// Returns the outcomes of the last negotiations.
     pub fn journal(&self) -> &Journal {
         &self.core.journal
     }
 
-    /// What the engine works by.
+    /// Returns the configuration.
     pub fn settings(&self) -> &Settings {
         &self.core.settings
     }

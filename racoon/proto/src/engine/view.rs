@@ -1,4 +1,4 @@
-//! What there is to see: for `racoonctl show-sa isakmp` and the like.
+//! Views of the engine's state, for `racoonctl show-sa isakmp` and statistics.
 
 use std::net::SocketAddr;
 
@@ -10,52 +10,52 @@ use crate::reason::Role;
 use crate::time::Time;
 use crate::wire::CookiePair;
 
-/// A phase 1, as it is now.
+/// The present state of a phase 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Phase1View<'a> {
     /// Its cookies; the responder's may still be zero.
     pub cookies: CookiePair,
-    /// Our end.
+    /// Our address and port.
     pub local: SocketAddr,
-    /// The peer's.
+    /// The peer's address and port.
     pub remote: SocketAddr,
-    /// Who began it.
+    /// Our role.
     pub role: Role,
     /// The exchange.
     pub exchange: ExchangeType,
-    /// How far it is: 2 to 8 are messages sent and received, 9 is established, 10 dying.
+    /// State: 2 to 8 are messages sent and received, 9 is established, 10 dying.
     pub state: u8,
     /// Version of ISAKMP: 0x10.
     pub version: u8,
-    /// When it was established.
+    /// Time of establishment.
     pub created: Option<Time>,
-    /// Its phase 2s.
+    /// Number of its phase 2s.
     pub phase2_count: usize,
-    /// Name of its remote block.
+    /// Name of its remote section.
     pub block: Option<&'a str>,
-    /// What was agreed, once it is established.
+    /// The agreed terms, once it is established.
     pub terms: Option<Phase1Terms>,
 }
 
-/// How much is kept: what an attack might fill, and what is zero again when all is over.
+/// Sizes of the tables: an attack might fill them, and all are zero when nothing is left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
-    /// Phase 1s, established or on their way.
+    /// Phase 1s, established or being negotiated.
     pub phase1s: usize,
-    /// Those of them that peers began and that are not established.
+    /// Phase 1s that peers began and that are not established.
     pub half_open: usize,
-    /// Phase 2s, established or on their way.
+    /// Phase 2s, established or being negotiated.
     pub phase2s: usize,
-    /// Jobs that are not done.
+    /// Unfinished jobs.
     pub jobs: usize,
-    /// Requests that the kernel has not answered.
+    /// Unanswered kernel requests.
     pub requests: usize,
-    /// Timers that are set.
+    /// Set timers.
     pub timers: usize,
 }
 
 impl Engine {
-    /// How much is kept.
+    /// Returns the sizes of the tables.
     pub fn load(&self) -> Load {
         Load {
             phase1s: self.phase1s.iter().count(),
@@ -67,7 +67,7 @@ impl Engine {
         }
     }
 
-    /// All phase 1s, the oldest first.
+    /// Returns all phase 1s, the oldest first.
     pub fn phase1s(&self) -> impl Iterator<Item = Phase1View<'_>> {
         self.phase1s.iter().map(|(id, phase1)| self.view(id, phase1))
     }

@@ -1,8 +1,7 @@
 //! Dead peer detection (RFC 3706): probes at the configured interval, and probes on request.
 //!
-//! [`Phase1s::probe`] asks a peer whether it is there, also with `dpd_delay 0`. What follows from silence is the caller's
-//! choice ([`IfSilent`]); what follows from an answer is nothing. Whatever asks for probes, and however often, a phase 1
-//! sends no more than one in `dpd_retry` seconds.
+//! [`Phase1s::probe`] sends a probe on request, also with `dpd_delay 0`. The caller chooses the consequence of silence
+//! ([`IfSilent`]); an answer has none. However often probes are requested, a phase 1 sends at most one per `dpd_retry`.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -19,49 +18,48 @@ use crate::random::Random;
 use crate::time::Time;
 use crate::wire::{CookiePair, Notify};
 
-/// Sequence numbers begin below this.
+/// Upper bound of the first sequence number.
 const FIRST_BELOW: u32 = 4096;
 
-/// Unanswered probes after which a second phase 1 is negotiated. Fewer than `dpd_maxfail`, because nothing ends by it.
+/// Unanswered probes after which a second phase 1 is negotiated. Fewer than `dpd_maxfail`, because nothing is removed.
 const REPLACED_AFTER: u32 = 2;
 
-/// What follows if the peer leaves the probes that [`Phase1s::probe`] sends unanswered. A later variant outweighs an earlier
-/// one.
+/// Consequence of unanswered probes that [`Phase1s::probe`] sends. A later variant outweighs an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum IfSilent {
-    /// A second phase 1 is negotiated beside this one ([`Engine::replace_phase1`]), and nothing ends.
+    /// A second phase 1 is negotiated ([`Engine::replace_phase1`]), and nothing is removed.
     Replace,
-    /// The peer, which has answered under a newer phase 1, does not know this one: it goes, with the SAs under it.
+    /// This phase 1 and the SAs under it are removed: the peer has answered under a newer one.
     Forget,
-    /// The peer is dead: all SAs with it go, and the policies that were generated for it.
+    /// All SAs with the peer are removed, and the policies that were generated for it.
     Purge,
 }
 
-/// What is known of a peer's being alive.
+/// State of dead peer detection for one phase 1.
 #[derive(Debug)]
 pub(crate) struct DpdState {
     /// The peer answers probes.
     pub(crate) supported: bool,
-    /// The last sequence number that we sent.
+    /// The sequence number of our last probe.
     sent: u32,
-    /// The last one that the peer acknowledged.
+    /// The last sequence number that the peer acknowledged.
     acknowledged: u32,
-    /// Probes that were not answered.
+    /// Number of unanswered probes.
     pub(crate) fails: u32,
-    /// When the last one was sent.
+    /// Time of the last probe.
     probed: Option<Time>,
-    /// Somebody asked for the probes that are not answered yet.
+    /// Consequence of silence, if the unanswered probes were requested.
     asked: Option<IfSilent>,
-    /// The peer has answered one.
+    /// Whether the peer has ever answered a probe.
     answers: bool,
 }
 
-/// When packets went to a peer and came from it, as the counters of the kernel's SAs tell.
+/// Times of the last packets to and from a peer, by the counters of the kernel's SAs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LastTraffic {
     /// The last packet to the peer.
     pub sent: Time,
-    /// The last packet from it.
+    /// The last packet from the peer.
     pub received: Time,
 }
 
@@ -81,7 +79,7 @@ impl DpdState {
         }
     }
 
-    /// The sequence number of a probe that is sent now.
+    /// Returns the sequence number of the next probe, and counts the probe.
     fn probe(&mut self, now: Time) -> u32 {
         self.sent = self.sent.wrapping_add(1);
         self.fails = self.fails.saturating_add(1);
@@ -95,7 +93,7 @@ impl DpdState {
         self.asked = None;
     }
 
-    /// Whether an acknowledgment is one of a probe that was not acknowledged before.
+    /// Accepts an acknowledgment. Returns whether it is for a probe that was not acknowledged before.
     fn acknowledge(&mut self, sequence: u32) -> bool {
         let expected = self.acknowledged < sequence && sequence <= self.sent;
         if expected {
@@ -108,17 +106,17 @@ impl DpdState {
 }
 
 impl Engine {
-    /// Asks the peer of a phase 2 whether it is there ([`Phase1s::probe`]), under the phase 1 that is in use with it. If it is
-    /// not, it loses all that it has here. False: there is no phase 1 with it, or no DPD.
+    /// Probes the peer of a phase 2 ([`Phase1s::probe`]) under the newest phase 1 with it. If the peer does not answer, all its SAs
+    /// are removed. Returns false if there is no phase 1 with the peer, or no DPD.
     pub(crate) fn probe_holder(&mut self, id: Phase2Id) -> bool {
         let path = self.phase2s.get(id).map(|phase2| phase2.path);
         let phase1 = path.and_then(|path| self.phase1s.usable(path));
         phase1.is_some_and(|phase1| self.phase1s.probe(&mut self.core, phase1, IfSilent::Purge))
     }
 
-    /// It is time for a probe, or an answer to one has not come.
+    /// Sends a probe, or concludes that the peer does not answer.
     pub(crate) fn dpd_due(&mut self, id: Phase1Id) {
-        // Another configuration may have none.
+        // A reload may have switched DPD off.
         let Some(dpd) = self.phase1s.dpd_with(&self.core, id) else {
             return self.phase1s.end_of_probes(&mut self.core, id);
         };
@@ -127,7 +125,7 @@ impl Engine {
         let Some((fails, asked)) = phase1.established().map(|one| (one.dpd.fails, one.dpd.asked)) else { return };
         let max_fail = dpd.max_fail.max(1);
         let newest = self.phase1s.newest(path, None);
-        // As long as there is a newer one with the same peer, that one does it.
+        // The newest phase 1 with a peer does the probing at intervals.
         if newest != Some(id) && asked != Some(IfSilent::Forget) {
             self.phase1s.end_of_probes(&mut self.core, id);
             if let (Some(newest), Some(IfSilent::Purge)) = (newest, asked) {
@@ -159,7 +157,7 @@ impl Engine {
         self.phase1s.send_probe(&mut self.core, id, dpd);
     }
 
-    /// A message of the peer under a phase 1 has proved to be its own: whoever asked whether it is there has an answer.
+    /// Records an authenticated message of the peer, which counts as an answer to all probes.
     pub(crate) fn heard_from(&mut self, id: Phase1Id) {
         let now = self.core.now;
         let Some(established) = self.phase1s.get_mut(id).and_then(Phase1::established_mut) else { return };
@@ -174,8 +172,8 @@ impl Engine {
         }
     }
 
-    /// The peer has left all probes under a phase 1 unanswered, while there is a newer one. That says something only of a
-    /// peer that answers probes there.
+    /// Concludes that the peer does not answer under a phase 1 while there is a newer one. This is conclusive only if the peer
+    /// answers probes under the newer one.
     fn peer_is_elsewhere(&mut self, id: Phase1Id, newest: Option<Phase1Id>) {
         let newest = newest.and_then(|newest| self.phase1s.get(newest)?.established());
         if newest.is_some_and(|newest| newest.dpd.answers) {
@@ -185,7 +183,7 @@ impl Engine {
         self.supersede_phase1(id);
     }
 
-    /// The peer has left all probes unanswered.
+    /// Removes what there is with a peer that has answered no probe.
     fn peer_is_dead(&mut self, id: Phase1Id, asked: Option<IfSilent>) {
         let Some(phase1) = self.phase1s.get(id) else { return };
         let (path, cookies) = (phase1.path(), phase1.cookies);
@@ -193,7 +191,7 @@ impl Engine {
             .log(Level::Info, Some(path.remote), || format!("DPD: remote (ISAKMP-SA spi={cookies}) seems to be dead."));
         self.emit_phase1_event(id, EventKind::DpdTimeout);
         self.purge_phase1(id, false);
-        // With another phase 1 its SAs have moved there.
+        // If there is another phase 1, the SAs have moved there.
         if asked == Some(IfSilent::Purge)
             && let Some(other) = self.phase1s.usable(path)
         {
@@ -201,7 +199,7 @@ impl Engine {
         }
     }
 
-    /// When to think about it again, if there is no need of a probe now.
+    /// Returns the time of the next check if no probe is needed now.
     fn is_needless(&self, id: Phase1Id, dpd: Dpd, fails: u32) -> Option<Time> {
         let phase1 = self.phase1s.get(id)?;
         let heard = phase1.established()?.heard;
@@ -213,14 +211,14 @@ impl Engine {
             _ if fails > 0 => false,
             DpdMode::Always => false,
             DpdMode::Idle => !is_quiet(),
-            // Packets go out, and none come in. Without counters nobody knows.
+            // Packets leave and none arrive. Without counters this is unknown, and a probe is needed.
             DpdMode::Traffic => traffic.is_some_and(|traffic| traffic.sent <= heard || !is_quiet()),
         };
         let again = if is_quiet() { self.core.now } else { heard };
         needless.then_some(again + delay)
     }
 
-    /// The counters of the kernel's SAs with a peer.
+    /// Records the counters of the kernel's SAs with a peer.
     pub(crate) fn note_traffic(&mut self, local: IpAddr, remote: IpAddr, traffic: LastTraffic) {
         if !self.phase1s.between((local, remote)).is_empty() {
             self.traffic.insert((local, remote), traffic);
@@ -229,26 +227,26 @@ impl Engine {
 }
 
 impl Phase1s {
-    /// Begins to probe, if both sides can and it is wanted.
+    /// Starts probing at intervals if both sides support DPD and it is configured.
     pub(crate) fn start_dpd(&self, core: &mut Core, id: Phase1Id) {
         if let Some(dpd) = self.probing(core, id) {
             core.timers.set(Timer::Dpd(id), core.now + seconds(dpd.delay));
         }
     }
 
-    /// DPD with a peer, if it has said that it can and our block does not switch it off.
+    /// Returns the DPD settings for a peer that supports it, unless the remote section switches DPD off.
     fn dpd_with(&self, core: &Core, id: Phase1Id) -> Option<Dpd> {
         let phase1 = self.get(id)?;
         let dpd = core.settings.remotes.get(phase1.block)?.dpd?;
         phase1.established()?.dpd.supported.then_some(dpd)
     }
 
-    /// How a peer is probed at an interval, if it is.
+    /// Returns the DPD settings if the peer is probed at intervals.
     fn probing(&self, core: &Core, id: Phase1Id) -> Option<Dpd> {
         self.dpd_with(core, id).filter(|dpd| dpd.delay > 0)
     }
 
-    /// Whether its peer is probed.
+    /// Whether the peer is probed at intervals.
     pub(crate) fn is_probed(&self, core: &Core, id: Phase1Id) -> bool {
         self.probing(core, id).is_some()
     }
@@ -257,11 +255,11 @@ impl Phase1s {
         Some(&mut self.get_mut(id)?.established_mut()?.dpd)
     }
 
-    /// Asks the peer of an established phase 1 once whether it is there, whatever `dpd_delay` says. The probe is repeated
-    /// each `dpd_retry` until there is an answer; if `dpd_maxfail` of them have none, `if_silent` says what follows.
+    /// Probes the peer of an established phase 1, whatever `dpd_delay` is. The probe is repeated each `dpd_retry` until it is
+    /// answered; `if_silent` is the consequence if `dpd_maxfail` probes are not.
     ///
-    /// To be called as often as there is reason: while probes are on their way, and `dpd_retry` after an answer, no further
-    /// probe is sent. Returns false, and does nothing, if the peer or the configuration has no DPD.
+    /// It may be called at any rate: while probes are unanswered, and for `dpd_retry` after an answer, no further probe is sent.
+    /// Returns false, and does nothing, if the peer or the configuration has no DPD.
     pub(crate) fn probe(&mut self, core: &mut Core, id: Phase1Id, if_silent: IfSilent) -> bool {
         let Some(dpd) = self.dpd_with(core, id) else { return false };
         let now = core.now;
@@ -286,7 +284,7 @@ impl Phase1s {
         core.timers.set(Timer::Dpd(id), now + retry(dpd));
     }
 
-    /// Nobody waits for an answer any more; with `dpd_delay` the next probe is in its time.
+    /// Ends requested probes; with `dpd_delay` the next probe is sent after that interval.
     fn end_of_probes(&mut self, core: &mut Core, id: Phase1Id) {
         if let Some(state) = self.dpd_mut(id) {
             state.give_up();
@@ -295,13 +293,13 @@ impl Phase1s {
         self.start_dpd(core, id);
     }
 
-    /// The peer asks whether we are there.
+    /// Answers a probe of the peer.
     pub(crate) fn r_u_there(&mut self, core: &mut Core, id: Phase1Id, notify: &Notify) {
         let Some(sequence) = self.dpd_sequence(core, id, notify) else { return };
         self.send_notify(core, id, NotifyType::R_U_THERE_ACK, &sequence.to_be_bytes());
     }
 
-    /// The peer says that it is there.
+    /// Processes the answer to a probe.
     pub(crate) fn r_u_there_ack(&mut self, core: &mut Core, id: Phase1Id, notify: &Notify) {
         let Some(sequence) = self.dpd_sequence(core, id, notify) else { return };
         let Some(phase1) = self.get_mut(id) else { return };
@@ -313,7 +311,7 @@ impl Phase1s {
         self.end_of_probes(core, id);
     }
 
-    /// The sequence number of a probe or its answer, if it is for this phase 1.
+    /// Returns the sequence number of a probe or an answer, if it is for this phase 1.
     fn dpd_sequence(&self, core: &mut Core, id: Phase1Id, notify: &Notify) -> Option<u32> {
         let phase1 = self.get(id)?;
         let (remote, ours) = (phase1.remote(), phase1.cookies);
@@ -329,7 +327,7 @@ impl Phase1s {
     }
 }
 
-/// The least time between two probes.
+/// Returns the minimum time between two probes.
 fn retry(dpd: Dpd) -> Duration {
     seconds(dpd.retry.max(1))
 }

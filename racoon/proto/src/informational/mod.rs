@@ -18,7 +18,7 @@ use crate::phase1::table::{Phase1, Phase1s};
 use crate::reason::{FailureReason, NegotiationResult, Outcome, Role};
 use crate::wire::{CookiePair, Delete, Notify, RawPayload, Tail, chain};
 
-/// A longer text of a peer is not told.
+/// Length in bytes to which a peer's text is cut in the log.
 const TEXT_MAX: usize = 200;
 
 /// Errors by which an initiator refuses message 6 of main mode.
@@ -32,14 +32,14 @@ const OF_AUTHENTICATION: [NotifyType; 7] = [
     NotifyType::PAYLOAD_MALFORMED,
 ];
 
-/// What a payload of an informational message says.
+/// The content of a payload of an informational message.
 enum Message {
     Notify(Notify),
     Delete(Delete),
 }
 
 impl Engine {
-    /// An informational message.
+    /// Processes an informational message.
     pub(crate) fn informational_datagram(&mut self, incoming: &Incoming<'_>) {
         if incoming.header.flags.contains(Flags::ENCRYPTED) {
             match self.phase1s.protecting(incoming) {
@@ -61,7 +61,7 @@ impl Engine {
         });
     }
 
-    /// One under an SA: the peer's, if its hash is right.
+    /// Processes a message under an established phase 1.
     fn protected_informational(&mut self, id: Phase1Id, incoming: &Incoming<'_>) {
         let (remote, message_id) = (incoming.path.remote, incoming.header.message_id);
         let is_used = self.phase1s.sa(id).is_none_or(|sa| sa.used.refuses(message_id));
@@ -80,8 +80,8 @@ impl Engine {
         }
     }
 
-    /// One that comes instead of the last message of phase 1, or before it. The peer has the keys and may say with them why
-    /// it refuses us; anything else waits until the SA is there.
+    /// Processes a message that arrives before the last one of phase 1, or in its place. The peer has the keys, and may explain a
+    /// refusal; anything else is ignored until the SA exists.
     fn early_informational(&mut self, incoming: &Incoming<'_>) {
         let Incoming { header, body, .. } = incoming;
         let Some(id) = self.phase1s.find(header.cookies) else { return };
@@ -101,7 +101,7 @@ impl Engine {
         }
     }
 
-    /// The peer says something.
+    /// Processes an authenticated notify or delete.
     fn informed(&mut self, id: Phase1Id, message: Message) {
         match message {
             Message::Notify(notify) => self.notified(id, &notify),
@@ -127,11 +127,10 @@ impl Engine {
         }
     }
 
-    /// An initiator that does not accept the responder's identity says so under the SA that this side already has. Returns
-    /// whether the error is such a refusal; then the SA goes.
+    /// Removes an SA whose initiator has refused message 6. Returns whether the notify is such a refusal.
     ///
-    /// Later errors are about something else: it is a refusal only as long as nothing was
-    /// negotiated under the SA, and no later than message 6 would be repeated.
+    /// The responder already has the SA when an initiator refuses its identity. A later error is about something else: it is a
+    /// refusal only while nothing was negotiated under the SA, and no later than message 6 would be retransmitted.
     fn phase1_refused(&mut self, id: Phase1Id, kind: NotifyType) -> bool {
         let Some(phase1) = self.phase1s.get(id).filter(|phase1| phase1.role == Role::Responder) else { return false };
         let Some(established) = phase1.established() else { return false };
@@ -139,8 +138,8 @@ impl Engine {
         if !is_new || established.negotiated || !OF_AUTHENTICATION.contains(&kind) {
             return false;
         }
-        // Which message is malformed the notify does not say. If others than message 6 were sent under the SA, as INITIAL-CONTACT
-        // or a probe, it may be one of them.
+        // The notify does not say which message is malformed. If others than message 6 were sent under the SA, such as
+        // INITIAL-CONTACT or a probe, it may be one of those.
         let only_message_6 = established.sa.used.count() <= 1;
         if kind == NotifyType::PAYLOAD_MALFORMED && !only_message_6 {
             return false;
@@ -175,7 +174,7 @@ impl Engine {
         }
     }
 
-    /// The peer deletes a phase 1, which may be the one under which it says so. Others' are not its business.
+    /// Processes a DELETE of a phase 1, possibly the one that protects it. A peer can delete only its own.
     fn phase1_deleted_by(&mut self, speaker: Phase1Id, cookies: CookiePair) {
         let Some(path) = self.phase1s.get(speaker).map(Phase1::path) else {
             return;
@@ -204,8 +203,8 @@ impl Engine {
         self.drop_phase1(id);
     }
 
-    /// One in clear: anybody's. What it says is remembered while a negotiation goes on, and ends nothing; with
-    /// `weak_phase1_check` a delete ends a negotiation that has no keys yet.
+    /// Processes an unencrypted message, which may be forged. It is recorded for a negotiation and ends nothing, except that with
+    /// `weak_phase1_check` a DELETE ends a negotiation without keys.
     fn informational_in_clear(&mut self, incoming: &Incoming<'_>) {
         let Incoming { path, header, body, .. } = incoming;
         let cookies = header.cookies;
@@ -229,7 +228,7 @@ impl Engine {
         }
     }
 
-    /// Somebody, perhaps the peer, says something.
+    /// Processes an unauthenticated notify or delete.
     fn hinted(&mut self, id: Phase1Id, message: &Message) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let remote = phase1.remote();
@@ -300,7 +299,7 @@ impl Phase1s {
         }
     }
 
-    /// Whether a phase 1 is renewed and watched, so that its loss means the loss of the peer.
+    /// Whether a phase 1 is renewed and probed, so that its loss means the loss of the peer.
     fn is_kept_up(&self, core: &Core, id: Phase1Id) -> bool {
         let block = self.get(id).and_then(|phase1| core.settings.remotes.get(phase1.block));
         match block.map(|block| block.rekey) {
@@ -311,7 +310,7 @@ impl Phase1s {
     }
 }
 
-/// What the Notification and Delete payloads say; others do not matter.
+/// Reads the Notification and Delete payloads; others are ignored.
 fn read(payloads: &[RawPayload<'_>]) -> Result<Vec<Message>, FailureReason> {
     let messages = payloads.iter().filter_map(|payload| match payload.kind {
         PayloadType::NOTIFY => Some(Notify::parse(payload.body).map(Message::Notify)),
@@ -330,7 +329,7 @@ fn delete_names(delete: &Delete, ours: CookiePair) -> bool {
     delete.protocol == Protocol::ISAKMP && named.into_iter().any(is_ours)
 }
 
-/// A text that some peers put behind an error.
+/// Returns the text that some peers append to an error.
 pub(crate) fn text_of(notify: &Notify) -> String {
     match std::str::from_utf8(&notify.data) {
         Ok(text) if !text.is_empty() && text.len() <= TEXT_MAX && text.chars().all(|c| !c.is_control()) => {
@@ -340,7 +339,7 @@ pub(crate) fn text_of(notify: &Notify) -> String {
     }
 }
 
-/// An SPI of up to 4 bytes as a number.
+/// Returns an SPI of up to 4 bytes as a number.
 fn number(spi: &[u8]) -> u32 {
     spi.iter().fold(0, |number, byte| (number << 8) | u32::from(*byte))
 }

@@ -1,4 +1,4 @@
-//! Messages under an ISAKMP SA: what phase 2 needs of it, and informational messages of ours.
+//! Sending under an ISAKMP SA: message ids, and informational messages.
 
 use std::net::SocketAddr;
 
@@ -15,7 +15,7 @@ use crate::random::Random;
 use crate::wire::{Delete, Notify};
 
 impl Engine {
-    /// The same under an SA that is not in the tables, because the peer is refused.
+    /// Sends a notify under the SA of a refused peer, which is not in the tables.
     pub(crate) fn notify_under(&mut self, path: Path, sa: &mut Phase1Sa, kind: NotifyType, data: &[u8]) {
         let message_id = sa.used.draw(&mut *self.core.random);
         let payloads = [notify(sa, kind, data)];
@@ -27,22 +27,22 @@ impl Engine {
 }
 
 impl Phase1s {
-    /// The phase 1 between two addresses under which a quick mode begins: the newest usable one.
+    /// Returns the phase 1 on which a quick mode begins: the newest usable one between the addresses of a path.
     pub(crate) fn usable(&self, path: Path) -> Option<Phase1Id> {
         self.newest_usable(path)
     }
 
-    /// The SA of an established phase 1.
+    /// Returns the SA of an established phase 1.
     pub(crate) fn sa(&self, id: Phase1Id) -> Option<&Phase1Sa> {
         Some(&self.get(id)?.established()?.sa)
     }
 
-    /// The same, to be changed.
+    /// Mutable counterpart of [`Phase1s::sa`].
     pub(crate) fn sa_mut(&mut self, id: Phase1Id) -> Option<&mut Phase1Sa> {
         Some(&mut self.get_mut(id)?.established_mut()?.sa)
     }
 
-    /// A message id for a new exchange under a phase 1: not zero, and never used before. 0 if there is no such phase 1.
+    /// Draws a message id for a new exchange: not zero, and never used before. Returns 0 if the phase 1 does not exist.
     pub(crate) fn fresh_message_id(&mut self, core: &mut Core, id: Phase1Id) -> u32 {
         let established = self.get_mut(id).and_then(|phase1| phase1.established_mut());
         let message_id = established.map_or(0, |established| established.sa.used.draw(&mut *core.random));
@@ -50,7 +50,7 @@ impl Phase1s {
         message_id
     }
 
-    /// Sends an informational message under an established phase 1. Nobody answers it, and it is sent once.
+    /// Sends an informational message under an established phase 1, once: it is not answered.
     pub(crate) fn send_informational(&mut self, core: &mut Core, id: Phase1Id, payloads: Vec<(PayloadType, Vec<u8>)>) {
         let Some(phase1) = self.get_mut(id) else { return };
         let path = phase1.path();
@@ -65,14 +65,14 @@ impl Phase1s {
         self.message_id_used(core, id);
     }
 
-    /// Sends a notify about a phase 1 itself.
+    /// Sends a notify about the phase 1 itself.
     pub(crate) fn send_notify(&mut self, core: &mut Core, id: Phase1Id, kind: NotifyType, data: &[u8]) {
         let Some(sa) = self.sa(id) else { return };
         let payload = notify(sa, kind, data);
         self.send_informational(core, id, vec![payload]);
     }
 
-    /// Tells the peer that a phase 1 is deleted.
+    /// Sends the DELETE of a phase 1.
     pub(crate) fn send_delete_of(&mut self, core: &mut Core, id: Phase1Id) {
         let Some(sa) = self.sa(id) else { return };
         let spis = vec![sa.cookies.to_bytes().to_vec()];
@@ -81,12 +81,12 @@ impl Phase1s {
     }
 }
 
-/// A Notification payload about an ISAKMP SA.
+/// Encodes a Notification payload about an ISAKMP SA.
 fn notify(sa: &Phase1Sa, kind: NotifyType, data: &[u8]) -> (PayloadType, Vec<u8>) {
     (PayloadType::NOTIFY, Notify::of_isakmp(sa.cookies, kind, data).encode())
 }
 
-/// An informational message: HASH(1) and the payloads, encrypted (RFC 2409 section 5.7).
+/// Composes an informational message: HASH(1) and the payloads, encrypted (RFC 2409 section 5.7).
 fn informational(
     sa: &Phase1Sa,
     message_id: u32,

@@ -1,4 +1,4 @@
-//! A phase 1 comes up, and goes.
+//! Establishment and deletion of a phase 1.
 
 use std::time::Duration;
 
@@ -15,19 +15,20 @@ use crate::phase1::replacement::Replacement;
 use crate::phase1::table::{EstablishedPhase1, Phase1};
 use crate::reason::{FailureReason, NegotiationResult, Role};
 
-/// More phase 1s than this with one end, or one host, are not kept: who is known can make any number.
+/// Limit on established phase 1s with one address and port: an authenticated peer can negotiate any number.
 pub(crate) const WITH_END_MAX: usize = 16;
+/// Limit on established phase 1s with one address.
 pub(crate) const WITH_HOST_MAX: usize = 1024;
 
-/// More addresses that have had their INITIAL-CONTACT than this are not remembered; further ones get none.
+/// Limit on remembered addresses to which INITIAL-CONTACT was sent; further ones get none.
 const CONTACTED_MAX: usize = 1 << 16;
 
 impl Engine {
-    /// An exchange has brought an SA. The order matters: what others depend on comes first.
+    /// Enters the SA that an exchange has negotiated. The order matters: later steps depend on earlier ones.
     pub(crate) fn phase1_established(&mut self, id: Phase1Id, sa: Phase1Sa, features: Features, initial_contact: bool) {
         let Some(path) = self.phase1s.get(id).map(Phase1::path) else { return };
         let (remote, cookies) = (path.remote, sa.cookies);
-        // 1. It is in the tables.
+        // 1. Enter it in the tables.
         let dpd = DpdState::new(features, &mut *self.core.random);
         let lifetime = Duration::from_secs(sa.terms.lifetime.into());
         let expires = self.core.now + lifetime;
@@ -45,24 +46,24 @@ impl Engine {
             readiness: Readiness::Negotiated,
         };
         self.phase1s.establish(id, established);
-        // 2. Phase 2s of those that are dying are its own now.
+        // 2. Take over the phase 2s of dying phase 1s with the peer.
         for old in self.phase1s.between(path.addresses()) {
             if old != id && self.phase1s.get(old).is_some_and(|old| is_dying_with(old, remote.port())) {
                 self.phase2s.move_established(old, id);
             }
         }
         self.thin_out(id);
-        // 3. It does not last for ever, and the peer may not either.
+        // 3. Start the timers for its end and for dead peer detection.
         let renewed_after = self.renewed_after(lifetime);
         self.core.timers.set(Timer::Phase1Renew(id), self.core.now + renewed_after);
         self.core.timers.set(Timer::Phase1Expire(id), expires);
         self.phase1s.start_dpd(&mut self.core, id);
-        // 4. INITIAL-CONTACT: of the peer, and ours.
+        // 4. Process the peer's INITIAL-CONTACT, and send ours.
         if initial_contact {
             self.initial_contact_received(id);
         }
         self.send_initial_contact(id);
-        // 5. The news.
+        // 5. Report it.
         self.core.log(Level::Info, Some(remote), || {
             format!("ISAKMP-SA established {}-{} spi:{cookies}", AddrPort(path.local), AddrPort(remote))
         });
@@ -76,7 +77,7 @@ impl Engine {
         self.phase1_usable(id);
     }
 
-    /// The oldest goes when there are too many; never the one that has come up now, which may have begun before others.
+    /// Deletes the oldest phase 1 with the peer if there are too many. The newest stays even if its negotiation began first.
     fn thin_out(&mut self, newest: Phase1Id) {
         let Some(phase1) = self.phase1s.get(newest) else { return };
         let path = phase1.path();
@@ -99,8 +100,8 @@ impl Engine {
         }
     }
 
-    /// INITIAL-CONTACT, when it is the first phase 1 with the peer's address in our life (RFC 2407 section 4.6.3.3). An
-    /// initiator has said it in message 5.
+    /// Sends INITIAL-CONTACT if this is the first phase 1 with the peer's address since the start (RFC 2407 section 4.6.3.3). An
+    /// initiator has sent it in message 5.
     fn send_initial_contact(&mut self, id: Phase1Id) {
         let wanted = self.is_first_contact(id);
         let Some(phase1) = self.phase1s.get(id) else { return };
@@ -113,16 +114,17 @@ impl Engine {
         }
     }
 
-    /// Whether there is INITIAL-CONTACT to say.
+    /// Whether INITIAL-CONTACT has to be sent.
     pub(crate) fn is_first_contact(&self, id: Phase1Id) -> bool {
         let Some(phase1) = self.phase1s.get(id) else { return false };
         let wanted = self.core.settings.remotes.get(phase1.block).is_some_and(|block| block.initial_contact);
         wanted && self.contacted.len() < CONTACTED_MAX && !self.contacted.contains(&phase1.remote().ip())
     }
 
-    /// The peer says that it knows of no other SA with us: what there was before this phase 1 began is of no use any more.
-    /// But when another one came up in the meantime, the peer has lost nothing: both sides have begun at once, and each
-    /// says so of its own.
+    /// Processes INITIAL-CONTACT: the peer has no other SA with us, so those from before this phase 1 began are removed.
+    ///
+    /// If another phase 1 came up in the meantime, both sides have begun at the same time and each has sent INITIAL-CONTACT under
+    /// its own. The peer has then lost nothing, and the notify is ignored.
     pub(crate) fn initial_contact_received(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get(id).filter(|_| !self.core.settings.local_test) else { return };
         let (path, began) = (phase1.path(), phase1.conversation.record.began);
@@ -146,9 +148,10 @@ impl Engine {
         }
     }
 
-    /// Deletes all that we have with the peer of a phase 1, and it too; if there is another established one with it, phase
-    /// 2s go on under that. (Told that the last one is deleted, many peers delete all that they have with us: pairs that
-    /// lived on here alone would lead nowhere.)
+    /// Deletes a phase 1. Its phase 2s continue under another phase 1 with the peer; if there is none, they are deleted too.
+    ///
+    /// Many peers delete all their SAs with us when the last phase 1 is deleted. Ours would then protect packets that the peer
+    /// cannot decrypt.
     pub(crate) fn purge_phase1(&mut self, id: Phase1Id, tell_peer: bool) {
         let Some(phase1) = self.phase1s.get(id) else { return };
         let (path, cookies) = (phase1.path(), phase1.cookies);
@@ -163,7 +166,7 @@ impl Engine {
         self.drop_phase1(id);
     }
 
-    /// Its phase 2s go on under another phase 1 with the peer, or, without one, on their own.
+    /// Moves its phase 2s to another phase 1 with the peer. If there is none, the established ones continue without.
     pub(crate) fn leave_phase2s(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get(id) else { return };
         if let Some(other) = self.phase1s.newest(phase1.path(), Some(id)) {
@@ -172,7 +175,7 @@ impl Engine {
         self.phase2s_orphaned(id);
     }
 
-    /// Forgets an established phase 1.
+    /// Removes an established phase 1 from the tables.
     pub(crate) fn drop_phase1(&mut self, id: Phase1Id) {
         let Some(phase1) = self.remove_phase1(id) else { return };
         let (path, cookies) = (phase1.path(), phase1.cookies);

@@ -1,4 +1,4 @@
-//! Phase 1 on its way: how it begins, goes on and fails.
+//! Negotiation of phase 1: how it begins, continues and fails.
 
 use std::net::SocketAddr;
 
@@ -19,24 +19,24 @@ use crate::reason::{FailureReason, Negotiation, NegotiationResult, NoPhase1, Out
 use crate::select::{RemoteIndex, RemoteQuery};
 use crate::wire::{Cookie, CookiePair};
 
-/// More ignored messages of one negotiation than this are not worth a warning.
+/// Number of ignored messages of one negotiation that are logged as warnings; further ones are logged at debug.
 const WARNINGS_MAX: u32 = 4;
 
 impl Engine {
-    /// The phase 2 begins when there is a phase 1 between these addresses: the one that we have begun already, or one that
-    /// begins now. If that is impossible, `phase1_failed` is called before this returns.
+    /// Lets a phase 2 wait for a phase 1 on this path: one that we have begun already, or one that begins now. If none can begin,
+    /// `phase1_failed` is called before this returns.
     pub(crate) fn await_phase1(&mut self, path: Path, block: RemoteIndex, waiting: Phase2Id) {
         match self.phase1s.initiation(path) {
             Some(id) => self.phase1s.wait(id, waiting),
-            // Who waits is told of a failure, as are those who read the log.
+            // A failure is logged, and fails the phase 2 that waits.
             None => drop(self.begin_phase1(path, block, None, vec![waiting])),
         }
     }
 
-    /// Begins phase 1: message 1.
+    /// Begins phase 1 as initiator.
     ///
     /// # Errors
-    /// Why there is none. All that has to be done then is done.
+    /// If message 1 cannot be sent. The failure has been logged and recorded then.
     pub(crate) fn begin_phase1(
         &mut self,
         path: Path,
@@ -168,7 +168,7 @@ impl Engine {
     ) {
         let first_contact = self.is_first_contact(id);
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        // The negotiation may be over: then the message is late, or the job's result is of no use.
+        // If the negotiation has ended, the message is late, or the job's result is no longer needed.
         let Some(transition) = phase1.step(&mut self.core, first_contact, step) else { return };
         let reached = match &transition {
             Transition::Continue(_, Action::RunJob(_)) => Some("job ordered"),
@@ -224,12 +224,12 @@ impl Engine {
         }
     }
 
-    /// The job of a phase 1 is done.
+    /// Processes the result of a phase 1's job.
     pub(crate) fn phase1_job_done(&mut self, id: Phase1Id, result: JobResult) {
         self.phase1_step(id, None, |exchange, cx| exchange.job_done(cx, result));
     }
 
-    /// An initiator's message is not answered.
+    /// Retransmits an initiator's message, or fails the negotiation.
     pub(crate) fn phase1_retransmit(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let addresses = phase1.path();
@@ -246,8 +246,8 @@ impl Engine {
         self.end_phase1(id, "phase1 negotiation failed due to time up.", cause);
     }
 
-    /// A message of a phase 1 on its way is no good. It may be anybody's, so that the negotiation goes on; but if nothing
-    /// better comes, it was the reason.
+    /// Ignores an invalid message of a negotiation. It may be forged, so the negotiation continues; if no valid one arrives, the
+    /// fault becomes the reason of its failure.
     pub(crate) fn phase1_fault(&mut self, id: Phase1Id, cause: FailureReason) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         phase1.conversation.reject(&mut self.core);
@@ -275,7 +275,7 @@ impl Engine {
         }
     }
 
-    /// A negotiation has failed.
+    /// Fails a negotiation.
     pub(crate) fn fail_phase1(&mut self, id: Phase1Id, cause: FailureReason) {
         self.end_phase1(id, "phase1 negotiation failed:", cause);
     }
@@ -297,7 +297,7 @@ impl Engine {
                 self.core.log(Level::Error, Some(remote), text);
                 true
             }
-            // Who has an identity has proved to know the key, and is no unknown peer.
+            // A peer whose identity was refused has proved its key, and is not unknown.
             (Role::Responder, FailureReason::Identity { .. }) => {
                 let kind = (PeerStanding::Proved(remote.ip()), LoggedEvent::Unproved);
                 self.core.log_reason(kind, &cause, Level::Error, remote, text)
@@ -320,7 +320,7 @@ impl Engine {
         self.resume_waiting(path, phase1.waiting, &cause);
     }
 
-    /// Those that waited for a phase 1 which failed: another one may have come up.
+    /// Continues the phase 2s that waited for a failed phase 1 under another one, or fails them.
     pub(crate) fn resume_waiting(&mut self, path: Path, waiting: Vec<Phase2Id>, cause: &FailureReason) {
         match self.phase1s.usable(path) {
             _ if waiting.is_empty() => {}
@@ -332,14 +332,14 @@ impl Engine {
         }
     }
 
-    /// Ends all negotiations that come to nothing because nobody needs them any more.
+    /// Ends a negotiation that is no longer needed. Returns the phase 2s that wait for it.
     pub(crate) fn abandon_phase1(&mut self, id: Phase1Id, result: NegotiationResult) -> Vec<Phase2Id> {
         let Some(phase1) = self.remove_phase1(id) else { return Vec::new() };
         self.core.record_outcome(self.phase1_outcome(&phase1, result));
         phase1.waiting
     }
 
-    /// Forgets a phase 1.
+    /// Removes a phase 1 from the tables, and stops its timers.
     pub(crate) fn remove_phase1(&mut self, id: Phase1Id) -> Option<Phase1> {
         for timer in [Timer::Phase1Renew(id), Timer::Phase1Expire(id), Timer::Dpd(id)] {
             self.core.timers.stop(timer);
@@ -353,7 +353,7 @@ impl Engine {
         Some(phase1)
     }
 
-    /// How a negotiation has ended.
+    /// Returns the outcome of a phase 1 with this result.
     pub(crate) fn phase1_outcome(&self, phase1: &Phase1, result: NegotiationResult) -> Outcome {
         let Phase1 { cookies, exchange, role, block, .. } = *phase1;
         let block = self.core.settings.remotes.get(block).map(|block| block.name.clone());
@@ -371,7 +371,7 @@ impl Engine {
         }
     }
 
-    /// An event about a phase 1, without an outcome.
+    /// Returns an event about a phase 1, without an outcome.
     pub(crate) fn phase1_event(&self, phase1: &Phase1, kind: EventKind) -> Event {
         let section = self.core.settings.remotes.get(phase1.block);
         Event {
@@ -395,8 +395,8 @@ impl Engine {
 }
 
 impl Phase1s {
-    /// The phase 1 with a peer that is going to be usable: one that we negotiate, or one that is established. An unknown peer's
-    /// attempt, which may come to nothing, must not keep us from our own.
+    /// Returns the phase 1 on a path that will become usable: one that we negotiate, or one that is established. Attempts of the peer
+    /// do not count, because they may be forged and never complete.
     pub(crate) fn initiation(&self, path: Path) -> Option<Phase1Id> {
         self.between(path.addresses()).into_iter().find(|id| {
             let phase1 = self.get(*id);
@@ -405,7 +405,7 @@ impl Phase1s {
         })
     }
 
-    /// Renewals, what we begin, and peers whose address is configured, and their own, go before unknown peers.
+    /// Returns the urgency of a phase 1's jobs: our own negotiations, renewals and configured peers precede unknown peers.
     fn urgency(&self, id: Phase1Id) -> Urgency {
         let Some(phase1) = self.get(id) else { return Urgency::Unknown };
         let known = phase1.role == Role::Initiator
@@ -414,12 +414,12 @@ impl Phase1s {
         if known { Urgency::Known } else { Urgency::Unknown }
     }
 
-    /// Tells the peer of its fault, in clear: there is no SA yet.
+    /// Sends an unencrypted notify about a failure: there is no SA yet.
     fn notify_of_failure(&self, core: &mut Core, id: Phase1Id, cause: &FailureReason) {
         let Some(phase1) = self.get(id) else { return };
         let (path, cookies) = (phase1.path(), phase1.cookies);
         if let Some(kind) = cause.notify() {
-            // Once for each exchange, which is bounded.
+            // No limit: this is sent once per exchange, and exchanges are limited.
             core.notify_in_clear(path, cookies, usize::MAX, kind);
         }
     }

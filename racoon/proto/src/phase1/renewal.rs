@@ -1,5 +1,4 @@
-//! The end of an SA's life: another one takes its place before it. What phase 1 and phase 2 have in common of it, and the end
-//! of a phase 1.
+//! Renewal and expiry of a phase 1, and the renewal times that phase 2 shares.
 
 use std::time::Duration;
 
@@ -15,22 +14,23 @@ use crate::time::Time;
 /// Percent of its lifetime after which an SA is renewed.
 const RENEWED_AFTER: u32 = 80;
 
-/// Percent of its lifetime by which that may be earlier, at random: so both sides seldom do it at once.
+/// Percent of the lifetime by which the renewal may be earlier, at random, so that both sides seldom renew at the same time.
 const JITTER: u32 = 5;
 
-/// Of two that came up at once, one for each side, neither lives longer than the other by this part of its lifetime.
+/// Fraction of the lifetime by which an SA must outlive another one to replace it. If both sides negotiate at once, the lifetimes
+/// of the two results differ by less.
 const CLEARLY: u32 = 10;
 
-/// After a renewal that failed comes the next attempt.
+/// Delay until the next attempt after a failed renewal.
 pub(crate) const RETRY: Duration = Duration::from_secs(10);
 
-/// Whether one that ends at `other` lives clearly longer than one that ends at `own` and has this lifetime.
+/// Whether an SA that expires at `other` clearly outlives one that expires at `own` and has this lifetime.
 pub(crate) fn outlives(other: Time, own: Time, lifetime: Duration) -> bool {
     other > own + lifetime / CLEARLY
 }
 
 impl Engine {
-    /// When in the life of an SA it is time for another one.
+    /// Draws the age at which an SA is renewed.
     pub(crate) fn renewed_after(&mut self, lifetime: Duration) -> Duration {
         let mut bytes = [0; 4];
         self.core.random.fill(&mut bytes);
@@ -38,7 +38,7 @@ impl Engine {
         lifetime * RENEWED_AFTER / 100 - early
     }
 
-    /// It is time for another one. The side that began this one begins the next, if there is need of it.
+    /// Renews a phase 1 if it is needed, and if we began it: otherwise the peer renews it.
     pub(crate) fn phase1_renew(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let (path, role, block) = (phase1.path(), phase1.role, phase1.block);
@@ -60,7 +60,7 @@ impl Engine {
             Rekey::On => self.phase2s.count(id) > 0,
             Rekey::Force => true,
         };
-        // A peer that has begun it does not count message ids, maybe.
+        // The peer may not count message ids, so a worn phase 1 is renewed by either side.
         let is_ours = role == Role::Initiator || is_worn && !passive;
         if !needed || !is_ours || self.phase1s.initiation(path).is_some() {
             return;
@@ -72,11 +72,11 @@ impl Engine {
         };
         self.core
             .log(Level::Info, Some(path.remote), || format!("renegotiating phase1 to {}{why}", AddrPort(path.remote)));
-        // What comes of it at once is told in the log, and tried again.
+        // An immediate failure is logged, and the renewal is tried again.
         let _ = self.begin_phase1(path, block, Some(id), Vec::new());
     }
 
-    /// The end of its lifetime. The peer knows it too, and is not told, unless it is the end of message ids.
+    /// Ends a phase 1 whose lifetime is over. The peer knows the lifetime, so no DELETE is sent, unless the message ids ran out.
     pub(crate) fn phase1_expire(&mut self, id: Phase1Id) {
         if self.lingers(id) {
             return self
@@ -96,8 +96,10 @@ impl Engine {
         self.drop_phase1(id);
     }
 
-    /// Whether it stays for what is being negotiated under it: the two sides do not count its life from the same moment, and
-    /// what one of them holds to be established must not fail at the other one. No longer than messages are repeated.
+    /// Whether an expired phase 1 stays for exchanges under it, for as long as messages are retransmitted.
+    ///
+    /// The two sides do not measure its lifetime from the same moment. Without this, a phase 2 could be established at one side and
+    /// fail at the other.
     fn lingers(&self, id: Phase1Id) -> bool {
         let Some(established) = self.phase1s.get(id).and_then(Phase1::established) else { return false };
         self.core.now < established.expires + self.core.settings.retransmission.whole() && self.phase2s.talks_under(id)
@@ -105,15 +107,15 @@ impl Engine {
 }
 
 impl Phase1s {
-    /// A renewal came to nothing: there may be time for another one.
+    /// Schedules another attempt after a failed renewal.
     pub(crate) fn renewal_failed(&self, core: &mut Core, old: Phase1Id) {
         if self.get(old).is_some() {
             core.timers.set(Timer::Phase1Renew(old), core.now + RETRY);
         }
     }
 
-    /// A message id was used under a phase 1. None may be used twice, and not all can be remembered: with many it is renewed,
-    /// with too many it ends.
+    /// Renews a phase 1 under which many message ids were used, and ends one with too many. None may be used twice, so all have to
+    /// be remembered, and memory is bounded.
     pub(crate) fn message_id_used(&mut self, core: &mut Core, id: Phase1Id) {
         let now = core.now;
         let Some(phase1) = self.get_mut(id) else { return };

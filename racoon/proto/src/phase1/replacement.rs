@@ -1,15 +1,15 @@
-//! A second phase 1 beside one under which the peer does not answer.
+//! Negotiation of a second phase 1 when the peer may have lost the first.
 //!
-//! A peer that was killed and started again does not know the phase 1 that we have with it. Nothing that it can send proves
-//! that: whatever names a phase 1 that it has lost is in clear, and may be anybody's. What proves it is another phase 1. So
-//! when a quick mode of ours is not answered, the peer is probed, and if it does not answer that either (or cannot be
-//! probed), another phase 1 is negotiated while this one stays as it is. When it comes up, what we negotiate goes on under
-//! it, and the peer is probed under both: if it answers under the new one alone, it has lost the old one, which goes with
-//! its SAs; else it has both.
+//! A peer that was killed and started again no longer has our phase 1, and cannot prove that: a notify about a phase 1 that it
+//! has lost is unencrypted, so anybody may have sent it. Only a new phase 1 is proof.
 //!
-//! A peer that answers probes and drops a quick mode in silence, because it does not like the proposal, has its phase 1 for
-//! good. One that cannot be probed has a second one negotiated now and then, after twice the time each time, until it
-//! answers a quick mode.
+//! 1. If a quick mode of ours is not answered, the peer is probed.
+//! 2. If it does not answer the probe either, or cannot be probed, a second phase 1 is negotiated. The first one stays.
+//! 3. When the second one is established, our negotiations continue under it, and the peer is probed under both.
+//! 4. If it answers under the second one only, it has lost the first, which is removed with its SAs. Otherwise it has both.
+//!
+//! A peer that answers probes, but drops a quick mode silently because of its proposal, keeps its phase 1. For one that cannot be
+//! probed, a second phase 1 is negotiated at intervals that double each time, until it answers a quick mode.
 
 use std::time::Duration;
 
@@ -25,38 +25,38 @@ use crate::phase2::table::{Phase2, State};
 use crate::reason::{NegotiationResult, Role};
 use crate::time::Time;
 
-/// A phase 1 that took the place of another one is not replaced itself before this; the next one not before twice as long.
+/// Age below which a phase 1 that replaced another one is not replaced itself. It doubles for each successor.
 const WAIT: Duration = Duration::from_secs(60);
 
-/// The longest time between two of them.
+/// Upper bound of that age.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
 
-/// Whether an established phase 1 is to be replaced.
+/// State of the replacement of an established phase 1.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Replacement {
-    /// The peer did not answer under it: another one takes its place as soon as that is up.
+    /// The peer did not answer under it: the next phase 1 that is established replaces it.
     suspected: bool,
-    /// When a notify in clear said last that the peer does not know it.
+    /// Time of the last unencrypted notify that says that the peer does not have it.
     hinted: Option<Time>,
     /// It is not replaced before this.
     not_before: Time,
-    /// It took the place of another one: how long its own successor is not replaced.
+    /// Set if it replaced another one: the age below which its own successor is not replaced.
     wait: Option<Duration>,
 }
 
 impl Replacement {
-    /// The peer answered under it.
+    /// Records an answer of the peer.
     pub(crate) fn is_answered(&mut self) {
         self.suspected = false;
         self.hinted = None;
     }
 
-    /// The peer answered a quick mode under it: what went wrong before is past.
+    /// Records an answer to a quick mode: earlier failures no longer matter.
     pub(crate) fn is_of_use(&mut self) {
         *self = Self::default();
     }
 
-    /// That of the phase 1 that takes its place now.
+    /// The state of the phase 1 that replaces it now.
     fn of_successor(self, now: Time) -> Self {
         let wait = self.wait.unwrap_or(WAIT);
         Self { not_before: now + wait, wait: Some((wait * 2).min(WAIT_MAX)), ..Self::default() }
@@ -64,7 +64,7 @@ impl Replacement {
 }
 
 impl Engine {
-    /// Message 1 of a quick mode, sent first at `began`, is not answered, and is repeated; or, as the `last` time, is not.
+    /// Reacts to an unanswered message 1 of a quick mode that was first sent at `began`. `last` means that it is not repeated again.
     pub(crate) fn quick_mode_unanswered(&mut self, id: Phase2Id, began: Time, last: bool) {
         let Some(phase2) = self.phase2s.get(id).filter(|phase2| is_unanswered(phase2)) else { return };
         let Some(phase1) = phase2.phase1 else { return };
@@ -74,15 +74,15 @@ impl Engine {
         let Some(established) = self.phase1s.get(phase1).and_then(Phase1::established) else { return };
         let interval = self.core.settings.retransmission.interval;
         let is_hinted = established.replacement.hinted.is_some_and(|hinted| hinted >= began);
-        // What the peer has sent right after phase 1 says nothing.
+        // What the peer sent right after phase 1 does not show that it still has it.
         let is_heard = established.heard >= began + interval;
         if !is_heard && (is_hinted || last) {
             self.replace_phase1(phase1);
         }
     }
 
-    /// Negotiates a second phase 1 beside one that the peer may have lost; not if there is a newer one or one on its way,
-    /// if it has itself taken the place of another one not long ago, or if the block is passive.
+    /// Negotiates a second phase 1, unless there is a newer one or one being negotiated, the first one has itself replaced another
+    /// one recently, or the remote section is passive.
     pub(crate) fn replace_phase1(&mut self, id: Phase1Id) {
         let now = self.core.now;
         let Some(phase1) = self.phase1s.get(id) else { return };
@@ -105,11 +105,11 @@ impl Engine {
                 AddrPort(remote)
             )
         });
-        // A failure is told in the log. The old one stays as it is.
+        // A failure is logged, and the first phase 1 stays as it is.
         let _ = self.begin_phase1(path, block, None, Vec::new());
     }
 
-    /// A phase 1 came up: it takes the place of others with the peer under which that did not answer.
+    /// Lets an established phase 1 replace those with the peer under which the peer did not answer.
     pub(crate) fn replace_suspected(&mut self, new: Phase1Id) {
         let Some(path) = self.phase1s.get(new).map(Phase1::path) else { return };
         for old in self.phase1s.between(path.addresses()) {
@@ -132,12 +132,12 @@ impl Engine {
         }
     }
 
-    /// An unanswered quick mode of ours begins again, under the phase 1 that is to be used now.
+    /// Begins an unanswered quick mode of ours again, under the newest phase 1.
     fn begin_again(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get_mut(id).filter(|phase2| is_unanswered(phase2)) else { return };
         let (traffic_key, renews) = (phase2.traffic_key, phase2.renews);
         let acquires = std::mem::take(&mut phase2.acquires);
-        // Policies that were generated stay for the one that begins.
+        // Its generated policies are kept for the one that begins.
         let generated = phase2.generated.take();
         self.end_phase2(id, NegotiationResult::Superseded);
         let trigger = match (renews, acquires.first()) {
@@ -161,7 +161,7 @@ impl Engine {
         generated.into_iter().for_each(|outbound| self.release_policies(outbound, id));
     }
 
-    /// The peer has a phase 1 still, and a newer one: established phase 2s belong to that, and it is not used any more.
+    /// Stops using a phase 1 that the peer still has: its established phase 2s move to the newer one.
     pub(crate) fn supersede_phase1(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let path = phase1.path();
@@ -174,14 +174,14 @@ impl Engine {
         }
     }
 
-    /// The peer answers under a newer phase 1, but not under this one: it has lost it, and the SAs under it.
+    /// Removes a phase 1 that the peer has lost, with its SAs: the peer answers only under a newer one.
     pub(crate) fn forget_phase1(&mut self, id: Phase1Id) {
         let Some(phase1) = self.phase1s.get(id) else { return };
         let (remote, cookies) = (phase1.remote(), phase1.cookies);
         self.core.log(Level::Info, Some(remote), || {
             format!("the peer answers under a newer phase 1 and not under ISAKMP-SA spi={cookies}: it has lost that")
         });
-        // On a bad line the peer may have all of it still, so it is told, where it hears us.
+        // If packets were only lost, the peer still has the SAs: tell it under the phase 1 that it answers on.
         let established = |id: &Phase2Id| self.phase2s.get(*id).is_some_and(|phase2| phase2.established().is_some());
         let lost = self.phase2s.under(id).into_iter().filter(established).collect::<Vec<_>>();
         self.leave_phase2s(id);
@@ -191,8 +191,8 @@ impl Engine {
 }
 
 impl Phase1s {
-    /// A message in clear, which may be anybody's, says that the peer does not know a phase 1. The peer is asked; nothing
-    /// else follows from it.
+    /// Probes the peer after an unencrypted message says that it does not have a phase 1. The message may come from anybody, so
+    /// nothing else follows from it.
     pub(crate) fn unknown_to_peer(&mut self, core: &mut Core, id: Phase1Id) {
         let now = core.now;
         if let Some(established) = self.get_mut(id).and_then(Phase1::established_mut) {
@@ -202,7 +202,7 @@ impl Phase1s {
     }
 }
 
-/// A quick mode that we begin, and that the peer has not answered.
+/// Whether a phase 2 is a quick mode of ours that the peer has not answered.
 fn is_unanswered(phase2: &Phase2) -> bool {
     phase2.role == Role::Initiator && matches!(phase2.state, State::Gathering(..) | State::Offered(_))
 }

@@ -1,4 +1,4 @@
-//! All phase 1s, and the keys by which they are found.
+//! The table of phase 1s, and its keys.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem;
@@ -21,28 +21,28 @@ use crate::settings::Settings;
 use crate::time::Time;
 use crate::wire::{Cookie, CookiePair};
 
-/// A phase 1, established or on its way.
+/// A phase 1, established or being negotiated.
 pub(crate) struct Phase1 {
     pub(crate) cookies: CookiePair,
     /// Changed by [`Phase1s::move_to`] only, as the tables are keyed by it.
     path: Path,
     pub(crate) role: Role,
-    /// Whose room it takes up as long as it is not established.
+    /// The half-open limit that it counts against until it is established.
     pub(crate) peer_class: PeerClass,
     pub(crate) exchange: ExchangeType,
-    /// A responder's is a guess as long as it is on its way.
+    /// The remote section. A responder's is a guess until the peer's identity is known.
     pub(crate) block: RemoteIndex,
     pub(crate) conversation: Conversation,
-    /// Phase 2s that begin when it is established. [`Phase1s::wait`] adds to them.
+    /// Phase 2s that wait for it. [`Phase1s::wait`] adds to them.
     pub(crate) waiting: Vec<Phase2Id>,
-    /// The one that it is to take the place of.
+    /// The phase 1 that it renews.
     pub(crate) renews: Option<Phase1Id>,
     pub(crate) stage: Stage,
 }
 
-/// How far a phase 1 is.
+/// The stage of a phase 1.
 pub(crate) enum Stage {
-    /// On its way.
+    /// Being negotiated.
     Negotiating(Box<Exchange>),
     /// The negotiation is over. It is about to be established or removed.
     Over,
@@ -53,28 +53,28 @@ pub(crate) enum Stage {
 /// An established phase 1.
 pub(crate) struct EstablishedPhase1 {
     pub(crate) sa: Phase1Sa,
-    /// Since when.
+    /// Time of establishment.
     pub(crate) since: Time,
-    /// When it ends.
+    /// Time of expiry.
     pub(crate) expires: Time,
-    /// A phase 2 was begun under it, by either side.
+    /// Whether either side has begun a phase 2 under it.
     pub(crate) negotiated: bool,
-    /// It is time for another one.
+    /// Whether it is due for renewal.
     pub(crate) dying: bool,
-    /// It is, because many message ids were used.
+    /// Whether it is due because many message ids were used.
     pub(crate) worn: bool,
-    /// When the peer was last heard of under it.
+    /// Time of the last authenticated message under it.
     pub(crate) heard: Time,
     pub(crate) dpd: DpdState,
     pub(crate) replacement: Replacement,
     pub(crate) readiness: Readiness,
 }
 
-/// A responder leaves the renewal to its peer until so many message ids more were used.
+/// Number of further message ids for which a responder leaves the renewal to its peer.
 const MESSAGE_IDS_FOR_PEER: usize = 1024;
 
 impl EstablishedPhase1 {
-    /// Whether so many message ids were used that the side with this role renews it.
+    /// Whether the side with this role renews it because many message ids were used.
     pub(crate) fn is_worn(&self, role: Role) -> bool {
         let more = if role == Role::Responder { MESSAGE_IDS_FOR_PEER } else { 0 };
         self.sa.used.count() >= MESSAGE_IDS_RENEWED_AFTER + more
@@ -82,7 +82,7 @@ impl EstablishedPhase1 {
 }
 
 impl Phase1 {
-    /// A phase 1 whose negotiation begins now.
+    /// Creates a phase 1 whose negotiation begins now.
     pub(crate) fn new(
         (role, exchange): (Role, ExchangeType),
         cookies: CookiePair,
@@ -133,27 +133,27 @@ impl Phase1 {
         }
     }
 
-    /// Our last message, which the peer does not answer; none while a job for the next one runs.
+    /// Returns our last message, which the peer has not answered; `None` while a job for the next one runs.
     pub(crate) fn unanswered(&self) -> Option<Unanswered> {
         let message = self.negotiation()?.last_sent()?;
         Some(self.conversation.unanswered(self.exchange, self.role, message))
     }
 
-    /// Answers the message that was accepted. An initiator repeats its answer until it is answered in turn; a responder
-    /// repeats it only when the peer repeats its message, so that nobody can make it send a flood to a victim.
+    /// Answers the accepted message. An initiator retransmits its answer until it is answered in turn. A responder repeats it only
+    /// when the peer repeats its message, so that nobody can make it flood a victim.
     pub(crate) fn answer(&mut self, core: &mut Core, message: Vec<u8>) {
         self.conversation.answer(Some(message.clone()));
         match self.role {
             Role::Initiator => self.conversation.send(core, self.path, message),
             Role::Responder => {
                 self.reply(core, message);
-                // Nothing that is not repeated lasts longer than all transmissions of a message of ours.
+                // An exchange that retransmits nothing lasts no longer than one that does.
                 self.conversation.set_deadline(core, |settings| settings.retransmission.whole());
             }
         }
     }
 
-    /// Sends an answer, or sends it again: in one copy, as long as the address may be forged.
+    /// Sends an answer, for the first time or again. As long as the address may be forged, one copy is sent.
     pub(crate) fn reply(&self, core: &mut Core, message: Vec<u8>) {
         if self.negotiation().is_some_and(Exchange::is_from_unproved_address) {
             core.transmit_once(self.path, message);
@@ -182,7 +182,7 @@ impl Phase1 {
         self.path.remote
     }
 
-    /// The negotiation, if it goes on.
+    /// Returns the exchange, while it is being negotiated.
     pub(crate) fn negotiation(&self) -> Option<&Exchange> {
         match &self.stage {
             Stage::Negotiating(exchange) => Some(exchange),
@@ -195,7 +195,7 @@ impl Phase1 {
         self.negotiation().is_some_and(|exchange| !exchange.is_encrypted())
     }
 
-    /// What there is when it is established.
+    /// Returns its state as an established phase 1.
     pub(crate) fn established(&self) -> Option<&EstablishedPhase1> {
         match &self.stage {
             Stage::Established(established) => Some(established),
@@ -203,7 +203,7 @@ impl Phase1 {
         }
     }
 
-    /// The same, to be changed.
+    /// Mutable counterpart of [`Phase1::established`].
     pub(crate) fn established_mut(&mut self) -> Option<&mut EstablishedPhase1> {
         match &mut self.stage {
             Stage::Established(established) => Some(established),
@@ -228,30 +228,30 @@ impl Phase1 {
     }
 }
 
-/// What a first message is known by.
+/// Key of a phase 1 whose responder cookie is not known.
 type FirstKey = (Cookie, Path);
 
-/// All phase 1s.
+/// The table of phase 1s.
 #[derive(Default)]
 pub(crate) struct Phase1s {
     all: BTreeMap<Phase1Id, Phase1>,
     by_cookies: HashMap<CookiePair, Phase1Id>,
     by_first: HashMap<FirstKey, Phase1Id>,
-    /// Established ones and ours. Those that peers have begun are added when they are established: before, anybody could
-    /// add any number of them in somebody else's name.
+    /// Established ones and those that we began. Those that peers began are added when they are established: before, anybody
+    /// could add any number of them with a forged address.
     by_pair: HashMap<(IpAddr, IpAddr), BTreeSet<Phase1Id>>,
-    /// How many are established with each address.
+    /// Number of established phase 1s with each address.
     peers: HashMap<IpAddr, usize>,
-    /// What phase 2s wait for.
+    /// The phase 1 for which a phase 2 waits.
     waits: HashMap<Phase2Id, Phase1Id>,
-    /// Those that the peer has begun and that are not established.
+    /// Those that peers began and that are not established.
     pub(crate) half_open: HalfOpen,
-    /// How many we have begun with who may be anybody, and that are not established.
+    /// Number of unestablished ones that we began with unknown peers.
     attempts: usize,
 }
 
 impl Phase1s {
-    /// Adds one that is on its way.
+    /// Adds a phase 1 that is being negotiated.
     pub(crate) fn insert(&mut self, id: Phase1Id, phase1: Phase1) {
         if !phase1.cookies.responder.is_zero() {
             self.by_cookies.insert(phase1.cookies, id);
@@ -266,7 +266,7 @@ impl Phase1s {
         self.all.insert(id, phase1);
     }
 
-    /// Takes one out.
+    /// Removes a phase 1.
     pub(crate) fn remove(&mut self, id: Phase1Id) -> Option<Phase1> {
         let phase1 = self.all.remove(&id)?;
         self.by_cookies.remove(&phase1.cookies);
@@ -290,14 +290,14 @@ impl Phase1s {
         Some(phase1)
     }
 
-    /// A phase 2 begins under it.
+    /// Records that a phase 2 begins under it.
     pub(crate) fn negotiates(&mut self, id: Phase1Id) {
         if let Some(established) = self.all.get_mut(&id).and_then(Phase1::established_mut) {
             established.negotiated = true;
         }
     }
 
-    /// A phase 2 waits for it.
+    /// Lets a phase 2 wait for it.
     pub(crate) fn wait(&mut self, id: Phase1Id, phase2: Phase2Id) {
         self.cancel_wait(phase2);
         if let Some(phase1) = self.all.get_mut(&id) {
@@ -306,14 +306,14 @@ impl Phase1s {
         }
     }
 
-    /// A phase 2 waits no more.
+    /// Ends the wait of a phase 2.
     pub(crate) fn cancel_wait(&mut self, phase2: Phase2Id) {
         if let Some(phase1) = self.waits.remove(&phase2).and_then(|id| self.all.get_mut(&id)) {
             phase1.waiting.retain(|waiting| *waiting != phase2);
         }
     }
 
-    /// All that waited for it.
+    /// Takes the phase 2s that wait for it.
     pub(crate) fn take_waiting(&mut self, id: Phase1Id) -> Vec<Phase2Id> {
         let waiting = self.all.get_mut(&id).map(|phase1| mem::take(&mut phase1.waiting)).unwrap_or_default();
         for phase2 in &waiting {
@@ -322,7 +322,7 @@ impl Phase1s {
         waiting
     }
 
-    /// The responder has told its cookie.
+    /// Sets the responder's cookie.
     pub(crate) fn learn_responder(&mut self, id: Phase1Id, responder: Cookie) {
         if let Some(phase1) = self.all.get_mut(&id) {
             self.by_cookies.remove(&phase1.cookies);
@@ -333,7 +333,7 @@ impl Phase1s {
         }
     }
 
-    /// It is established.
+    /// Makes it an established phase 1.
     pub(crate) fn establish(&mut self, id: Phase1Id, established: EstablishedPhase1) {
         if let Some(phase1) = self.all.get_mut(&id) {
             if phase1.is_half_open() {
@@ -349,13 +349,13 @@ impl Phase1s {
         }
     }
 
-    /// The peer has shown that it receives what is sent to its address, which is returned if that is news.
+    /// Records that the peer has returned our cookie. Returns its address the first time.
     pub(crate) fn prove_address(&mut self, id: Phase1Id) -> Option<SocketAddr> {
         let phase1 = self.all.get(&id).filter(|phase1| phase1.is_half_open())?;
         self.half_open.prove(id, phase1.peer_class, phase1.path.remote.ip()).then_some(phase1.path.remote)
     }
 
-    /// Changes the path of an established phase 1, and the keys that follow from it. Its phase 2s read the path here.
+    /// Changes the path of an established phase 1, and the keys that contain it.
     pub(crate) fn move_to(&mut self, id: Phase1Id, path: Path) {
         let Some(phase1) = self.all.get_mut(&id).filter(|phase1| phase1.established().is_some()) else { return };
         let old = (phase1.first_key(), phase1.pair());
@@ -374,14 +374,14 @@ impl Phase1s {
         *self.peers.entry(new.1.1).or_default() += 1;
     }
 
-    /// Forgets the first message of a phase 1, unless the key is another one's.
+    /// Removes the first-message key of a phase 1, unless another one has taken it.
     fn forget_first(&mut self, id: Phase1Id, key: &FirstKey) {
         if self.by_first.get(key) == Some(&id) {
             self.by_first.remove(key);
         }
     }
 
-    /// Counts one established phase 1 less with a peer's address.
+    /// Counts one established phase 1 with a peer's address less.
     fn forget_peer(&mut self, address: IpAddr) {
         if let Some(count) = self.peers.get_mut(&address) {
             *count -= 1;
@@ -391,7 +391,7 @@ impl Phase1s {
         }
     }
 
-    /// It has another remote block: the configuration is a new one.
+    /// Sets its remote section, after a reload.
     pub(crate) fn set_block(&mut self, id: Phase1Id, block: RemoteIndex) {
         if let Some(phase1) = self.all.get_mut(&id) {
             phase1.block = block;
@@ -401,7 +401,7 @@ impl Phase1s {
         }
     }
 
-    /// How many we have begun with who may be anybody, and that are not established.
+    /// Returns the number of unestablished phase 1s that we began with unknown peers.
     pub(crate) fn attempts(&self) -> usize {
         self.attempts
     }
@@ -414,33 +414,33 @@ impl Phase1s {
         self.all.get_mut(&id)
     }
 
-    /// All of them, the oldest first.
+    /// Returns all of them, the oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Phase1Id, &Phase1)> {
         self.all.iter().map(|(id, phase1)| (*id, phase1))
     }
 
-    /// The one with both cookies.
+    /// Finds a phase 1 by both cookies.
     pub(crate) fn find(&self, cookies: CookiePair) -> Option<Phase1Id> {
         self.by_cookies.get(&cookies).copied()
     }
 
-    /// The one that a first message began.
+    /// Finds a phase 1 by its first message.
     pub(crate) fn find_first(&self, cookie: Cookie, path: Path) -> Option<Phase1Id> {
         self.by_first.get(&(cookie, path)).copied()
     }
 
-    /// All between two addresses that are established or were begun by us, the oldest first.
+    /// Returns those between two addresses that are established or that we began, the oldest first.
     pub(crate) fn between(&self, addresses: (IpAddr, IpAddr)) -> Vec<Phase1Id> {
         self.by_pair.get(&addresses).into_iter().flatten().copied().collect()
     }
 
-    /// The established one between two addresses that is to be used: one that is not dying before one that is, one with
-    /// the peer's port before others, the newest. `except` is no candidate.
+    /// Returns the established one to use between the addresses of a path: preferably not dying, with the peer's port, and the
+    /// newest. `except` is no candidate.
     pub(crate) fn newest(&self, path: Path, except: Option<Phase1Id>) -> Option<Phase1Id> {
         self.newest_of(path, |id, _| Some(id) != except)
     }
 
-    /// The one between two addresses under which a quick mode begins.
+    /// Returns the phase 1 under which a quick mode begins.
     pub(crate) fn newest_usable(&self, path: Path) -> Option<Phase1Id> {
         self.newest_of(path, |_, phase1| phase1.is_usable())
     }

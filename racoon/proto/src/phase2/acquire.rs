@@ -1,4 +1,4 @@
-//! How a phase 2 of ours begins: the kernel asks for SAs, those that there are come to their end, or somebody wants them.
+//! How a phase 2 of ours begins: by an acquire of the kernel, a renewal, or a control request.
 
 use std::net::SocketAddr;
 
@@ -26,25 +26,25 @@ use crate::reason::{DenialReason, FailureReason, MissingPolicy, MissingRemote, P
 use crate::select::{Ambiguous, RemoteIndex, RemoteQuery, SainfoQuery};
 use crate::spd::missing_policy;
 
-/// More phase 1s than this are not begun at once with those whom no remote block names: packets to addresses that somebody
-/// makes up would begin any number.
+/// Limit on concurrent phase 1s of ours with peers that no remote section names: packets to invented addresses would otherwise
+/// begin any number.
 pub(crate) const ATTEMPTS_MAX: usize = 4096;
 
-/// More acquires than this for one negotiation are not remembered.
+/// Limit on acquires that are remembered for one negotiation.
 const ACQUIRES_MAX: usize = 16;
 
 /// Why a phase 2 of ours begins.
 pub(crate) enum Phase2Trigger {
-    /// The kernel asks.
+    /// An acquire of the kernel.
     Acquire(Acquire),
-    /// Another one comes to its end.
+    /// The renewal of this phase 2.
     Renewal(Phase2Id),
-    /// Somebody wants it.
+    /// A control request.
     Control,
 }
 
 impl Engine {
-    /// A packet needs an SA.
+    /// Processes an acquire: a packet needs an SA.
     pub(crate) fn acquire(&mut self, acquire: Acquire) {
         if self.core.stopping {
             return self.core.send_to_kernel(KernelRequest::AcquireFailed(acquire));
@@ -82,14 +82,14 @@ impl Engine {
         }
     }
 
-    /// Whether there would be one phase 1 too many.
+    /// Whether another phase 1 with an unknown peer would exceed the limit.
     fn is_crowded(&self, endpoints: Endpoints) -> bool {
         self.phase1s.attempts() >= ATTEMPTS_MAX
             && self.phase1s.between((endpoints.local, endpoints.remote)).is_empty()
             && self.core.peer_class(SocketAddr::new(endpoints.remote, self.core.settings.port)) == PeerClass::Unknown
     }
 
-    /// The outbound policy that asks: by its number, or where the kernel does not say it by the packet.
+    /// Returns the outbound policy of an acquire: by its index, or by the packet if the kernel does not report the index.
     fn policy_of(&self, acquire: &Acquire) -> Option<&Policy> {
         let by_index = acquire.policy.and_then(|index| self.spd.by_index(index));
         let by_packet = || {
@@ -119,7 +119,7 @@ impl Engine {
             .map_err(|cause| Refusal::NotConfigured(cause.to_string()))
     }
 
-    /// Begins a phase 2 as initiator: under the phase 1 that there is, or one that begins for it.
+    /// Begins a phase 2 as initiator, under the newest phase 1 or under one that begins for it.
     ///
     /// # Errors
     /// What is not configured.
@@ -180,15 +180,15 @@ impl Engine {
         self.core.locals.contains(&path.local).then_some(path)
     }
 
-    /// The remote block of a peer. A renewal goes by that of the phase 1 that there is, and may go by a passive one.
+    /// Selects the remote section for a peer. A renewal uses that of its phase 1, and may use a passive one.
     pub(crate) fn block_of(&self, remote: SocketAddr, trigger: &Phase2Trigger) -> Result<RemoteIndex, FailureReason> {
         let renewed = if let Phase2Trigger::Renewal(old) = trigger { self.phase2s.get(*old) } else { None };
         if let Some(sa) = renewed.and_then(|old| self.phase1s.sa(old.phase1?)) {
             return Ok(sa.block);
         }
         let skip_passive = matches!(trigger, Phase2Trigger::Acquire(_));
-        // Main mode has no other pre-shared key than that of the peer's address. By an anonymous block, a peer whose own block
-        // is passive would have the rights of that one.
+        // In main mode the pre-shared key is that of the peer's address. An anonymous section must not match instead of a passive
+        // one, or the peer would get the rights of the anonymous section.
         let any = RemoteQuery { key_of_address: true, ..RemoteQuery::address(PeerAddress::from(remote)) };
         let known = RemoteQuery { skip_passive, ..any };
         let remotes = &self.core.settings.remotes;
@@ -197,7 +197,8 @@ impl Engine {
         block.ok_or_else(|| FailureReason::NoRemote(remotes.missing(remote.ip(), &known)))
     }
 
-    /// What comes back may be dropped, or come in clear: said each time, for it is often why a tunnel seems to be dead.
+    /// Warns each time if the inbound policy is missing, a frequent cause of tunnels that seem dead: replies are dropped, or arrive
+    /// unprotected.
     fn warn_of_missing_mirror(&mut self, traffic_key: &TrafficKey, remote: SocketAddr) {
         let outbound = self.spd.exact(Direction::Out, &traffic_key.selector);
         if outbound.is_some_and(|outbound| self.spd.mirror(outbound).and_then(templates).is_none()) {
@@ -208,7 +209,7 @@ impl Engine {
         }
     }
 
-    /// What is to be negotiated for a traffic key, and the sainfo for it.
+    /// Returns the request to negotiate for a traffic key, and its sainfo.
     fn phase2_request(
         &self,
         traffic_key: &TrafficKey,
@@ -237,7 +238,7 @@ impl Engine {
         Ok((Phase2Request { bundle, ids }, sainfo))
     }
 
-    /// It goes on under a phase 1: what message 1 has to have is gathered.
+    /// Continues under a phase 1: collects the inputs of message 1.
     pub(crate) fn phase2_under(&mut self, id: Phase2Id, phase1: Phase1Id) {
         // Callers pass a usable phase 1; it may have ended with a phase 2 that was begun before this one.
         let Some(cookies) = self.phase1s.get(phase1).filter(|one| one.is_usable()).map(|one| one.cookies) else {
@@ -265,7 +266,7 @@ impl Engine {
         self.gather(id, members.iter(), group.map(|group| (group, DhOperation::Public)));
     }
 
-    /// Policies that were generated for a peer are for that one, not for whoever has its address now.
+    /// Returns a reason if its policies were generated for another peer, which had this address before.
     fn is_for_another(&self, id: Phase2Id, phase1: Phase1Id) -> Option<FailureReason> {
         let phase2 = self.phase2s.get(id)?;
         let outbound = phase2.generated.as_ref()?;
@@ -274,7 +275,7 @@ impl Engine {
         (!self.generated.are_of(outbound, &peer)).then(why)
     }
 
-    /// Asks for an SPI for each part, and has the exchange done.
+    /// Requests an SPI for each member of the bundle, and starts the key exchange.
     pub(crate) fn gather<'a>(
         &mut self,
         id: Phase2Id,
@@ -315,14 +316,14 @@ impl Phase2 {
     }
 }
 
-/// What an acquire is for.
+/// Returns the traffic key of an acquire: the policy's selector, and its tunnel endpoints or the hosts of the packet.
 fn traffic_key_of(policy: &Policy, acquire: &Acquire) -> Option<TrafficKey> {
     let hosts = Endpoints { local: acquire.source, remote: acquire.destination };
     let endpoints = tunnel_endpoints(templates(policy)?).unwrap_or(hosts);
     Some(TrafficKey { selector: policy.selector, endpoints })
 }
 
-/// A link-local address of a peer is on the link of our own.
+/// Gives a peer's link-local address the scope of ours.
 fn on_link_of(local: SocketAddr, mut remote: SocketAddr) -> SocketAddr {
     if let (SocketAddr::V6(remote), SocketAddr::V6(local)) = (&mut remote, local) {
         remote.set_scope_id(local.scope_id());
@@ -330,7 +331,7 @@ fn on_link_of(local: SocketAddr, mut remote: SocketAddr) -> SocketAddr {
     remote
 }
 
-/// A peer at the port that its block says, if it says one.
+/// Replaces a peer's port by that of its remote section, if the section has one.
 fn with_port_of(block: &Remote, mut remote: SocketAddr) -> SocketAddr {
     if block.port != 0 {
         remote.set_port(block.port);

@@ -68,7 +68,7 @@ impl Engine {
 
     /// Keeps the outcome of a negotiation, and reports the event for a failure if there is one.
     fn record_phase2_outcome(&mut self, phase2: &Phase2, phase1: Option<Phase1Id>, result: NegotiationResult) {
-        let outcome = self.core.record_outcome(phase2_outcome(phase2, phase2.path, result, self.core.now));
+        let outcome = self.core.record_outcome(phase2_outcome(phase2, result, self.core.now));
         let NegotiationResult::Failed(reason) = &outcome.result else { return };
         if let Some(kind) = reason.phase2_event() {
             let event = self.phase2_event((phase2, phase1), kind, Some(Arc::clone(&outcome)));
@@ -170,12 +170,12 @@ fn first_clauses(text: &str, max: usize) -> &str {
 }
 
 /// What is kept of a phase 2 that ended, or came up.
-pub(crate) fn phase2_outcome(phase2: &Phase2, path: Path, result: NegotiationResult, now: Time) -> Outcome {
+pub(crate) fn phase2_outcome(phase2: &Phase2, result: NegotiationResult, now: Time) -> Outcome {
     let Phase2 { role, cookies, message_id, traffic_key, .. } = phase2;
     let (role, cookies, message_id, traffic) = (*role, *cookies, *message_id, traffic_key.selector);
     let negotiation = Negotiation::Phase2 { role, cookies, message_id, traffic };
     let block = Some(phase2.block.clone()).filter(|name| !name.is_empty());
-    phase2.conversation.record.outcome(negotiation, path, block, result, now)
+    phase2.conversation.record.outcome(negotiation, phase2.path, block, result, now)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Policies that are made for peers which have none here: `generate_policy`.
+//! Policies that are generated for peers without one (`generate_policy`).
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -16,44 +16,44 @@ use crate::proposal::encoding::Suite;
 use crate::reason::{FailureReason, MissingPolicy, NegotiationResult, PolicyProblem};
 use crate::spd::{Spd, missing_policy};
 
-/// The largest reqid that every kernel takes as it is told: a larger one it replaces by one of its own, for each policy
-/// another. Ours begin here and go down: those of scripts are small.
+/// The largest reqid that every kernel accepts; some replace a larger one by their own, a different one for each policy. Ours
+/// count down from here, because those of scripts are small.
 const REQID_MAX: u32 = 16_383;
 
-/// The priority of a policy for which none is given, where there are priorities.
+/// Default priority of a policy, on kernels with priorities.
 const PRIORITY: u32 = 0x8000_0000;
 
 const ALL_DIRECTIONS: [Direction; 3] = [Direction::In, Direction::Forward, Direction::Out];
 
-/// Policies that were made, by their outbound selector.
+/// Generated policies, by their outbound selector.
 #[derive(Debug, Default)]
 pub(crate) struct GeneratedPolicies {
     sets: HashMap<Selector, PolicySet>,
-    /// Requests that the kernel has not answered yet, by the set that they are for.
+    /// Unanswered requests, with the outbound selector of their set.
     asked: HashMap<RequestId, (Selector, Direction)>,
-    /// 0: there was none.
+    /// The reqid chosen last; 0 for none.
     last_reqid: u32,
 }
 
 /// The policies of one outbound selector.
 #[derive(Debug)]
 struct PolicySet {
-    /// For whom they were generated.
+    /// The peer for which they were generated.
     holder: Holder,
-    /// The phase 2s that they are for.
+    /// The phase 2s that use them.
     users: BTreeSet<Phase2Id>,
-    /// Those that requests of ours created, as the kernel has them. Nothing else is ever deleted.
+    /// Those that our requests created, as the kernel reports them. No others are ever deleted.
     created: BTreeMap<Direction, Policy>,
 }
 
 impl GeneratedPolicies {
-    /// One more phase 2 uses the policies with this outbound selector. False: there are none of ours.
+    /// Adds a phase 2 to the users of the policies with this outbound selector. Returns false if there are none of ours.
     pub(crate) fn share(&mut self, outbound: &Selector, id: Phase2Id) -> bool {
         let set = self.sets.get_mut(outbound);
         set.map(|set| set.users.insert(id)).is_some()
     }
 
-    /// A reqid that no policy has; none if all are taken.
+    /// Returns a reqid that no policy has, or `None` if all are taken.
     fn reqid(&mut self, spd: &Spd) -> Option<u32> {
         let mut candidates = (1..self.last_reqid).rev().chain((self.last_reqid.max(1)..=REQID_MAX).rev());
         let free = candidates.find(|reqid| !spd.has_reqid(*reqid))?;
@@ -61,7 +61,7 @@ impl GeneratedPolicies {
         Some(free)
     }
 
-    /// The policy that a request of ours created for this direction and selector.
+    /// Returns the policy that a request of ours has created for this direction and selector.
     fn created_mut(&mut self, direction: Direction, selector: &Selector) -> Option<(&mut PolicySet, u32)> {
         let outbound = if direction == Direction::Out { *selector } else { selector.mirrored() };
         let set = self.sets.get_mut(&outbound)?;
@@ -69,12 +69,12 @@ impl GeneratedPolicies {
         Some((set, index))
     }
 
-    /// Requests that the kernel has not answered.
+    /// Returns the number of unanswered requests.
     pub(crate) fn unanswered(&self) -> usize {
         self.asked.len()
     }
 
-    /// For whom a policy of the mirror was created by us, or is being created; none: somebody else set it.
+    /// Returns the peer for which we have created, or are creating, a policy; `None` if another program has set it.
     pub(crate) fn holder_of(&self, policy: &Policy) -> Option<&Holder> {
         let outbound = if policy.direction == Direction::Out { policy.selector } else { policy.selector.mirrored() };
         let set = self.sets.get(&outbound)?;
@@ -82,7 +82,7 @@ impl GeneratedPolicies {
         (policy.index == 0 || created()).then_some(&set.holder)
     }
 
-    /// The phase 2s that the policies with this outbound selector are for.
+    /// Returns the phase 2s that use the policies with this outbound selector.
     pub(crate) fn users(&self, outbound: &Selector) -> Vec<Phase2Id> {
         self.sets.get(outbound).map(|set| set.users.iter().copied().collect()).unwrap_or_default()
     }
@@ -92,7 +92,8 @@ impl GeneratedPolicies {
         self.sets.get(outbound).is_none_or(|set| set.holder.is_same_peer(peer))
     }
 
-    /// The kernel tells of a policy. Linux keeps the index of one that is replaced: then it is no longer ours.
+    /// Processes a policy that the kernel reports. If it differs from ours with the same index, another program has replaced ours:
+    /// Linux keeps the index.
     pub(crate) fn heard(&mut self, policy: &Policy) {
         if let Some((set, index)) = self.created_mut(policy.direction, &policy.selector)
             && index == policy.index
@@ -110,10 +111,10 @@ impl GeneratedPolicies {
 }
 
 impl Engine {
-    /// The level and the reqid of what is made now.
+    /// Returns the level and the reqid of policies that are generated now.
     ///
     /// # Errors
-    /// If no policies are to be made, or none can be told from the others.
+    /// If none may be generated, or no reqid is free.
     pub(crate) fn level_for(
         &mut self,
         traffic_key: &TrafficKey,
@@ -134,7 +135,7 @@ impl Engine {
         }
     }
 
-    /// The templates that a proposal asks for.
+    /// Returns the templates that a proposal requires.
     pub(crate) fn templates_for(
         suite: &Suite,
         traffic_key: &TrafficKey,
@@ -155,10 +156,10 @@ impl Engine {
         protocols.collect()
     }
 
-    /// Asks the kernel for the policies for `templates`, which are as an outbound policy has them. The kernel refuses where
-    /// there is one: then the phase 2 fails.
+    /// Requests the policies for `templates`, those of an outbound policy. If a policy exists already, the kernel refuses, and the
+    /// phase 2 fails.
     pub(crate) fn generate_policies(&mut self, id: Phase2Id, grant: &Grant, templates: &[Template]) {
-        // The same peer is somewhere else now.
+        // The same peer has another address now.
         for user in grant.replaces().iter().flat_map(|outbound| self.generated.users(outbound)).collect::<Vec<_>>() {
             self.policies_replaced(user);
         }
@@ -168,7 +169,7 @@ impl Engine {
         let new = || PolicySet { holder: grant.holder().clone(), users: BTreeSet::new(), created: BTreeMap::new() };
         let set = self.generated.sets.entry(outbound).or_insert_with(new);
         set.users.insert(id);
-        // Somebody deleted one of them: what is left would not fit the new ones.
+        // Another program has deleted one of them. Those that are left may not match the new ones.
         for left in std::mem::take(&mut set.created).into_values() {
             self.core.send_to_kernel(KernelRequest::DeletePolicy(left.name()));
         }
@@ -189,7 +190,7 @@ impl Engine {
         }
     }
 
-    /// The kernel added a policy, or not. If it refused, all phase 2s that need the policy fail.
+    /// Processes the kernel's answer. If it refused a policy, all phase 2s that need the policy fail.
     pub(crate) fn policy_added(&mut self, request: RequestId, answer: Result<Option<Policy>, KernelError>) {
         let asked = self.generated.asked.remove(&request);
         let set = asked
@@ -205,7 +206,7 @@ impl Engine {
                 self.forget_unconfirmed(outbound, direction);
                 users.into_iter().for_each(|id| self.policy_refused(id, direction, &error));
             }
-            // Nobody needs it any more.
+            // Its users have ended in the meantime.
             (None, Ok(Some(policy))) => self.core.send_to_kernel(KernelRequest::DeletePolicy(policy.name())),
             (None, _) => {}
         }
@@ -225,7 +226,7 @@ impl Engine {
         }
     }
 
-    /// Its policies are replaced by those of the same peer elsewhere.
+    /// Removes a phase 2 whose policies are replaced by those of the same peer at another address.
     fn policies_replaced(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get(id) else { return };
         if phase2.established().is_some() {
@@ -235,7 +236,7 @@ impl Engine {
         }
     }
 
-    /// A policy that was asked for is not there. What the kernel has told of in the meantime stays.
+    /// Removes a requested policy that was not created. One that the kernel has reported in the meantime stays.
     fn forget_unconfirmed(&mut self, outbound: Selector, direction: Direction) {
         let selector = if direction == Direction::Out { outbound } else { outbound.mirrored() };
         if self.spd.exact(direction, &selector).is_some_and(|policy| policy.index == 0) {
@@ -243,9 +244,9 @@ impl Engine {
         }
     }
 
-    /// A phase 2 uses the policies no more; with the last one those go that we have created, and no others.
+    /// Removes a phase 2 from the users of policies. After the last one, the policies that we created are deleted, and no others.
     pub(crate) fn release_policies(&mut self, outbound: Selector, id: Phase2Id) {
-        // The policies went with another phase 2 or a flush.
+        // Another phase 2 or a flush has removed the policies.
         let Entry::Occupied(mut set) = self.generated.sets.entry(outbound) else { return };
         set.get_mut().users.remove(&id);
         if !set.get().users.is_empty() {

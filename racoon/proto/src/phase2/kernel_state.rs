@@ -1,4 +1,4 @@
-//! What the kernel has of phase 2s: how it is undone, and how the peer is told.
+//! Removal of a phase 2's state from the kernel, and the DELETEs for it.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::phase2::table::Phase2;
 use crate::wire::Delete;
 
 impl Engine {
-    /// Deletes what was written for a phase 2 that is no more, reserved SPIs and policies included; the peer first.
+    /// Sends the peer DELETEs for a removed phase 2, then deletes its SAs, reserved SPIs and generated policies.
     pub(crate) fn release_kernel_state(&mut self, id: Phase2Id, phase2: &Phase2, tell_peer: bool) {
         if tell_peer {
             self.send_delete(phase2);
@@ -29,11 +29,11 @@ impl Engine {
         }
     }
 
-    /// Tells the peer which SAs are no more: those by which we received, a message for each protocol.
+    /// Sends DELETEs for the inbound SAs of a phase 2, one message per protocol.
     fn send_delete(&mut self, phase2: &Phase2) {
         let alive = |phase1: &crate::engine::Phase1Id| self.phase1s.sa(*phase1).is_some();
         let bound = phase2.phase1.filter(alive);
-        // Without any phase 1 with the peer, it cannot be told.
+        // Without a phase 1 no DELETE can be sent.
         let Some(phase1) = bound.or_else(|| self.phase1s.usable(phase2.path)) else { return };
         self.phase1s.send_deletes(
             &mut self.core,
@@ -42,7 +42,7 @@ impl Engine {
         );
     }
 
-    /// A line for each SA: what the peer sends, then what we send.
+    /// Logs a line for each SA, inbound before outbound.
     #[track_caller]
     pub(crate) fn log_sas(&mut self, level: Level, what: &'static str, id: Phase2Id, pairs: &[Pair]) {
         let Some(path) = self.phase2s.get(id).map(|phase2| phase2.path) else { return };
@@ -62,7 +62,7 @@ impl Engine {
 }
 
 impl Phase1s {
-    /// Tells the peer of a phase 1 which SAs are no more, a message for each protocol.
+    /// Sends DELETEs for SAs under a phase 1, one message per protocol.
     pub(crate) fn send_deletes<'a>(
         &mut self,
         core: &mut Core,
@@ -80,7 +80,7 @@ impl Phase1s {
     }
 }
 
-/// As the log has always written it.
+/// Returns the protocol as racoon's log has always written it.
 pub(crate) fn protocol_name(protocol: Protocol) -> String {
     protocol.to_string().to_uppercase()
 }

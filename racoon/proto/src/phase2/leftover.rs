@@ -1,8 +1,8 @@
-//! SAs of an earlier run: negotiations that replace them begin at once, and those that the kernel still has serve until then.
+//! SAs of an earlier run. They are renegotiated at once; those that the kernel still has are used until then.
 //!
-//! The engine has neither their phase 1 nor their keys. It knows only which peer each is with, deletes them when they are
-//! replaced, when the peer does not answer, or when the peer says under an authenticated phase 1 that it has deleted them;
-//! otherwise the kernel ends them with their lifetime.
+//! The engine has neither their phase 1 nor their keys, and knows only the peer of each. It deletes them when they are replaced,
+//! when the peer does not answer, or when an authenticated peer has deleted them. Otherwise the kernel removes them at the end of
+//! their lifetime.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
@@ -18,10 +18,10 @@ use crate::phase2::acquire::Phase2Trigger;
 use crate::phase2::table::{Phase2, SaKey, sa_key};
 use crate::phase2::traffic::{Endpoints, between_hosts, templates};
 
-/// How long replaced SAs still serve: packets of the peer may be on their way by them.
+/// Time for which replaced SAs stay, for packets of the peer in flight.
 const REPLACED: Duration = Duration::from_secs(5);
 
-/// Those that the kernel has.
+/// The SAs that the kernel has.
 #[derive(Debug, Default)]
 pub(crate) struct LeftoverSas {
     by_ends: BTreeMap<Endpoints, BTreeSet<SaName>>,
@@ -34,7 +34,7 @@ impl LeftoverSas {
         self.by_ends.entry(endpoints).or_default().insert(name);
     }
 
-    /// Forgets an SA. False: there is none of that name.
+    /// Removes an SA. Returns false if there is none of that name.
     pub(crate) fn remove(&mut self, name: &SaName) -> bool {
         let Some((endpoints, name)) = self.by_sa.remove(&sa_key(name)) else { return false };
         if let Some(names) = self.by_ends.get_mut(&endpoints) {
@@ -46,7 +46,7 @@ impl LeftoverSas {
         true
     }
 
-    /// Forgets all of a protocol, or all.
+    /// Removes all SAs of a protocol, or all.
     pub(crate) fn remove_all(&mut self, protocol: Option<Protocol>) {
         let is_of = |name: &SaName| protocol.is_none_or(|protocol| name.protocol == protocol);
         let gone = self.by_sa.values().map(|(_, name)| *name).filter(is_of).collect::<Vec<_>>();
@@ -55,7 +55,7 @@ impl LeftoverSas {
         }
     }
 
-    /// Takes out all between two ends.
+    /// Takes all SAs between two addresses.
     fn take(&mut self, endpoints: Endpoints) -> BTreeSet<SaName> {
         let names = self.by_ends.remove(&endpoints).unwrap_or_default();
         for name in &names {
@@ -70,7 +70,7 @@ impl LeftoverSas {
     }
 }
 
-/// Outbound policies, by what SAs are found for.
+/// Outbound policies by the addresses and protocol of their SAs.
 #[derive(Default)]
 struct Asking<'a> {
     tunnels: HashMap<(Endpoints, Protocol), Vec<(&'a Policy, &'a Template)>>,
@@ -92,15 +92,15 @@ impl<'a> Asking<'a> {
     }
 }
 
-/// Whether a template asks for an SA with a reqid.
+/// Whether a template requires an SA with a reqid.
 fn fits(template: &Template, sa: &LeftoverSa) -> bool {
     template.protocol == sa.name.protocol && (template.level != TemplateLevel::Unique || template.reqid == sa.reqid)
 }
 
 impl Engine {
-    /// SAs of an earlier run. Those that no policy of the kernel needs go.
+    /// Adopts SAs of an earlier run. Those that no policy of the kernel needs are deleted.
     pub(crate) fn adopt(&mut self, sas: &[LeftoverSa]) {
-        // 1. Which policies need them, and so with whom there is something to negotiate.
+        // 1. Find the policies that need them, and thus the peers to negotiate with.
         let (mut served, mut asking) = (HashSet::new(), BTreeMap::new());
         let policies = Asking::of(self.spd.outbound());
         for sa in sas {
@@ -118,18 +118,18 @@ impl Engine {
                 asking.insert((endpoints, policy.index), sa.name);
             }
         }
-        // 2. What serves until then.
+        // 2. Keep those that the kernel has.
         for sa in sas.iter().filter(|sa| sa.in_kernel) {
             match self.ends_of(&sa.name).filter(|endpoints| served.contains(endpoints)) {
                 Some(endpoints) => {
                     self.leftovers.insert(endpoints, sa.name);
-                    // With INITIAL-CONTACT the peer would delete them before there are others.
+                    // INITIAL-CONTACT would make the peer delete them before they are replaced.
                     self.contacted.insert(endpoints.remote);
                 }
                 None => self.core.send_to_kernel(KernelRequest::Delete(sa.name)),
             }
         }
-        // 3. If the peer begins, it is up to the peer.
+        // 3. Negotiate, unless only the peer may begin.
         for ((endpoints, index), SaName { protocol, source, destination, .. }) in asking {
             let peer = SocketAddr::new(endpoints.remote, self.core.settings.port);
             let acquire = Acquire { policy: Some(index), source, destination, protocol, seq: 0, selector: None };
@@ -142,7 +142,7 @@ impl Engine {
         }
     }
 
-    /// The ends of an SA, seen from us.
+    /// Returns our address and the peer's of an SA.
     fn ends_of(&self, name: &SaName) -> Option<Endpoints> {
         let SaName { source, destination, .. } = *name;
         if self.core.local_address(source).is_some() {
@@ -151,8 +151,8 @@ impl Engine {
         self.core.local_address(destination).map(|_| Endpoints { local: destination, remote: source })
     }
 
-    /// A phase 2 has come up or failed: once none is on its way with that peer any more, and one is there, those of the earlier
-    /// run are not needed.
+    /// Schedules the deletion of a peer's SAs of the earlier run, when a phase 2 with it is established and none is being
+    /// negotiated.
     pub(crate) fn leftovers_replaced(&mut self, endpoints: Endpoints) {
         if !self.leftovers.by_ends.contains_key(&endpoints) {
             return;
@@ -164,14 +164,14 @@ impl Engine {
         }
     }
 
-    /// Nothing came of a negotiation, for the peer does not answer: what is sent by its SAs may get lost for ever.
+    /// Deletes a peer's SAs of the earlier run if the peer does not answer: it may have lost them, and packets with them.
     pub(crate) fn leftovers_unanswered(&mut self, endpoints: Endpoints) {
         if self.leftovers.by_ends.contains_key(&endpoints) {
             let peer = SocketAddr::new(endpoints.remote, self.core.settings.port);
             self.core
                 .log(Level::Info, Some(peer), || "the peer does not answer: removing the SAs of an earlier run".into());
             self.delete_leftovers(endpoints, false);
-            // The peer may have its half still. Without INITIAL-CONTACT it would go on to send by it.
+            // The peer may still have its SAs, and would use them until it receives INITIAL-CONTACT.
             let is_up = |id| self.phase2s.get(id).is_some_and(|phase2: &Phase2| phase2.established().is_some());
             if !self.phase1s.is_peer(endpoints.remote) && !self.phase2s.with(endpoints).into_iter().any(is_up) {
                 self.contacted.remove(&endpoints.remote);
@@ -179,7 +179,7 @@ impl Engine {
         }
     }
 
-    /// SAs between two ends go.
+    /// Deletes the SAs between two addresses.
     pub(crate) fn delete_leftovers(&mut self, endpoints: Endpoints, tell_peer: bool) {
         self.core.timers.stop(Timer::LeftoversReplaced(endpoints));
         let names = self.leftovers.take(endpoints);
@@ -195,13 +195,13 @@ impl Engine {
         names.into_iter().for_each(|name| self.core.send_to_kernel(KernelRequest::Delete(name)));
     }
 
-    /// All SAs go.
+    /// Deletes all SAs.
     pub(crate) fn delete_all_leftovers(&mut self) {
         let all = self.leftovers.by_ends.keys().copied().collect::<Vec<_>>();
         all.into_iter().for_each(|endpoints| self.delete_leftovers(endpoints, true));
     }
 
-    /// The peer of a phase 1 has deleted an SA by which it received. False: it is none of an earlier run.
+    /// Processes a DELETE of the peer. Returns false if the SA is not of an earlier run.
     pub(crate) fn leftover_deleted_by(&mut self, phase1: Phase1Id, protocol: Protocol, spi: u32) -> bool {
         let Some(Path { local, remote, .. }) = self.phase1s.get(phase1).map(Phase1::path) else { return false };
         let found = self.leftovers.by_sa.get(&(remote.ip(), protocol, spi)).copied();

@@ -22,17 +22,17 @@ use crate::reason::{FailureReason, NegotiationResult, NoPhase1, Outcome, Role};
 use crate::select::{RemoteQuery, SainfoQuery};
 
 impl Engine {
-    /// Its phase 1 is up.
+    /// Begins the phase 2s that waited for a phase 1.
     pub(crate) fn phase1_up(&mut self, phase1: Phase1Id, waiting: Vec<Phase2Id>) {
         waiting.into_iter().for_each(|id| self.phase2_under(id, phase1));
     }
 
-    /// Phase 2s that waited for a phase 1 fail, because there is none.
+    /// Fails the phase 2s that waited for a phase 1.
     pub(crate) fn phase1_failed(&mut self, waiting: Vec<Phase2Id>, why: &NoPhase1) {
         waiting.into_iter().for_each(|id| self.fail_phase2(id, FailureReason::NoPhase1(why.clone())));
     }
 
-    /// A phase 1 goes, and there is no other: what is established lives on, what is on its way does not.
+    /// Detaches the phase 2s of a phase 1 that is removed without a successor. Established ones stay; negotiations fail.
     pub(crate) fn phase2s_orphaned(&mut self, phase1: Phase1Id) {
         for id in self.phase2s.under(phase1) {
             if self.phase2s.get(id).is_some_and(|phase2| phase2.established().is_some()) {
@@ -44,7 +44,7 @@ impl Engine {
         }
     }
 
-    /// All SAs with a peer go, but for those under one phase 1, and those that still wait for one.
+    /// Removes all SAs with a peer, except those under the phase 1 `keep` and those that still wait for a phase 1.
     pub(crate) fn purge_peer(&mut self, path: Path, keep: Option<Phase1Id>, tell_peer: bool) {
         self.delete_leftovers(Endpoints::of(path), tell_peer);
         for id in self.phase2s.with(Endpoints::of(path)) {
@@ -62,7 +62,7 @@ impl Engine {
         }
     }
 
-    /// The peer deleted SAs: those by which we send to it. Their counterparts are of no use any more.
+    /// Processes a DELETE of SAs by which we send to the peer: their inbound counterparts are removed with them.
     pub(crate) fn peer_deleted(&mut self, phase1: Phase1Id, protocol: Protocol, spis: Vec<u32>) {
         let Some(remote) = self.phase1s.get(phase1).map(Phase1::remote) else { return };
         for spi in spis {
@@ -87,13 +87,13 @@ impl Engine {
         }
     }
 
-    /// Whether it is with this peer: there may be others behind the same address.
+    /// Whether a phase 2 is with this peer. Several peers may have the same address, with different ports.
     fn is_with(&self, phase2: &Phase2, remote: SocketAddr) -> bool {
         let under = || phase2.phase1.and_then(|phase1| self.phase1s.get(phase1));
         phase2.path.remote == remote || under().is_some_and(|phase1| phase1.remote() == remote)
     }
 
-    /// Another configuration: what would not come about by it goes.
+    /// Removes the phase 2s that the new configuration would not allow.
     pub(crate) fn phase2_reload(&mut self) {
         let ids = self.phase2s.iter().filter(|(_, phase2)| !self.is_configured(phase2)).map(|(id, _)| id);
         for id in ids.collect::<Vec<_>>() {
@@ -105,7 +105,7 @@ impl Engine {
         }
     }
 
-    /// Whether there is a remote block and a sainfo for a phase 2.
+    /// Whether a remote section and a sainfo match a phase 2.
     fn is_configured(&self, phase2: &Phase2) -> bool {
         let remotes = &self.core.settings.remotes;
         let bound = phase2.phase1.and_then(|phase1| self.phase1s.sa(phase1)).and_then(|sa| remotes.get(sa.block));
@@ -119,7 +119,7 @@ impl Engine {
         self.core.settings.sainfos.select(&traffic).is_some()
     }
 
-    /// The end: the peers are told, and all that was installed goes.
+    /// Removes all phase 2s at shutdown, and sends DELETEs for the established ones.
     pub(crate) fn phase2_shutdown(&mut self) {
         for id in self.phase2s.iter().map(|(id, _)| id).collect::<Vec<_>>() {
             if self.phase2s.get(id).is_some_and(|phase2| phase2.established().is_some()) {
@@ -130,16 +130,16 @@ impl Engine {
         }
     }
 
-    /// Deletes every SA of a protocol, or of all, and what is in a bundle with it.
+    /// Deletes every SA of a protocol, or of all protocols, with the rest of its bundle.
     pub(crate) fn flush_phase2(&mut self, protocol: Option<Protocol>) {
         let concerns = |phase2: &Phase2| phase2.established().is_some_and(|established| has(established, protocol));
         let ids = self.phase2s.iter().filter(|(_, phase2)| concerns(phase2)).map(|(id, _)| id).collect::<Vec<_>>();
         ids.into_iter().for_each(|id| self.purge_phase2(id, true));
-        // With what is flushed the rest of a bundle is of no use.
+        // Leftover bundles are deleted as a whole, too.
         self.delete_all_leftovers();
     }
 
-    /// All SAs are in place.
+    /// Enters a phase 2 whose SAs are all installed.
     pub(crate) fn phase2_established(&mut self, id: Phase2Id, established: EstablishedPhase2) {
         let Some(phase2) = self.phase2s.get(id) else { return };
         phase2.conversation.stop_deadline(&mut self.core);
@@ -148,7 +148,7 @@ impl Engine {
         let (since, expires, pairs) = (established.since, established.expires, established.pairs.clone());
         self.log_sas(Level::Info, "IPsec-SA established", id, &pairs);
         self.phase2s.establish(id, established);
-        // 1. What comes next.
+        // 1. Start its timers.
         self.core.timers.set(Timer::Phase2Expire(id), expires);
         if role == Role::Initiator {
             let renewed_after = self.renewed_after(lifetime);
@@ -156,24 +156,23 @@ impl Engine {
         }
         self.core.timers.set(Timer::Phase2Forget(id), self.core.now + self.core.settings.retransmission.whole());
         self.phase2s.retire_replaced(&mut self.core, id);
-        // 2. One of ours that has not begun yet need not begin.
+        // 2. Abandon a phase 2 of ours for the same traffic that still waits.
         if let Some(other) = self.phase2s.negotiating(&traffic_key)
             && self.phase2s.get(other).is_some_and(|other| matches!(other.state, State::Waiting(..)))
         {
             self.end_phase2(other, NegotiationResult::Superseded);
         }
-        // 3. The news.
+        // 3. Report it.
         self.core.log(Level::Debug, Some(remote), || format!("phase 2 established for {traffic_key}"));
         if let Some(phase2) = self.phase2s.get(id) {
-            let path = phase2.path;
-            let outcome = phase2_outcome(phase2, path, NegotiationResult::Established, self.core.now);
+            let outcome = phase2_outcome(phase2, NegotiationResult::Established, self.core.now);
             let outcome = self.core.record_outcome(outcome);
             self.emit_phase2_event(id, EventKind::Phase2Up, Some(outcome));
         }
         self.leftovers_replaced(traffic_key.endpoints);
     }
 
-    /// It is time for another one: once, and only if there is none yet that lives longer. The side that began it does that.
+    /// Renews a phase 2 once, if we began it and no phase 2 for the same traffic outlives it.
     pub(crate) fn phase2_renew(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get(id).filter(|_| !self.core.stopping) else { return };
         let Some(established) = phase2.established() else { return };
@@ -185,7 +184,7 @@ impl Engine {
         }
         let (traffic_key, remote) = (phase2.traffic_key, phase2.path.remote);
         if self.phase2s.negotiating(&traffic_key).is_some() {
-            // If nothing comes of that, it is our turn.
+            // If that negotiation fails, this one is renewed later.
             return self.phase2s.renew_later(&mut self.core, id);
         }
         if let Some(established) = self.phase2s.get_mut(id).and_then(Phase2::established_mut) {
@@ -196,12 +195,12 @@ impl Engine {
         }
     }
 
-    /// The end of its lifetime. The peer knows it too, and is not told.
+    /// Removes a phase 2 at the end of its lifetime. The peer knows the lifetime, so no DELETE is sent.
     pub(crate) fn phase2_expire(&mut self, id: Phase2Id) {
         self.expire_phase2(id, false);
     }
 
-    /// Its SAs have come to their end.
+    /// Removes a phase 2 whose SAs have expired.
     pub(crate) fn expire_phase2(&mut self, id: Phase2Id, tell_peer: bool) {
         let Some(established) = self.phase2s.get(id).and_then(Phase2::established) else { return };
         let pairs = established.pairs.clone();
@@ -209,14 +208,14 @@ impl Engine {
         self.delete_phase2(id, tell_peer);
     }
 
-    /// A message is sent again, or the peer does not answer.
+    /// Retransmits a message, or fails the negotiation if the peer does not answer.
     pub(crate) fn phase2_retransmit(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get_mut(id) else { return };
         let addresses = phase2.path;
         if phase2.phase1.and_then(|phase1| self.phase1s.sa(phase1)).is_none() {
             return self.fail_phase2(id, FailureReason::phase1_gone());
         }
-        // The timer stops when the peer answers, so something is repeated.
+        // The timer stops when the peer answers, so there is a message to retransmit.
         let Some(first_sent) = phase2.conversation.first_sent(&self.core) else { return };
         let is_sent = phase2.conversation.retransmit(&mut self.core, addresses);
         self.quick_mode_unanswered(id, first_sent, !is_sent);
@@ -226,14 +225,14 @@ impl Engine {
         }
     }
 
-    /// Phase 1, the kernel or a job did not come in time.
+    /// Fails a phase 2 that has waited too long for its phase 1, the kernel or a job.
     pub(crate) fn phase2_deadline(&mut self, id: Phase2Id) {
         if let Some(cause) = self.phase2s.get(id).and_then(|phase2| phase2.late(&self.core)) {
             self.fail_phase2(id, cause);
         }
     }
 
-    /// Duplicates of what the peer sent are not answered any more.
+    /// Stops answering duplicates of the peer's messages.
     pub(crate) fn phase2_forget(&mut self, id: Phase2Id) {
         self.phase2s.close(id);
         if let Some(phase2) = self.phase2s.get_mut(id) {
@@ -241,7 +240,7 @@ impl Engine {
         }
     }
 
-    /// Deletes an established phase 2 ahead of its time, with a line for each SA.
+    /// Deletes an established phase 2 before it expires, and logs a line for each SA.
     pub(crate) fn purge_phase2(&mut self, id: Phase2Id, tell_peer: bool) {
         let Some(phase2) = self.phase2s.get(id) else { return };
         let remote = phase2.path.remote;
@@ -262,7 +261,7 @@ impl Engine {
         self.release_kernel_state(id, &phase2, tell_peer);
     }
 
-    /// Forgets a phase 2.
+    /// Removes a phase 2 from the tables, and stops its timers and requests.
     pub(crate) fn remove_phase2(&mut self, id: Phase2Id) -> Option<Phase2> {
         for timer in [
             Timer::Phase2Renew(id),
@@ -314,14 +313,14 @@ impl Engine {
 }
 
 impl Phase2s {
-    /// What is established under a phase 1 belongs to another one now; what is on its way stays.
+    /// Moves the established phase 2s of a phase 1 to another one; those being negotiated stay.
     pub(crate) fn move_established(&mut self, from: Phase1Id, to: Phase1Id) {
         let is_established = |id: &Phase2Id| self.get(*id).is_some_and(|one| one.established().is_some());
         let ids = self.under(from).into_iter().filter(is_established).collect::<Vec<_>>();
         ids.into_iter().for_each(|id| self.bind(id, to));
     }
 
-    /// Whether another one for the same lives clearly longer. (Of two that came up at once, by both sides, neither does.)
+    /// Whether a phase 2 for the same traffic clearly outlives this one. If both sides negotiate at once, neither does.
     fn has_newer(&self, traffic_key: &TrafficKey, than: &EstablishedPhase2) -> bool {
         let lifetime = Duration::from_secs(than.terms.lifetime.into());
         self.established(traffic_key).any(|(_, other)| outlives(other.expires, than.expires, lifetime))
@@ -335,7 +334,7 @@ impl Phase2s {
     }
 }
 
-/// Whether SAs of a protocol, or any, are among them.
+/// Whether an established phase 2 has SAs of a protocol, or any SAs.
 pub(crate) fn has(established: &EstablishedPhase2, protocol: Option<Protocol>) -> bool {
     protocol.is_none_or(|protocol| established.pairs.iter().any(|pair| pair.inbound.protocol == protocol))
 }

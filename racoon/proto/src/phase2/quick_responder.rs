@@ -1,4 +1,4 @@
-//! Quick mode that a peer begins: message 1, and what there is for it.
+//! Quick mode as responder: message 1 of the peer, and the offer that matches it.
 
 use crate::authorization::{Allowed, Denial, Environment, Grant, Peer, TrafficRequest, authorize};
 use crate::config::{CheckLevel, GeneratePolicy, Remote, Sainfo};
@@ -27,19 +27,19 @@ use crate::reason::{self, FailureReason, MissingRemote, NegotiationResult, Phase
 use crate::select::SainfoQuery;
 use crate::wire::Header;
 
-/// More exchanges than this a peer cannot have on their way under one phase 1. One more is as if it had been lost: the peer
-/// repeats it, and by then there may be room.
+/// Limit on concurrent exchanges of a peer under one phase 1. A further message 1 is dropped; the peer retransmits it, and by then
+/// another exchange may have ended.
 pub(crate) const AT_ONCE_MAX: usize = 64;
 
-/// More phase 2s than this nobody can have between two hosts: each costs the kernel SAs.
+/// Limit on phase 2s between two hosts: each takes SAs in the kernel.
 pub(crate) const WITH_PEER_MAX: usize = 4096;
 
 /// What a peer asks for.
 struct Request {
-    /// None: the addresses of phase 1.
+    /// The identities; none stand for the addresses of phase 1.
     ids: Option<Identities>,
     suites: Vec<Suite>,
-    /// For what, until a policy says it better.
+    /// The traffic, until a policy determines it.
     traffic_key: TrafficKey,
 }
 
@@ -48,20 +48,20 @@ struct Offer {
     agreement: Agreement,
     traffic_key: TrafficKey,
     sa_endpoints: Endpoints,
-    /// The policies that have to be made, and the templates of the outbound one.
+    /// The policies to generate, and the templates of the outbound one.
     generate: Option<(Grant, Vec<Template>)>,
 }
 
 /// What a peer may have.
 enum Authorized {
-    /// What is agreed for a policy that is there.
+    /// The agreement for an existing policy.
     Offer(Offer),
-    /// A policy for it.
+    /// A policy to generate.
     Generate { grant: Grant, level: CheckLevel, how: GeneratePolicy, sainfo: Sainfo },
 }
 
 impl Engine {
-    /// Message 1 of a peer.
+    /// Processes message 1 of a peer.
     pub(crate) fn quick_begin(&mut self, phase1: Phase1Id, header: &Header, body: &[u8], digest: &PacketDigest) {
         let Some(remote) = self.phase1s.get(phase1).map(Phase1::remote) else { return };
         let message_id = header.message_id;
@@ -99,7 +99,7 @@ impl Engine {
         }
     }
 
-    /// The peer has proved that it asks.
+    /// Responds to an authenticated message 1.
     fn respond_to(&mut self, phase1: Phase1Id, message_id: u32, message: Message<Negotiation>, digest: &PacketDigest) {
         let Some(sa) = self.phase1s.sa(phase1) else { return };
         let Some(path) = self.phase1s.get(phase1).map(Phase1::path) else { return };
@@ -146,7 +146,7 @@ impl Engine {
         self.gather(id, members.iter(), exchange);
     }
 
-    /// The policies that were made for a traffic key, or are now.
+    /// Shares or generates the policies for a traffic key.
     fn policies_for(
         &mut self,
         id: Phase2Id,
@@ -161,10 +161,10 @@ impl Engine {
         Some(traffic_key.selector)
     }
 
-    /// What there is for a peer's request. What is configured goes into the record.
+    /// Finds the offer for a peer's request, and records what is configured.
     ///
     /// # Errors
-    /// What is not there, or what the peer asks for instead.
+    /// Why there is none: what is missing, or what the peer asks for instead.
     fn offer_for(
         &mut self,
         phase1: Phase1Id,
@@ -205,7 +205,7 @@ impl Engine {
         Err(refusal)
     }
 
-    /// What a peer may have in a mode ([`authorize`]), and for a policy that is there what is agreed.
+    /// Authorizes a request in one mode ([`authorize`]), and agrees on a proposal if there is a policy.
     fn authorized(
         &mut self,
         phase1: Phase1Id,
@@ -258,7 +258,7 @@ impl Engine {
         Ok(Authorized::Offer(Offer { agreement, traffic_key, sa_endpoints, generate: None }))
     }
 
-    /// What there is for a proposal for which policies are made.
+    /// Agrees on a proposal for policies that will be generated.
     fn offer_generated(
         &mut self,
         request: &Request,
@@ -276,8 +276,7 @@ impl Engine {
         Ok(Offer { agreement, traffic_key, sa_endpoints: traffic_key.endpoints, generate: Some((grant, templates)) })
     }
 
-    /// Whoever has policies that are in another peer's way may be dead: then they go, and the other peer gets through when
-    /// it tries again.
+    /// Probes the peer whose policies conflict with a request. If it is dead, they are removed, and the next attempt succeeds.
     fn probe_holders(&mut self, outbound: &Selector) {
         for id in self.generated.users(outbound) {
             if self.probe_holder(id) {
@@ -286,7 +285,7 @@ impl Engine {
         }
     }
 
-    /// The sainfo for a peer's request.
+    /// Selects the sainfo for a peer's request.
     fn sainfo_for(&self, sa: &Phase1Sa, block: &Remote, request: &Request) -> Result<&Sainfo, FailureReason> {
         let hosts = Identities::of_hosts(request.traffic_key.endpoints, &between_hosts(request.traffic_key.endpoints));
         let ids = request.ids.as_ref().unwrap_or(&hosts);
@@ -299,12 +298,12 @@ impl Engine {
         };
         let sainfos = &self.core.settings.sainfos;
         let sainfo = sainfos.select(&asked).and_then(|index| sainfos.get(index));
-        // There are no users, and so no members of groups, as long as there is no XAUTH.
+        // Without XAUTH there are no users, and no members of groups.
         let sainfo = sainfo.filter(|sainfo| sainfo.admits(|_| false));
         sainfo.ok_or_else(|| FailureReason::NoSainfo(sainfos.missing(request.traffic_key.selector, &asked).into()))
     }
 
-    /// Message 1 is refused: nothing is kept of it but the outcome.
+    /// Refuses a message 1, of which only the outcome is kept.
     fn refuse_phase2(
         &mut self,
         phase1: Phase1Id,
@@ -325,7 +324,7 @@ impl Engine {
             failed(&cause, &traffic_key, &format!(" {cookies}:{message_id:08x}"), &context)
         });
         self.phase1s.notify_refusal(&mut self.core, phase1, &cause);
-        // Refusals without end would leave nothing of others in the journal.
+        // Suppressed refusals are not recorded: they would displace the outcomes of other peers in the journal.
         if !told {
             return;
         }
@@ -351,7 +350,7 @@ impl Request {
         let selector = ids.as_ref().map(Identities::selector).transpose();
         let selector = selector.map_err(|error| FailureReason::Phase2Identity(Phase2IdentityError::Traffic(error)))?;
         let hosts = between_hosts(endpoints);
-        // A transform without a mode: identities of others than both hosts need a tunnel.
+        // A transform without a mode: identities other than those of both hosts need a tunnel.
         let is_of_hosts = selector.is_none_or(|one| (one.source, one.destination) == (hosts.source, hosts.destination));
         let unspecified = if is_of_hosts { Mode::Transport } else { Mode::Tunnel };
         let suites = proposed(&negotiation.sa, unspecified)?;
@@ -359,7 +358,7 @@ impl Request {
     }
 }
 
-/// A proposal with a tunnel in it is for a tunnel.
+/// Returns tunnel mode if any transform of a proposal has it.
 fn mode_of(suite: &Suite) -> Mode {
     let is_tunnel = |mode: EncapsulationMode| mode.plain() == EncapsulationMode::TUNNEL;
     let mut modes = suite.protocols.iter().filter_map(|one| Some(one.transforms.first()?.transform.mode));

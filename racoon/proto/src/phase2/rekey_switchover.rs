@@ -1,11 +1,11 @@
-//! When the SAs of a renewal take the place of the old ones for what we send.
+//! The switch of outbound traffic from the old SAs to those of a renewal.
 //!
-//! Not every responder has its inbound SAs in place before it sends message 2; strongSwan installs them when message 3
-//! comes, and drops what is faster. So an initiator goes on sending by the old pair for a while. It changes over at once
-//! if the old pair goes, or if the kernel asks.
+//! Not every responder installs its inbound SAs before it sends message 2: strongSwan does so when message 3 arrives, and drops
+//! packets that are faster. An initiator therefore keeps sending by the old pair for a while. It switches at once if the old pair
+//! is removed, or if the kernel sends an acquire.
 //!
-//! An old pair whose lifetime in bytes is used up has most of its seconds left, so that renewals would pile up.
-//! So it is deleted a while after both sides have switched over, with a DELETE to the peer.
+//! A pair that is renewed because of its lifetime in bytes has most of its seconds left, so old pairs would pile up. They are
+//! deleted some time after both sides have switched, with a DELETE to the peer.
 
 use std::mem;
 use std::time::Duration;
@@ -17,17 +17,17 @@ use crate::phase2::table::{EstablishedPhase2, Outbound, Phase2s};
 use crate::reason::Role;
 use crate::time::Time;
 
-/// Longer than that no responder needs, not even one that has to ask for message 3 again.
+/// Upper bound of the delay; covers one retransmission of message 3.
 const SWITCHOVER_DELAY_MAX: Duration = Duration::from_secs(5);
 
-/// How long a replaced pair still receives packets in flight.
+/// Time for which a replaced pair still receives packets in flight.
 const REPLACED_GRACE: Duration = Duration::from_secs(5);
 
-/// It is no longer than this part of what is left of the old pair's life.
+/// Fraction of the old pair's remaining life that bounds the delay.
 const REMAINING_FRACTION: u32 = 4;
 
 impl Engine {
-    /// It is established but for its outbound SAs, which wait.
+    /// Holds back the outbound SAs of a phase 2 that is otherwise established.
     pub(crate) fn hold_outbound(&mut self, id: Phase2Id, outbound: Outbound, until: Time) {
         let established = outbound.established(self.core.now);
         if let Err(cause) = self.claim_names(id, &outbound.installations) {
@@ -40,7 +40,7 @@ impl Engine {
         self.phase2_established(id, established);
     }
 
-    /// From now on it is what we send by.
+    /// Installs the outbound SAs.
     pub(crate) fn phase2_switch_over(&mut self, id: Phase2Id) {
         self.core.timers.stop(Timer::Phase2SwitchOver(id));
         let Some(phase2) = self.phase2s.get_mut(id).filter(|phase2| !phase2.held.is_empty()) else { return };
@@ -49,7 +49,7 @@ impl Engine {
         self.install(id, held);
     }
 
-    /// A pair was replaced a while ago: it goes, unless what replaced it is gone itself.
+    /// Deletes a replaced pair, unless its replacement is gone.
     pub(crate) fn phase2_replaced(&mut self, id: Phase2Id) {
         let Some(phase2) = self.phase2s.get(id) else { return };
         if self.phase2s.established(&phase2.traffic_key).any(|(newer, _)| newer > id) {
@@ -57,7 +57,7 @@ impl Engine {
         }
     }
 
-    /// Nothing else is left to send by. False: nothing waits.
+    /// Switches at once, because there is no other pair to send by. Returns false if none is held back.
     pub(crate) fn switch_over_now(&mut self, traffic_key: &TrafficKey) -> bool {
         let waits = |id: &Phase2Id| self.phase2s.get(*id).is_some_and(|phase2| !phase2.held.is_empty());
         let waiting = self.phase2s.established(traffic_key).map(|(id, _)| id).filter(waits).collect::<Vec<_>>();
@@ -67,19 +67,19 @@ impl Engine {
 }
 
 impl Phase2s {
-    /// Until when the pair that it renews serves for what we send; none: there is none, or it may end any moment because of
-    /// its bytes.
+    /// Returns the time until which the old pair is used for sending; `None` if there is none, or if it may end at any moment by its
+    /// bytes.
     pub(crate) fn serves_until(&self, core: &Core, id: Phase2Id) -> Option<Time> {
         let old = self.get(id)?.renews?;
         let old = self.get(old)?.established().filter(|old| old.terms.kilobytes.is_none())?;
         Some(core.now + SWITCHOVER_DELAY_MAX.min(old.expires.since(core.now) / REMAINING_FRACTION))
     }
 
-    /// A phase 2 is established: pairs with a lifetime in bytes that it replaces go after a while.
+    /// Schedules the deletion of pairs with a lifetime in bytes that an established phase 2 replaces.
     ///
-    /// A responder has message 3, so both sides send by the new pair. An initiator does not know whether message 3 has
-    /// arrived: it waits longer than the peer does before it repeats message 2. While a phase 2 is still negotiated, the pair
-    /// before it stays: the peer may repeat message 1 and never get further.
+    /// A responder has received message 3, so both sides use the new pair. An initiator does not know whether message 3 has arrived,
+    /// and waits longer than the interval after which the peer would repeat message 2. While a phase 2 is being negotiated, the old
+    /// pair stays: the peer may repeat message 1 and never continue.
     pub(crate) fn retire_replaced(&self, core: &mut Core, id: Phase2Id) {
         let Some(phase2) = self.get(id).filter(|phase2| phase2.established().is_some()) else { return };
         let is_counted = |old: &EstablishedPhase2| old.terms.kilobytes.is_some();

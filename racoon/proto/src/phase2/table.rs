@@ -1,4 +1,4 @@
-//! All phase 2s, and the keys by which they are found.
+//! The table of phase 2s, and its keys.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -21,99 +21,98 @@ use crate::reason::{Role, Unanswered};
 use crate::time::Time;
 use crate::wire::CookiePair;
 
-/// More SPIs than this are not waited for: a kernel that does not answer may never do so.
+/// Limit on SPIs of removed phase 2s that are awaited: a kernel that does not answer may never do so.
 const ORPHANS_MAX: usize = 256;
 
-/// A phase 2, established or on its way.
+/// A phase 2, established or being negotiated.
 pub(crate) struct Phase2 {
     pub(crate) id: Phase2Id,
     pub(crate) role: Role,
     pub(crate) traffic_key: TrafficKey,
-    /// The ends of its SAs: those of phase 1, unless the identities of phase 2 are asked for.
+    /// The addresses of its SAs: those of phase 1, unless the identities of phase 2 replace them.
     pub(crate) sa_endpoints: Endpoints,
     /// The path on which it is negotiated. It stays when another phase 1 with the peer takes it over.
     pub(crate) path: Path,
-    /// Name of the remote block.
+    /// Name of the remote section.
     pub(crate) block: String,
-    /// The one that it belongs to; none: there is none yet, or none any more. (Messages of its exchange stay under the one
-    /// under which it was begun.)
+    /// The phase 1 that it belongs to, if there is one. Messages of its exchange stay under the phase 1 under which it began.
     pub(crate) phase1: Option<Phase1Id>,
     pub(crate) cookies: Option<CookiePair>,
     pub(crate) message_id: u32,
     pub(crate) conversation: Conversation,
-    /// What the kernel asked for. It is told if nothing comes of it.
+    /// The acquires that it serves. If it fails, the kernel is told.
     pub(crate) acquires: Vec<Acquire>,
-    /// The one that it is to take the place of.
+    /// The phase 2 that it renews.
     pub(crate) renews: Option<Phase2Id>,
-    /// The outbound selector of the policies that were made for it.
+    /// The outbound selector of the policies that were generated for it.
     pub(crate) generated: Option<Selector>,
-    /// What the kernel has of it, or was asked to have: SAs and reserved SPIs.
+    /// Its SAs and reserved SPIs in the kernel, requested ones included.
     pub(crate) kernel_sas: Vec<SaName>,
-    /// Requests to the kernel that are not answered yet; an SPI is for a part of the bundle and has a name but for itself.
+    /// Unanswered requests for SPIs: the member of the bundle, and the name of the SA except for the SPI.
     pub(crate) spi_requests: BTreeMap<RequestId, (usize, SaName)>,
     pub(crate) installs: BTreeMap<RequestId, SaName>,
-    /// Outbound SAs that the kernel is not asked to have yet: those that they renew still serve.
+    /// Outbound SAs that are not installed yet, because those that they renew are still used.
     pub(crate) held: Vec<SaInstallation>,
-    /// The peer may have installed its SAs: it is told when ours go.
+    /// Whether the peer may have installed its SAs, so that it gets a DELETE for ours.
     pub(crate) peer_may_use: bool,
     pub(crate) state: State,
 }
 
-/// How far a phase 2 is.
+/// The state of a phase 2: what it waits for.
 #[derive(Default)]
 pub(crate) enum State {
-    /// For its phase 1 to come up.
+    /// A usable phase 1.
     Waiting(Phase2Request),
-    /// For what message 1 has to have.
+    /// The inputs of message 1.
     Gathering(Phase2Request, PendingInputs),
-    /// For message 2.
+    /// Message 2.
     Offered(Box<Offered>),
-    /// For the secret shared with the responder.
+    /// The secret shared with the responder.
     Computing(Box<Agreed>),
-    /// For what message 2 has to have.
+    /// The inputs of message 2.
     Answering(Box<Accepted>, PendingInputs),
-    /// For the kernel: with the inbound SAs in place the next message goes out.
+    /// The kernel, to install the inbound SAs. The next message is sent afterwards.
     InstallingInbound(Box<Installing>),
-    /// For message 3.
+    /// Message 3.
     Answered(Box<Answered>, Box<Outbound>),
-    /// For the kernel.
+    /// The kernel, to install the outbound SAs.
     InstallingOutbound(Box<EstablishedPhase2>),
     Established(Box<EstablishedPhase2>),
-    /// In the middle of a transition, or over.
+    /// In a transition, or ended.
     #[default]
     Over,
 }
 
-/// Inbound SAs are being installed.
+/// Inbound SAs are being installed; what follows.
 pub(crate) struct Installing {
-    /// What is sent then: message 3, or message 2.
+    /// The message to send: 3 as initiator, 2 as responder.
     pub(crate) message: Vec<u8>,
-    /// A responder waits for message 3 then; an initiator goes on.
+    /// A responder's state while it waits for message 3.
     pub(crate) answered: Option<Answered>,
     pub(crate) outbound: Outbound,
 }
 
-/// What is to be installed when the peer is ready.
+/// Outbound SAs to install when the peer can receive.
 pub(crate) struct Outbound {
     pub(crate) installations: Vec<SaInstallation>,
     pub(crate) pairs: Vec<Pair>,
     pub(crate) terms: Phase2Terms,
 }
 
-/// What there is when it is established.
+/// An established phase 2.
 #[derive(Clone, Debug)]
 pub(crate) struct EstablishedPhase2 {
     pub(crate) pairs: Vec<Pair>,
     pub(crate) terms: Phase2Terms,
     pub(crate) since: Time,
-    /// When it ends.
+    /// Time of expiry.
     pub(crate) expires: Time,
-    /// Another one is being negotiated, or was.
+    /// Whether its renewal has begun.
     pub(crate) renewed: bool,
 }
 
 impl Outbound {
-    /// What there is when they are in place.
+    /// Returns the established state that they lead to.
     pub(crate) fn established(&self, now: Time) -> EstablishedPhase2 {
         let expires = now + Duration::from_secs(self.terms.lifetime.into());
         EstablishedPhase2 { pairs: self.pairs.clone(), terms: self.terms, since: now, expires, renewed: false }
@@ -121,7 +120,7 @@ impl Outbound {
 }
 
 impl Phase2 {
-    /// One that begins now.
+    /// Creates a phase 2 that begins now.
     pub(crate) fn new(id: Phase2Id, role: Role, traffic_key: TrafficKey, path: Path, record: Record) -> Self {
         Self {
             id,
@@ -146,7 +145,7 @@ impl Phase2 {
         }
     }
 
-    /// Our last message, which the peer does not answer.
+    /// Returns our last message, which the peer has not answered.
     pub(crate) fn unanswered(&self) -> Unanswered {
         let message = if self.role == Role::Initiator { 1 } else { 2 };
         self.conversation.unanswered(ExchangeType::QUICK, self.role, message)
@@ -171,56 +170,55 @@ impl Phase2 {
         }
     }
 
-    /// Number of the kernel's acquire for an SA of this protocol, or 0.
+    /// Returns the number of the kernel's acquire for an SA of this protocol, or 0.
     pub(crate) fn acquire_for(&self, protocol: Protocol) -> u32 {
         let of_protocol = self.acquires.iter().find(|acquire| acquire.protocol == protocol);
         of_protocol.map_or(0, |acquire| acquire.seq)
     }
 }
 
-/// By what an SA is found: destination, protocol, SPI.
+/// Key of an SA: destination, protocol, SPI.
 pub(crate) type SaKey = (IpAddr, Protocol, u32);
 
 pub(crate) fn sa_key(name: &SaName) -> SaKey {
     (name.destination, name.protocol, name.spi)
 }
 
-/// All by which an SA of a phase 2 is found. A peer that deletes one knows it by its own address, even if the SA has other
-/// ends.
+/// Returns the keys of an SA of a phase 2. A DELETE of the peer implies the peer's address, even if the SA has another one.
 fn sa_keys(phase2: &Phase2, name: &SaName) -> impl Iterator<Item = SaKey> + use<> {
     let of_peer = name.destination == phase2.sa_endpoints.remote && phase2.sa_endpoints != phase2.traffic_key.endpoints;
     let by_peer = of_peer.then_some((phase2.traffic_key.endpoints.remote, name.protocol, name.spi));
     [sa_key(name)].into_iter().chain(by_peer)
 }
 
-/// All phase 2s.
+/// The table of phase 2s.
 #[derive(Default)]
 pub(crate) struct Phase2s {
     all: BTreeMap<Phase2Id, Phase2>,
-    /// Those that messages may still come for.
+    /// Those for which messages may still arrive.
     by_message: HashMap<Phase1Id, HashMap<u32, Phase2Id>>,
     listening: HashMap<Phase2Id, Phase1Id>,
-    /// Those of them that the peer began and that are on their way.
+    /// Those that the peer began and that are being negotiated.
     answering: HashMap<Phase1Id, BTreeSet<Phase2Id>>,
-    /// On their way.
+    /// Those being negotiated.
     negotiating: HashMap<TrafficKey, Phase2Id>,
     established: HashMap<TrafficKey, BTreeSet<Phase2Id>>,
     by_phase1: HashMap<Phase1Id, BTreeSet<Phase2Id>>,
     by_peer: HashMap<Endpoints, BTreeSet<Phase2Id>>,
     by_sa: HashMap<SaKey, Phase2Id>,
-    /// SPIs that nobody wants any more when they come, the last ones.
+    /// Requests for SPIs of removed phase 2s, the newest ones.
     orphans: BTreeMap<RequestId, SaName>,
 }
 
 impl Phase2s {
-    /// Adds one that is on its way.
+    /// Adds a phase 2 that is being negotiated.
     pub(crate) fn insert(&mut self, id: Phase2Id, phase2: Phase2) {
         self.negotiating.entry(phase2.traffic_key).or_insert(id);
         self.by_peer.entry(phase2.traffic_key.endpoints).or_default().insert(id);
         self.all.insert(id, phase2);
     }
 
-    /// Takes one out.
+    /// Removes a phase 2.
     pub(crate) fn remove(&mut self, id: Phase2Id) -> Option<Phase2> {
         self.close(id);
         self.unbind(id);
@@ -236,7 +234,7 @@ impl Phase2s {
         Some(phase2)
     }
 
-    /// It belongs to a phase 1 from now on.
+    /// Binds it to a phase 1.
     pub(crate) fn bind(&mut self, id: Phase2Id, phase1: Phase1Id) {
         self.unbind(id);
         if let Some(phase2) = self.all.get_mut(&id) {
@@ -245,7 +243,7 @@ impl Phase2s {
         }
     }
 
-    /// Lets those under a phase 1 follow it to another path. One that was negotiated on another path stays there.
+    /// Moves the phase 2s of a phase 1 with it to another path. One that was negotiated on a third path stays there.
     pub(crate) fn move_under(&mut self, phase1: Phase1Id, old: Path, new: Path) {
         for id in self.under(phase1) {
             if let Some(phase2) = self.all.get_mut(&id).filter(|phase2| phase2.path == old) {
@@ -254,14 +252,14 @@ impl Phase2s {
         }
     }
 
-    /// It belongs to no phase 1 any more.
+    /// Detaches it from its phase 1.
     pub(crate) fn unbind(&mut self, id: Phase2Id) {
         if let Some(phase1) = self.all.get_mut(&id).and_then(|phase2| phase2.phase1.take()) {
             discard(&mut self.by_phase1, &phase1, id);
         }
     }
 
-    /// Messages of its exchange are for it.
+    /// Lets it receive the messages of its exchange.
     pub(crate) fn listen(&mut self, id: Phase2Id, phase1: Phase1Id, message_id: u32) {
         self.close(id);
         if let Some(phase2) = self.all.get_mut(&id) {
@@ -274,7 +272,7 @@ impl Phase2s {
         }
     }
 
-    /// Messages of its exchange are for it no more.
+    /// Ends the reception of messages of its exchange.
     pub(crate) fn close(&mut self, id: Phase2Id) {
         // It was closed before, or never listened.
         let Some(phase1) = self.listening.remove(&id) else { return };
@@ -288,7 +286,7 @@ impl Phase2s {
         }
     }
 
-    /// It is established.
+    /// Makes it an established phase 2.
     pub(crate) fn establish(&mut self, id: Phase2Id, established: EstablishedPhase2) {
         let Some(phase2) = self.all.get_mut(&id) else { return };
         phase2.state = State::Established(Box::new(established));
@@ -300,7 +298,7 @@ impl Phase2s {
         self.no_longer_negotiating(id, &traffic_key);
     }
 
-    /// The kernel has an SA of it, or is about to.
+    /// Records an SA that the kernel has, or is asked to install.
     pub(crate) fn add_kernel_sa(&mut self, id: Phase2Id, name: SaName) {
         let Some(phase2) = self.all.get_mut(&id) else { return };
         if !phase2.kernel_sas.contains(&name) {
@@ -309,14 +307,14 @@ impl Phase2s {
         self.by_sa.extend(sa_keys(phase2, &name).map(|key| (key, id)));
     }
 
-    /// The kernel has no such SA of it after all.
+    /// Removes an SA that the kernel does not have after all.
     pub(crate) fn remove_kernel_sa(&mut self, id: Phase2Id, name: SaName) {
         let Some(phase2) = self.all.get_mut(&id) else { return };
         phase2.kernel_sas.retain(|kernel_sas| *kernel_sas != name);
         forget_sas(&mut self.by_sa, id, sa_keys(phase2, &name));
     }
 
-    /// An SPI came for one that is no more: what it is to be deleted by.
+    /// Returns the name of an SPI that arrived for a removed phase 2, to delete it.
     pub(crate) fn take_orphan(&mut self, request: RequestId) -> Option<SaName> {
         self.orphans.remove(&request)
     }
@@ -339,38 +337,38 @@ impl Phase2s {
         self.by_message.get(&phase1)?.get(&message_id).copied()
     }
 
-    /// The one that is being negotiated for the same.
+    /// Returns the one that is being negotiated for a traffic key.
     pub(crate) fn negotiating(&self, traffic_key: &TrafficKey) -> Option<Phase2Id> {
         self.negotiating.get(traffic_key).copied()
     }
 
-    /// The established ones for the same.
+    /// Returns the established ones for a traffic key.
     pub(crate) fn established(&self, traffic_key: &TrafficKey) -> impl Iterator<Item = (Phase2Id, &EstablishedPhase2)> {
         let ids = self.established.get(traffic_key).into_iter().flatten();
         ids.filter_map(|id| Some((*id, self.all.get(id)?.established()?)))
     }
 
-    /// The one that an SA belongs to.
+    /// Finds the one that an SA belongs to.
     pub(crate) fn of_sa(&self, key: SaKey) -> Option<Phase2Id> {
         self.by_sa.get(&key).copied()
     }
 
-    /// All under a phase 1.
+    /// Returns all under a phase 1.
     pub(crate) fn under(&self, phase1: Phase1Id) -> Vec<Phase2Id> {
         self.by_phase1.get(&phase1).into_iter().flatten().copied().collect()
     }
 
-    /// All with a peer.
+    /// Returns all with a peer.
     pub(crate) fn with(&self, endpoints: Endpoints) -> Vec<Phase2Id> {
         self.by_peer.get(&endpoints).into_iter().flatten().copied().collect()
     }
 
-    /// How many there are with a peer.
+    /// Returns the number of those with a peer.
     pub(crate) fn count_with(&self, endpoints: Endpoints) -> usize {
         self.by_peer.get(&endpoints).map_or(0, BTreeSet::len)
     }
 
-    /// How many under a phase 1 the peer began and are on their way.
+    /// Returns the number of negotiations under a phase 1 that the peer began.
     pub(crate) fn answering(&self, phase1: Phase1Id) -> usize {
         self.answering.get(&phase1).map_or(0, BTreeSet::len)
     }
@@ -380,7 +378,7 @@ impl Phase2s {
         self.by_message.contains_key(&phase1)
     }
 
-    /// How many are under a phase 1.
+    /// Returns the number of those under a phase 1.
     pub(crate) fn count(&self, phase1: Phase1Id) -> usize {
         self.by_phase1.get(&phase1).map_or(0, BTreeSet::len)
     }
@@ -391,13 +389,13 @@ impl Phase2s {
         }
     }
 
-    /// How many SPIs may still come that nobody wants.
+    /// Returns the number of awaited SPIs of removed phase 2s.
     #[cfg(test)]
     pub(crate) fn orphans(&self) -> usize {
         self.orphans.len()
     }
 
-    /// Whether nothing is kept.
+    /// Whether all tables are empty.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.all.is_empty()
@@ -412,7 +410,7 @@ impl Phase2s {
     }
 }
 
-/// SAs are not found as those of `id` any more; another one's stay.
+/// Removes SA keys of `id`; those that belong to another one stay.
 fn forget_sas(by_sa: &mut HashMap<SaKey, Phase2Id>, id: Phase2Id, keys: impl Iterator<Item = SaKey>) {
     for key in keys {
         if by_sa.get(&key) == Some(&id) {
@@ -421,7 +419,7 @@ fn forget_sas(by_sa: &mut HashMap<SaKey, Phase2Id>, id: Phase2Id, keys: impl Ite
     }
 }
 
-/// Takes an id out of the set of a key; an empty set goes.
+/// Removes an id from the set of a key, and the set if it is empty.
 fn discard<K: Eq + std::hash::Hash>(sets: &mut HashMap<K, BTreeSet<Phase2Id>>, key: &K, id: Phase2Id) {
     if let Some(set) = sets.get_mut(key) {
         set.remove(&id);
@@ -438,7 +436,7 @@ mod tests {
     use super::*;
     use crate::kernel::Prefix;
 
-    /// Somebody else's SA was in the way of one whose ends are not those of phase 1.
+    /// The kernel refuses an SA whose addresses are not those of phase 1, because another program has installed one.
     #[test]
     fn of_what_the_kernel_refused_nothing_is_kept() {
         let [local, remote, client]: [IpAddr; 3] = [1, 2, 3].map(|host| [192, 0, 2, host].into());

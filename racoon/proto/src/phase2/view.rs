@@ -1,4 +1,4 @@
-//! What there is to see of phase 2.
+//! Views of phase 2s, for `racoonctl show-sa`.
 
 use std::net::SocketAddr;
 
@@ -11,55 +11,55 @@ use crate::reason::Role;
 use crate::time::Time;
 use crate::wire::CookiePair;
 
-/// A phase 2, as it is now.
+/// The present state of a phase 2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Phase2View<'a> {
-    /// Which one.
+    /// Its identifier.
     pub id: Phase2Id,
-    /// Under which phase 1; none: there is none yet, or none any more.
+    /// Its phase 1, if there is one.
     pub phase1: Option<Phase1Id>,
     /// The cookies of the phase 1 under which it was negotiated.
     pub cookies: Option<CookiePair>,
-    /// Message id; 0 as long as there is no message.
+    /// Message id; 0 before the first message.
     pub message_id: u32,
-    /// Who began it.
+    /// Our role.
     pub role: Role,
-    /// Our end of phase 1.
+    /// Our address and port.
     pub local: SocketAddr,
-    /// The peer's.
+    /// The peer's address and port.
     pub remote: SocketAddr,
-    /// Name of the remote block.
+    /// Name of the remote section.
     pub block: &'a str,
     /// Selector of the outbound policy.
     pub selector: Selector,
-    /// How far it is: 1 waits for phase 1, 3 for SPIs and the key exchange, 5 for message 2, 6 for message 3, 8 for the
-    /// kernel; 9 is established.
+    /// State: 1 waits for phase 1, 3 for SPIs and the key exchange, 5 for message 2, 6 for message 3, 8 for the kernel; 9 is
+    /// established.
     pub state: u8,
-    /// When it was established.
+    /// Time of establishment.
     pub created: Option<Time>,
-    /// When it ends.
+    /// Time of expiry.
     pub expires: Option<Time>,
-    /// Lifetime and group, once they are agreed.
+    /// The agreed lifetime and group, once it is established.
     pub terms: Option<Phase2Terms>,
-    /// Its SAs, once they are there.
+    /// Its SAs, once it is established.
     pub pairs: Vec<PairView>,
 }
 
 /// A pair of SAs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PairView {
-    /// By which we receive.
+    /// The inbound SA.
     pub inbound: SaName,
-    /// By which we send.
+    /// The outbound SA.
     pub outbound: SaName,
-    /// What they do.
+    /// Their transform.
     pub transform: Transform,
-    /// Reqids, inbound and outbound; 0: none.
+    /// Inbound and outbound reqid; 0 for none.
     pub reqids: (u32, u32),
 }
 
 impl Engine {
-    /// All phase 2s, the oldest first.
+    /// Returns all phase 2s, the oldest first.
     pub fn phase2s(&self) -> impl Iterator<Item = Phase2View<'_>> {
         self.phase2s.iter().map(|(id, phase2)| view(id, phase2, phase2.path))
     }
@@ -94,7 +94,7 @@ fn view(id: Phase2Id, phase2: &Phase2, path: Path) -> Phase2View<'_> {
     }
 }
 
-/// The number by which `racoonctl` knows a state.
+/// Returns the state as racoonctl numbers it.
 fn status(state: &State) -> u8 {
     match state {
         State::Waiting(_) => 1,
