@@ -237,8 +237,9 @@ fn the_hosts_own_kernel() {
         let error = kernel.policy_add(&policy).unwrap_err();
         assert_eq!(error.errno(), Some(libc::EEXIST));
         kernel.policy_delete(&policy.id).unwrap();
-        match kernel.add(&esp(0x1001)) {
-            Ok(()) => assert_eq!(kernel.get(&esp(0x1001).id).unwrap().unwrap().spec.encryption, esp(1).encryption),
+        let sa = esp(0x1001);
+        match kernel.add(&sa) {
+            Ok(()) => assert_eq!(kernel.get(&sa.id).unwrap().unwrap().spec.encryption, sa.encryption),
             // A kernel without ESP.
             Err(error) => assert_eq!(error.errno(), Some(libc::EPROTONOSUPPORT), "{error}"),
         }
