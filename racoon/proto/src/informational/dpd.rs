@@ -183,7 +183,7 @@ impl Engine {
         self.supersede_phase1(id);
     }
 
-    /// Removes what there is with a peer that has answered no probe.
+    /// Removes the phase 1s and SAs of a peer that has answered no probe.
     fn peer_is_dead(&mut self, id: Phase1Id, asked: Option<IfSilent>) {
         let Some(phase1) = self.phase1s.get(id) else { return };
         let (path, cookies) = (phase1.path(), phase1.cookies);
