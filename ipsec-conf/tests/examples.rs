@@ -6,8 +6,9 @@ use std::fs;
 use std::path::Path;
 
 use ipsec_conf::setkey::{Command, Diagnostic, Key, Sa, Spd, Splitter};
+use libpfkey::Mode;
 use libpfkey::algorithm::{Authentication, Encryption};
-use libpfkey::policy::{Direction, Endpoints, Mode};
+use libpfkey::policy::{Direction, Endpoints};
 
 /// What a file loads.
 #[derive(Default)]

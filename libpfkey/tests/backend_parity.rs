@@ -14,7 +14,7 @@ use libpfkey::num::{
     POLICY_ENTRUST, POLICY_IPSEC, POLICY_NONE,
 };
 use libpfkey::wire::{
-    Address, Extension, Filter, Key, Lifetime, Policy, Request, Sa, Sa2, SockAddr, SpiRange, peek_header,
+    Address, Extension, Filter, IpsecRequest, Key, Lifetime, Policy, Sa, Sa2, SockAddr, SpiRange, peek_header,
 };
 use libpfkey::{Abi, Builder, ExtensionType as E, Header, Message, MessageType as M, SaFlags, SaState, SaType, dump};
 use nix::errno::Errno;
@@ -254,18 +254,18 @@ fn selector(source: (&str, u16, u8), destination: (&str, u16, u8), proto: u8) ->
 }
 
 /// A policy for `192.0.2.0/24` and one host.
-fn spd(host: &str, direction: u8, kind: u16, requests: Vec<Request>) -> Vec<Extension<'static>> {
+fn spd(host: &str, direction: u8, kind: u16, requests: Vec<IpsecRequest>) -> Vec<Extension<'static>> {
     let mut all = selector(("192.0.2.0", 0, 24), (host, 53, 32), 17);
     all.push(Extension::Policy(Policy { kind, direction, scope: 0, id: 99, priority: 0x8000_0000, requests }));
     all
 }
 
-fn transform(proto: u16, mode: u8, level: u8, reqid: u32) -> Request {
-    Request { proto, mode, level, reqid, endpoints: None }
+fn transform(proto: u16, mode: u8, level: u8, reqid: u32) -> IpsecRequest {
+    IpsecRequest { proto, mode, level, reqid, endpoints: None }
 }
 
-fn tunnel(level: u8, reqid: u32, ends: (&str, &str)) -> Request {
-    Request { endpoints: Some((ip(ends.0), ip(ends.1))), ..transform(50, 2, level, reqid) }
+fn tunnel(level: u8, reqid: u32, ends: (&str, &str)) -> IpsecRequest {
+    IpsecRequest { endpoints: Some((ip(ends.0), ip(ends.1))), ..transform(50, 2, level, reqid) }
 }
 
 fn steps() -> Vec<(&'static str, Step)> {
@@ -425,7 +425,7 @@ fn spd_steps() -> Vec<(&'static str, Step)> {
         priority: 0,
         requests: vec![tunnel(LEVEL_REQUIRE, 0, ends)],
     }));
-    let beet = || vec![Request { mode: 3, ..tunnel(LEVEL_REQUIRE, 0, ends) }];
+    let beet = || vec![IpsecRequest { mode: 3, ..tunnel(LEVEL_REQUIRE, 0, ends) }];
     vec![
         ("spdadd", spd_step(M::SpdAdd, spd("192.0.2.1", DIR_OUT, POLICY_IPSEC, bundle()))),
         ("spdadd again", spd_step(M::SpdAdd, spd("192.0.2.1", DIR_OUT, POLICY_IPSEC, bundle()))),

@@ -10,7 +10,7 @@ use libpfkey::algorithm::Encryption;
 use libpfkey::backend::{Backend, MESSAGE_MAX, Xfrm};
 use libpfkey::num::{DIR_FWD, DIR_IN, DIR_OUT, LEVEL_UNIQUE, POLICY_DISCARD, POLICY_IPSEC, POLICY_NONE};
 use libpfkey::request::{self, RequestHeader, SaRequest, SpdRequest, SpiRequest};
-use libpfkey::wire::{Address, Lifetime, Policy, Request, SockAddr, peek_header};
+use libpfkey::wire::{Address, IpsecRequest, Lifetime, Policy, SockAddr, peek_header};
 use libpfkey::{
     Abi, Error, Extension, ExtensionType, Header, Message, MessageType as M, SaFlags, SaId, SaState, SaType,
 };
@@ -246,7 +246,8 @@ fn unique_policies_get_free_reqids() {
     in_namespace(|mut backend| {
         let unique = |to: &str, reqid| {
             let mut request = spd(to, DIR_OUT, POLICY_IPSEC);
-            request.policy.requests = vec![Request { proto: 50, mode: 1, level: LEVEL_UNIQUE, reqid, endpoints: None }];
+            request.policy.requests =
+                vec![IpsecRequest { proto: 50, mode: 1, level: LEVEL_UNIQUE, reqid, endpoints: None }];
             message(|out| request::spdadd(header(0), &request, out))
         };
         let reqid = |answers: Vec<Vec<u8>>| policy_of(&answers[0]).requests[0].reqid;

@@ -34,7 +34,7 @@ fn reason(abi: Abi, netlink: bool, errno: i32, refusal: &Refusal<'_>) -> Option<
 mod tests {
     use libpfkey::num::DIR_IN;
     use libpfkey::request::{self, RequestHeader, SpdRequest};
-    use libpfkey::wire::{Policy, Request, SockAddr};
+    use libpfkey::wire::{IpsecRequest, Policy, SockAddr};
     use libpfkey::{Dialect, SaId, SaType};
 
     use super::*;
@@ -44,7 +44,7 @@ mod tests {
     }
 
     fn policy(steps: usize) -> SpdRequest {
-        let step = Request { proto: 50, mode: 1, level: 2, reqid: 0, endpoints: None };
+        let step = IpsecRequest { proto: 50, mode: 1, level: 2, reqid: 0, endpoints: None };
         let requests = vec![step; steps];
         SpdRequest {
             source: host("10.1.0.0"),

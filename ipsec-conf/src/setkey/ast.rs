@@ -8,7 +8,7 @@ use super::error::{ErrorKind, ParseError};
 use super::secret::{secrets_of, shown};
 use super::token::{Token, skip_blanks};
 use libpfkey::algorithm::{AuthenticationWord, CompressionWord, EncryptionWord};
-use libpfkey::policy::Policy;
+use libpfkey::policy::PolicyText;
 
 /// One statement with its place in the input. Its `Debug` form has no keys in it.
 #[derive(Clone, PartialEq)]
@@ -374,7 +374,7 @@ pub struct Spd<'s> {
     /// The text after `-P`, as written up to the `;`.
     pub policy_text: Word<'s>,
     /// The policy.
-    pub policy: Policy,
+    pub policy: PolicyText,
 }
 
 /// The traffic selector of a policy.

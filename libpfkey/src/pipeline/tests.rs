@@ -17,7 +17,7 @@ use crate::num::{DIR_OUT, LEVEL_REQUIRE, MODE_TRANSPORT, MessageType, POLICY_IPS
 use crate::request::{self, RequestHeader, SaRequest, SpdRequest};
 use crate::sa::SaId;
 use crate::strerror::Code;
-use crate::wire::{Header, Lifetime, Policy, Request, SockAddr, peek_header, replace_header};
+use crate::wire::{Header, IpsecRequest, Lifetime, Policy, SockAddr, peek_header, replace_header};
 
 const ABI: Abi = Abi::of(Dialect::Linux);
 
@@ -256,7 +256,7 @@ fn sa(spi: u32, key: &[u8]) -> SaRequest<'_> {
 }
 
 fn policy(last: u8, kind: u16) -> SpdRequest {
-    let step = Request { proto: 50, mode: MODE_TRANSPORT, level: LEVEL_REQUIRE, reqid: 0, endpoints: None };
+    let step = IpsecRequest { proto: 50, mode: MODE_TRANSPORT, level: LEVEL_REQUIRE, reqid: 0, endpoints: None };
     let requests = if kind == POLICY_IPSEC { vec![step] } else { Vec::new() };
     SpdRequest {
         source: end(last),

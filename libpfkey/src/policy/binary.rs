@@ -16,7 +16,7 @@ use crate::selector::{Selector, SelectorAddress};
 use crate::strerror::Code;
 use crate::wire::reader::Reader;
 use crate::wire::writer::Writer;
-use crate::wire::{Extension, Policy, Request, SockAddr};
+use crate::wire::{Extension, IpsecRequest, Policy, SockAddr};
 
 impl Policy {
     /// The policy that a text means in a dialect.
@@ -24,7 +24,7 @@ impl Policy {
     /// # Errors
     /// [`Code::PriorityNotSupported`] for a priority where the dialect has none, [`Code::InvalidLevel`] for a reqid
     /// that does not fit, [`Code::InvalidAddress`] for a zone that is no interface.
-    pub fn from_text(policy: &text::Policy, dialect: Dialect) -> Result<Self> {
+    pub fn from_text(policy: &text::PolicyText, dialect: Dialect) -> Result<Self> {
         let any = SelectorAddress { address: (Ipv4Addr::UNSPECIFIED, 0).into(), prefix_len: 0 };
         PolicySpec::from_text(Selector::new(any, any), policy)?.to_wire(dialect)
     }
@@ -112,7 +112,7 @@ fn push_priority(text: &mut String, priority: u32) {
     }
 }
 
-fn push_request(text: &mut String, request: &Request, ports: bool) -> Result<()> {
+fn push_request(text: &mut String, request: &IpsecRequest, ports: bool) -> Result<()> {
     text.push_str(match request.proto {
         IPPROTO_AH => "ah/",
         IPPROTO_ESP => "esp/",

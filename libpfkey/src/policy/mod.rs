@@ -1,6 +1,6 @@
 //! The policy language: the text after `-P` in setkey, which `ipsec_set_policy(3)` takes.
 //!
-//! [`parse`] makes a [`Policy`] of the text; [`wire::Policy::from_text`](crate::wire::Policy::from_text) makes of that the
+//! [`parse`] makes a [`PolicyText`] of the text; [`wire::Policy::from_text`](crate::wire::Policy::from_text) makes of that the
 //! policy that a kernel of some dialect takes, and [`wire::Policy::to_text`](crate::wire::Policy::to_text) is the way back.
 
 mod binary;
@@ -15,6 +15,8 @@ pub(crate) use binary::push_ip;
 pub use error::{ErrorKind, PolicyError};
 pub use parser::{MAX_REQUESTS, parse};
 
+use crate::sa::Mode;
+
 /// Kernel value of the priority 0, for which `def` stands too (smaller is earlier). On Linux it is also the priority of a
 /// policy that was written without one.
 pub const PRIORITY_DEFAULT: u32 = 0x8000_0000;
@@ -25,7 +27,7 @@ const PRIORITY_LOW: u32 = 0xc000_0000;
 
 /// A policy as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
+pub struct PolicyText {
     /// Which way the packets go.
     pub direction: Direction,
     /// The kernel's priority value (smaller is earlier in the SPD): 0x8000_0000 minus the user's number. `None`
@@ -34,7 +36,7 @@ pub struct Policy {
     /// What to do; `None` is the direction-only form that `spddelete` takes.
     pub action: Option<Action>,
     /// The IPsec processing, in the order written.
-    pub requests: Vec<Request>,
+    pub requests: Vec<RequestText>,
 }
 
 /// Direction of a policy.
@@ -65,7 +67,7 @@ pub enum Action {
 
 /// One processing step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct RequestText {
     /// ESP, AH or IPComp.
     pub protocol: Protocol,
     /// Transport or tunnel.
@@ -85,15 +87,6 @@ pub enum Protocol {
     Esp,
     /// `ipcomp`
     IpComp,
-}
-
-/// The mode of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// `transport`
-    Transport,
-    /// `tunnel`
-    Tunnel,
 }
 
 /// The endpoints of a request.

@@ -1,4 +1,4 @@
-//! Text to [`Policy`].
+//! Text to [`PolicyText`].
 
 use std::net::IpAddr;
 
@@ -8,9 +8,10 @@ use pest::iterators::Pair;
 
 use super::grammar::{Grammar, Rule};
 use super::{
-    Action, Direction, Endpoint, Endpoints, ErrorKind, Level, Mode, PRIORITY_DEFAULT, PRIORITY_HIGH, PRIORITY_LOW,
-    Policy, PolicyError, Protocol, Request, hint,
+    Action, Direction, Endpoint, Endpoints, ErrorKind, Level, PRIORITY_DEFAULT, PRIORITY_HIGH, PRIORITY_LOW,
+    PolicyError, PolicyText, Protocol, RequestText, hint,
 };
+use crate::sa::Mode;
 
 /// The most requests a policy may have. Kernels take 4 to 6.
 pub const MAX_REQUESTS: usize = 64;
@@ -21,9 +22,9 @@ pub const MAX_REQUESTS: usize = 64;
 ///
 /// # Errors
 /// The first thing wrong: see [`ErrorKind`].
-pub fn parse(text: &str) -> Result<Policy, PolicyError> {
+pub fn parse(text: &str) -> Result<PolicyText, PolicyError> {
     let pairs = Grammar::parse(Rule::policy, text).map_err(|error| syntax_error(text, &error))?;
-    let mut policy = Policy { direction: Direction::In, priority: None, action: None, requests: Vec::new() };
+    let mut policy = PolicyText { direction: Direction::In, priority: None, action: None, requests: Vec::new() };
     for pair in pairs {
         match pair.as_rule() {
             Rule::direction => policy.direction = keyword(&pair, direction)?,
@@ -155,9 +156,9 @@ fn priority(pair: Pair<'_, Rule>) -> Result<u32, PolicyError> {
     value.ok_or(error(kind, offset))
 }
 
-fn request(text: &str, pair: Pair<'_, Rule>) -> Result<Request, PolicyError> {
+fn request(text: &str, pair: Pair<'_, Rule>) -> Result<RequestText, PolicyError> {
     let mut request =
-        Request { protocol: Protocol::Esp, mode: Mode::Transport, endpoints: None, level: Level::Default };
+        RequestText { protocol: Protocol::Esp, mode: Mode::Transport, endpoints: None, level: Level::Default };
     for part in pair.into_inner() {
         match part.as_rule() {
             Rule::protocol => request.protocol = keyword(&part, protocol)?,
@@ -258,7 +259,7 @@ impl Places {
 }
 
 /// What is checked of a request that will be used.
-fn check(request: &Request, direction: Direction, places: Places) -> Result<(), PolicyError> {
+fn check(request: &RequestText, direction: Direction, places: Places) -> Result<(), PolicyError> {
     let (fault, offset) = match &request.endpoints {
         None if request.mode == Mode::Tunnel => (ErrorKind::NoEndpoints, places.mode),
         Some(Endpoints::MeToAny) if direction != Direction::Out => (ErrorKind::Direction, places.endpoints),

@@ -2,12 +2,17 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn policy(direction: Direction, priority: Option<u32>, action: Option<Action>, requests: Vec<Request>) -> Policy {
-    Policy { direction, priority, action, requests }
+fn policy(
+    direction: Direction,
+    priority: Option<u32>,
+    action: Option<Action>,
+    requests: Vec<RequestText>,
+) -> PolicyText {
+    PolicyText { direction, priority, action, requests }
 }
 
-fn transport(protocol: Protocol, level: Level) -> Request {
-    Request { protocol, mode: Mode::Transport, endpoints: None, level }
+fn transport(protocol: Protocol, level: Level) -> RequestText {
+    RequestText { protocol, mode: Mode::Transport, endpoints: None, level }
 }
 
 fn end(address: &str, port: Option<u16>) -> Endpoint {
@@ -15,8 +20,8 @@ fn end(address: &str, port: Option<u16>) -> Endpoint {
     Endpoint { address: address.parse().unwrap(), scope, port }
 }
 
-fn tunnel(source: Endpoint, destination: Endpoint, level: Level) -> Request {
-    Request {
+fn tunnel(source: Endpoint, destination: Endpoint, level: Level) -> RequestText {
+    RequestText {
         protocol: Protocol::Esp,
         mode: Mode::Tunnel,
         endpoints: Some(Endpoints::Pair(source, destination)),
@@ -24,7 +29,7 @@ fn tunnel(source: Endpoint, destination: Endpoint, level: Level) -> Request {
     }
 }
 
-fn requests(text: &str) -> Vec<Request> {
+fn requests(text: &str) -> Vec<RequestText> {
     parse(text).unwrap().requests
 }
 
@@ -99,7 +104,7 @@ fn shapes_of_a_request() {
         requests("out ipsec esp/tunnel/fe80::1%eth0.5-fe80::2%eth0.5/require"),
         vec![tunnel(end("fe80::1%eth0.5", None), end("fe80::2%eth0.5", None), Level::Require)]
     );
-    let me = |endpoints| vec![Request { endpoints: Some(endpoints), ..transport(Protocol::Esp, Level::Require) }];
+    let me = |endpoints| vec![RequestText { endpoints: Some(endpoints), ..transport(Protocol::Esp, Level::Require) }];
     assert_eq!(requests("out ipsec esp/transport/me-any/require"), me(Endpoints::MeToAny));
     assert_eq!(requests("in ipsec esp/transport/any-me/require"), me(Endpoints::AnyToMe));
 }

@@ -17,7 +17,7 @@ use crate::num::{
     DIR_OUT, ExtensionType, IPPROTO_AH, IPPROTO_ESP, IPPROTO_IPCOMP, LEVEL_UNIQUE, LEVEL_USE, MODE_ANY, MODE_TUNNEL,
     MessageType, POLICY_BYPASS, POLICY_IPSEC, SaFlags, SaType,
 };
-use crate::wire::{Address, Extension, Header, Message, Policy, Request, Sa, SockAddr};
+use crate::wire::{Address, Extension, Header, IpsecRequest, Message, Policy, Sa, SockAddr};
 
 pub use lookup::{DuplicateDetector, PolicyKey, SaEndpoints, SaKey, without_port};
 
@@ -271,7 +271,7 @@ pub(crate) fn policy(dialect: Dialect, message_type: MessageType, policy: &Polic
     policy.requests.iter().enumerate().try_for_each(check)
 }
 
-fn step(dialect: Dialect, direction: u8, request: &Request, part: RequestPart) -> Result<(), Refused> {
+fn step(dialect: Dialect, direction: u8, request: &IpsecRequest, part: RequestPart) -> Result<(), Refused> {
     let linux = dialect == Dialect::Linux;
     let known = matches!(request.proto, IPPROTO_AH | IPPROTO_ESP | IPPROTO_IPCOMP) && request.level <= LEVEL_UNIQUE;
     let mode = if linux { request.mode != MODE_ANY && request.mode <= 3 } else { request.mode <= MODE_TUNNEL };

@@ -64,12 +64,18 @@ fn one_limit_alone() {
 #[test]
 fn steps_of_a_policy() {
     let transport =
-        Request { proto: IPPROTO_ESP, mode: MODE_TRANSPORT, level: LEVEL_REQUIRE, reqid: 0, endpoints: None };
+        IpsecRequest { proto: IPPROTO_ESP, mode: MODE_TRANSPORT, level: LEVEL_REQUIRE, reqid: 0, endpoints: None };
     let ends = (host("192.0.2.1").sockaddr, host("192.0.2.2").sockaddr);
-    let tunnel = Request { mode: MODE_TUNNEL, level: LEVEL_USE, endpoints: Some(ends), ..transport };
-    let of =
-        |kind, direction, requests: Vec<Request>| Policy { kind, direction, scope: 0, id: 0, priority: 0, requests };
-    let refused = |dialect, kind, direction, requests: &[Request]| {
+    let tunnel = IpsecRequest { mode: MODE_TUNNEL, level: LEVEL_USE, endpoints: Some(ends), ..transport };
+    let of = |kind, direction, requests: Vec<IpsecRequest>| Policy {
+        kind,
+        direction,
+        scope: 0,
+        id: 0,
+        priority: 0,
+        requests,
+    };
+    let refused = |dialect, kind, direction, requests: &[IpsecRequest]| {
         policy(dialect, MessageType::SpdAdd, &of(kind, direction, requests.to_vec())).err()
     };
     for (dialect, most, errno) in
@@ -88,28 +94,28 @@ fn steps_of_a_policy() {
     assert_eq!((optional.part, optional.versions.is_some()), (RequestPart::Step(1), true));
     assert_eq!(refused(Dialect::Linux, POLICY_IPSEC, DIR_IN, &[tunnel]), None);
     assert_eq!(refused(Dialect::NetBsd, POLICY_IPSEC, DIR_OUT, &[tunnel]), None);
-    let required = Request { level: LEVEL_REQUIRE, ..tunnel };
+    let required = IpsecRequest { level: LEVEL_REQUIRE, ..tunnel };
     assert_eq!(refused(Dialect::Linux, POLICY_IPSEC, DIR_OUT, &[required]), None);
 }
 
 #[test]
 fn transport_behind_a_tunnel_of_the_other_family() {
     let transport =
-        Request { proto: IPPROTO_ESP, mode: MODE_TRANSPORT, level: LEVEL_REQUIRE, reqid: 0, endpoints: None };
-    let tunnel = |a: &str, b: &str| Request {
+        IpsecRequest { proto: IPPROTO_ESP, mode: MODE_TRANSPORT, level: LEVEL_REQUIRE, reqid: 0, endpoints: None };
+    let tunnel = |a: &str, b: &str| IpsecRequest {
         mode: MODE_TUNNEL,
         endpoints: Some((host(a).sockaddr, host(b).sockaddr)),
         ..transport
     };
     let (v4, v6) = (tunnel("192.0.2.1", "192.0.2.2"), tunnel("[2001:db8::1]", "[2001:db8::2]"));
-    let refused = |dialect, source: &str, requests: &[Request]| {
+    let refused = |dialect, source: &str, requests: &[IpsecRequest]| {
         let requests = requests.to_vec();
         let policy = Policy { kind: POLICY_IPSEC, direction: DIR_IN, scope: 0, id: 0, priority: 0, requests };
         family_change(dialect, source.parse().unwrap(), &policy).err().map(|refused| refused.part)
     };
     let inner = ["10.1.0.1", "2001:db8:1::1"];
     for (same, other, source) in [(v4, v6, inner[0]), (v6, v4, inner[1])] {
-        let linux = |requests: &[Request]| refused(Dialect::Linux, source, requests);
+        let linux = |requests: &[IpsecRequest]| refused(Dialect::Linux, source, requests);
         assert_eq!(linux(&[other, transport]), Some(RequestPart::Step(1)));
         assert_eq!(linux(&[transport, other, transport, transport]), Some(RequestPart::Step(2)));
         for fine in [&[other][..], &[transport, other], &[same, transport], &[other, same, transport]] {

@@ -104,7 +104,7 @@ impl PolicySpec {
     ///
     /// # Errors
     /// [`Code::InvalidAddress`] for a zone that is no interface.
-    pub fn from_text(selector: Selector, text: &policy::Policy) -> Result<Self> {
+    pub fn from_text(selector: Selector, text: &policy::PolicyText) -> Result<Self> {
         Ok(Self {
             id: PolicyId::new(selector, text.direction),
             action: text.action,

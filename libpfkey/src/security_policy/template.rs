@@ -10,7 +10,7 @@ use crate::num::{
 use crate::policy::{self, Level};
 use crate::sa::Mode;
 use crate::strerror::Code;
-use crate::wire::{Request, SockAddr};
+use crate::wire::{IpsecRequest, SockAddr};
 
 /// One processing step of a policy: which SA a packet needs (`sadb_x_ipsecrequest`, on Linux `xfrm_user_tmpl`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Template {
     ///
     /// # Errors
     /// [`Code::InvalidAddress`] for a zone that is no interface.
-    pub(super) fn from_text(request: &policy::Request) -> Result<Self> {
+    pub(super) fn from_text(request: &policy::RequestText) -> Result<Self> {
         let endpoints = match &request.endpoints {
             Some(policy::Endpoints::Pair(source, destination)) => Some((resolve(source)?, resolve(destination)?)),
             Some(policy::Endpoints::AnyToMe | policy::Endpoints::MeToAny) | None => None,
@@ -51,18 +51,14 @@ impl Template {
             policy::Protocol::Esp => SaType::Esp,
             policy::Protocol::IpComp => SaType::IpComp,
         };
-        let mode = match request.mode {
-            policy::Mode::Transport => Mode::Transport,
-            policy::Mode::Tunnel => Mode::Tunnel,
-        };
-        Ok(Self { sa_type, mode, level: request.level, endpoints })
+        Ok(Self { sa_type, mode: request.mode, level: request.level, endpoints })
     }
 
     /// The request of a policy extension.
     ///
     /// # Errors
     /// [`Code::InvalidProtocol`] for an SA type without packets, [`Code::InvalidLevel`] for a reqid that does not fit.
-    pub(super) fn to_wire(self, dialect: Dialect) -> Result<Request> {
+    pub(super) fn to_wire(self, dialect: Dialect) -> Result<IpsecRequest> {
         let (level, reqid) = match self.level {
             Level::Default => (LEVEL_DEFAULT, 0),
             Level::Use => (LEVEL_USE, 0),
@@ -79,11 +75,11 @@ impl Template {
             _ => return Err(Code::InvalidProtocol.into()),
         };
         let endpoints = self.endpoints.map(|(source, destination)| (source.into(), destination.into()));
-        Ok(Request { proto, mode: self.mode.into(), level, reqid, endpoints })
+        Ok(IpsecRequest { proto, mode: self.mode.into(), level, reqid, endpoints })
     }
 
     /// The template of a policy extension's request; `None` for what no template expresses.
-    pub(super) fn from_wire(request: &Request) -> Option<Self> {
+    pub(super) fn from_wire(request: &IpsecRequest) -> Option<Self> {
         let sa_type = match request.proto {
             IPPROTO_AH => SaType::Ah,
             IPPROTO_ESP => SaType::Esp,

@@ -23,7 +23,7 @@ pub use key::Key;
 pub use label::{Identity, SecurityContext, Sensitivity};
 pub use message::{Builder, Message, peek_header};
 pub(crate) use message::{next_extension, replace_header};
-pub use policy::{Policy, Request};
+pub use policy::{IpsecRequest, Policy};
 pub use sa::{Lifetime, Sa, Sa2, SpiRange};
 pub use sockaddr::SockAddr;
 pub use supported::{Algorithm, Combination, Proposal};

@@ -31,7 +31,7 @@ pub struct Policy {
     /// Priority where the dialect has one (smaller is earlier), else reserved.
     pub priority: u32,
     /// The processing steps.
-    pub requests: Vec<Request>,
+    pub requests: Vec<IpsecRequest>,
 }
 
 impl Policy {
@@ -54,7 +54,7 @@ impl Policy {
             return Ok(policy);
         }
         while !reader.is_empty() {
-            policy.requests.push(Request::parse(reader)?);
+            policy.requests.push(IpsecRequest::parse(reader)?);
         }
         Ok(policy)
     }
@@ -71,7 +71,7 @@ impl Policy {
 
 /// `sadb_x_ipsecrequest`: one processing step of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct IpsecRequest {
     /// IP protocol: 50 ESP, 51 AH, 108 IPComp.
     pub proto: u16,
     /// Mode: 0 any, 1 transport, 2 tunnel.
@@ -84,7 +84,7 @@ pub struct Request {
     pub endpoints: Option<(SockAddr, SockAddr)>,
 }
 
-impl Request {
+impl IpsecRequest {
     /// The length field: bytes of the request, padding included.
     pub fn wire_len(&self, dialect: Dialect) -> usize {
         let addresses = self.endpoints.as_ref().map_or(0, |(source, dst)| source.wire_len() + dst.wire_len());

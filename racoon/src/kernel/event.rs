@@ -106,7 +106,7 @@ fn mapping_changed(message: &Message<'_>) -> Result<Option<KernelEvent>, &'stati
 /// Decodes a MIGRATE: the requests of its policy come in pairs, the old ends before the new ones.
 fn migrations(message: &Message<'_>) -> Vec<Migration> {
     let requests = message.policy().map(|policy| policy.requests.as_slice()).unwrap_or_default();
-    let ends = |request: &wire::Request| {
+    let ends = |request: &wire::IpsecRequest| {
         let (source, destination) = request.endpoints.as_ref()?;
         source.ip().zip(destination.ip())
     };

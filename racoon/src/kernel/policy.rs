@@ -8,7 +8,7 @@ use libpfkey::num::{
 };
 use libpfkey::policy::{self as text, PRIORITY_DEFAULT};
 use libpfkey::rules;
-use libpfkey::wire::{Address, Request};
+use libpfkey::wire::{Address, IpsecRequest};
 use libpfkey::{Dialect, Message, PolicyId, PolicySpec, SelectorAddress};
 use racoon_proto::kernel::{Action, Direction, KernelError, Level, Mode, Policy, Prefix, Selector, Template};
 
@@ -78,7 +78,7 @@ pub(super) fn selector(source: &Address, destination: &Address) -> Result<Select
     })
 }
 
-fn template(request: &Request) -> Option<Template> {
+fn template(request: &IpsecRequest) -> Option<Template> {
     let ends = request.endpoints.and_then(|(source, destination)| source.ip().zip(destination.ip()));
     let mode = match request.mode {
         MODE_TRANSPORT => Mode::Transport,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use libpfkey::backend::BackendKind;
 use libpfkey::num::{DIR_IN, DIR_OUT, LEVEL_REQUIRE, POLICY_IPSEC};
 use libpfkey::request::{self, RequestHeader, SpdRequest};
-use libpfkey::wire::{Policy as PfKeyPolicy, Request, SockAddr};
+use libpfkey::wire::{IpsecRequest, Policy as PfKeyPolicy, SockAddr};
 use libpfkey::{Connection, SaId, SaType};
 use racoon::kernel::{KernelInterface, LogRecord};
 use racoon::poller::{self, Source};
@@ -216,7 +216,12 @@ pub(crate) fn sa(way: Way, spi: u32, transform: SaTransform, seconds: u64) -> Sa
 }
 
 /// Returns a policy of the other program.
-pub(crate) fn spd(direction: u8, source: (&str, u8), destination: (&str, u8), requests: Vec<Request>) -> SpdRequest {
+pub(crate) fn spd(
+    direction: u8,
+    source: (&str, u8),
+    destination: (&str, u8),
+    requests: Vec<IpsecRequest>,
+) -> SpdRequest {
     let policy = PfKeyPolicy { kind: POLICY_IPSEC, direction, scope: 0, id: 0, priority: 0x8000_0000, requests };
     SpdRequest {
         source: ip(source.0).into(),
@@ -236,9 +241,9 @@ pub(crate) fn transport_pair() -> [SpdRequest; 2] {
     [spd(DIR_OUT, (US, 32), (PEER, 32), esp()), spd(DIR_IN, (PEER, 32), (US, 32), esp())]
 }
 
-pub(crate) fn step(proto: u16, ends: Option<(&str, &str)>) -> Request {
+pub(crate) fn step(proto: u16, ends: Option<(&str, &str)>) -> IpsecRequest {
     let end = |text| SockAddr::from(ip(text));
-    Request {
+    IpsecRequest {
         proto,
         mode: if ends.is_some() { 2 } else { 1 },
         level: LEVEL_REQUIRE,

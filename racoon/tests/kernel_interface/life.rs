@@ -5,7 +5,7 @@ use std::time::Duration;
 use libpfkey::SaType;
 use libpfkey::num::{DIR_OUT, LEVEL_USE};
 use libpfkey::request;
-use libpfkey::wire::Request;
+use libpfkey::wire::IpsecRequest;
 use racoon_proto::kernel::{KernelEvent, KernelRequest, Limit, Policy, Way};
 use racoon_proto::num::Protocol;
 
@@ -76,7 +76,7 @@ fn acquire_names_tunnel_endpoints() {
 #[test]
 fn acquire_for_level_use() {
     with_all_backend_pairs(|lab| {
-        let ipcomp = Request { level: LEVEL_USE, ..step(108, None) };
+        let ipcomp = IpsecRequest { level: LEVEL_USE, ..step(108, None) };
         let policy = spd(DIR_OUT, (US, 32), (PEER, 32), vec![ipcomp, step(50, None)]);
         lab.other(|origin, buffer| request::spdadd(origin, &policy, buffer));
         let KernelEvent::Policy(policy) = lab.event() else { panic!("no policy") };

@@ -12,7 +12,7 @@ use libpfkey::num::{
     MODE_TUNNEL, POLICY_BYPASS, POLICY_ENTRUST, POLICY_IPSEC, POLICY_NONE, ULPROTO_ANY,
 };
 use libpfkey::rules::{self, PolicyKey, without_port};
-use libpfkey::wire::{Lifetime, Policy, Request, SecurityContext, SockAddr, XfrmMark, XfrmOffload, XfrmReplay};
+use libpfkey::wire::{IpsecRequest, Lifetime, Policy, SecurityContext, SockAddr, XfrmMark, XfrmOffload, XfrmReplay};
 use libpfkey::{Dialect, ExtensionType, Message, SaFlags, SaType};
 use zeroize::Zeroizing;
 
@@ -89,7 +89,7 @@ pub(super) struct PolicyFacts {
     pub(super) kind: u16,
     /// 0 if the dialect has no priorities.
     pub(super) priority: u32,
-    requests: Vec<Request>,
+    requests: Vec<IpsecRequest>,
     /// Lifetime in seconds, and lifetime when unused.
     lives: (u64, u64),
 }
@@ -233,7 +233,7 @@ impl PolicyFacts {
 }
 
 /// Returns a processing step as the kernel stores it.
-fn kept(request: &Request, linux: bool) -> Request {
+fn kept(request: &IpsecRequest, linux: bool) -> IpsecRequest {
     let mut kept = *request;
     if linux {
         let bare = |end: &SockAddr| without_port(Dialect::Linux, end).map_or(*end, SockAddr::Inet);
@@ -246,11 +246,11 @@ fn kept(request: &Request, linux: bool) -> Request {
     kept
 }
 
-fn fulfils(present: &Request, wanted: &Request) -> bool {
+fn fulfils(present: &IpsecRequest, wanted: &IpsecRequest) -> bool {
     // The kernel chooses a reqid if none is given.
     let chosen = wanted.level == LEVEL_UNIQUE && (wanted.reqid == 0 || wanted.reqid > MANUAL_REQID_MAX);
     match chosen {
-        true => present.reqid > MANUAL_REQID_MAX && Request { reqid: wanted.reqid, ..*present } == *wanted,
+        true => present.reqid > MANUAL_REQID_MAX && IpsecRequest { reqid: wanted.reqid, ..*present } == *wanted,
         false => present == wanted,
     }
 }

@@ -8,7 +8,7 @@ use libpfkey::num::{
     DIR_FWD, DIR_IN, DIR_OUT, IPPROTO_AH, IPPROTO_ESP, IPPROTO_IPCOMP, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE,
     MODE_TUNNEL, POLICY_DISCARD, POLICY_IPSEC, ULPROTO_ANY,
 };
-use libpfkey::wire::{Address, Request};
+use libpfkey::wire::{Address, IpsecRequest};
 use libpfkey::{ExtensionType, Message, SaType, state_file};
 
 /// Entries of racoon.
@@ -99,7 +99,7 @@ fn policy(message: &Message<'_>) -> Option<PolicyInKernel> {
     })
 }
 
-fn template(request: &Request) -> Option<Template> {
+fn template(request: &IpsecRequest) -> Option<Template> {
     let mode = mode(request.mode);
     let ends = request.endpoints.filter(|_| mode == Mode::Tunnel);
     Some(Template {

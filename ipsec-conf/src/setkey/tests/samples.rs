@@ -1,7 +1,7 @@
 //! Accepted statements and what they mean.
 
 use super::*;
-use libpfkey::policy::{Action, Direction, Level, Request};
+use libpfkey::policy::{Action, Direction, Level, RequestText};
 
 fn sa(source: &str) -> Sa<'_> {
     match command(source) {
@@ -268,7 +268,7 @@ fn policies() {
                   esp/tunnel/203.0.113.1-203.0.113.2/unique ah/transport//require ;";
     let policy = spd(source).policy;
     assert_eq!((policy.priority, policy.action, policy.requests.len()), (Some(0x3fff_ffd8), Some(Action::Ipsec), 2));
-    assert!(matches!(policy.requests[1], Request { level: Level::Require, endpoints: None, .. }));
+    assert!(matches!(policy.requests[1], RequestText { level: Level::Require, endpoints: None, .. }));
     let source = "spddelete 2001:db8:1::/48 2001:db8:2::/48 any -P out ;";
     assert!(matches!(command(source), Command::SpdDelete(_)));
     assert_eq!((spd(source).policy.action, spd(source).policy.direction), (None, Direction::Out));

@@ -12,7 +12,7 @@ use super::spd::StoredPolicy;
 use crate::dialect::Dialect;
 use crate::num::{DIR_OUT, ExtensionType, IPPROTO_AH, IPPROTO_ESP, MessageType, POLICY_IPSEC, SaState, SaType};
 use crate::rules;
-use crate::wire::{Combination, Extension, Header, Lifetime, Message, Policy, Proposal, Request, Sa2, SockAddr};
+use crate::wire::{Combination, Extension, Header, IpsecRequest, Lifetime, Message, Policy, Proposal, Sa2, SockAddr};
 
 /// Seconds after an ACQUIRE in which the BSDs send no second one for the same addresses.
 const BLOCK_SECONDS: u64 = 20;
@@ -34,7 +34,7 @@ impl Engine {
     /// The missing SAs that a policy requires for a packet.
     fn wanted(&self, stored: &StoredPolicy, source: SocketAddr, destination: SocketAddr) -> Vec<(SaEndpoints, Sa2)> {
         let dialect = self.abi.dialect;
-        let want = |request: &Request| {
+        let want = |request: &IpsecRequest| {
             let (from, to) = request.endpoints.unwrap_or((SockAddr::Inet(source), SockAddr::Inet(destination)));
             let sa_type = match request.proto {
                 IPPROTO_AH => SaType::Ah,

@@ -14,7 +14,7 @@ use crate::num::{
     MessageType, POLICY_IPSEC, SCOPE_GLOBAL,
 };
 use crate::rules;
-use crate::wire::{Address, Extension, Header, Lifetime, Message, Policy, Request};
+use crate::wire::{Address, Extension, Header, IpsecRequest, Lifetime, Message, Policy};
 
 /// The reference counts that Linux and the BSDs show of a policy.
 const COUNT_IN_ANSWER: u16 = 3;
@@ -173,12 +173,12 @@ impl Engine {
     }
 
     /// The steps of a policy as the kernel keeps them.
-    fn lower_requests(&mut self, policy: &Policy) -> Vec<Request> {
+    fn lower_requests(&mut self, policy: &Policy) -> Vec<IpsecRequest> {
         if policy.kind != POLICY_IPSEC {
             return Vec::new();
         }
         let linux = self.is_linux();
-        let lower = |request: &Request| {
+        let lower = |request: &IpsecRequest| {
             let mut kept = *request;
             if linux && request.mode < MODE_TUNNEL {
                 kept.endpoints = None;

@@ -10,7 +10,7 @@ use crate::dialect::Abi;
 use crate::error::Result;
 use crate::num::{DIR_OUT, ExtensionType, LEVEL_REQUIRE, LEVEL_UNIQUE, MessageType, POLICY_IPSEC, SaType, ULPROTO_ANY};
 use crate::wire::reader::Reader;
-use crate::wire::{Address, Builder, Extension, Header, Policy, Proposal, Request, Sa, SockAddr};
+use crate::wire::{Address, Builder, Extension, Header, IpsecRequest, Policy, Proposal, Sa, SockAddr};
 
 /// The replay window that `af_key` proposes.
 const PROPOSED_WINDOW: u8 = 32;
@@ -109,8 +109,8 @@ pub(super) fn migrate(body: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<()> {
 }
 
 /// The two requests of one migration.
-fn pair(entry: &Migrate) -> [Request; 2] {
-    let request = |source: super::layout::Addr, destination: super::layout::Addr, family| Request {
+fn pair(entry: &Migrate) -> [IpsecRequest; 2] {
+    let request = |source: super::layout::Addr, destination: super::layout::Addr, family| IpsecRequest {
         proto: u16::from(entry.proto),
         mode: mode_to_pfkey(entry.mode),
         level: if entry.reqid == 0 { LEVEL_REQUIRE } else { LEVEL_UNIQUE },

@@ -16,7 +16,7 @@ use crate::num::{
 use crate::wire::reader::Reader;
 use crate::wire::writer::Writer;
 use crate::wire::{
-    Address, Builder, Extension, Header, KmAddress, Lifetime, Message, Policy, Request, SecurityContext, SockAddr,
+    Address, Builder, Extension, Header, IpsecRequest, KmAddress, Lifetime, Message, Policy, SecurityContext, SockAddr,
     XfrmExtensions, XfrmMark,
 };
 
@@ -148,7 +148,7 @@ fn selector(message: &Message<'_>) -> std::result::Result<Selector, Errno> {
 }
 
 fn template(
-    request: &Request,
+    request: &IpsecRequest,
     inner_family: u16,
     reqid: &mut dyn FnMut() -> std::result::Result<u32, Errno>,
 ) -> std::result::Result<Template, Errno> {
@@ -287,7 +287,7 @@ fn kind(info: &PolicyInfo, attributes: &PolicyAttributes<'_>) -> u16 {
     }
 }
 
-fn request(template: &Template) -> Request {
+fn request(template: &Template) -> IpsecRequest {
     let level = match (template.optional, template.reqid) {
         (true, _) => LEVEL_USE,
         (false, 0) => LEVEL_REQUIRE,
@@ -296,7 +296,7 @@ fn request(template: &Template) -> Request {
     let mode = mode_to_pfkey(template.mode);
     let end = |address: Addr| SockAddr::from(address.ip(template.family));
     let endpoints = (mode == MODE_TUNNEL).then(|| (end(template.source), end(template.id.destination)));
-    Request { proto: u16::from(template.id.proto), mode, level, reqid: template.reqid, endpoints }
+    IpsecRequest { proto: u16::from(template.id.proto), mode, level, reqid: template.reqid, endpoints }
 }
 
 fn lifetimes(info: &PolicyInfo) -> [(ExtensionType, Lifetime); 3] {
@@ -362,11 +362,11 @@ impl Migration {
     }
 }
 
-fn migration([old, new]: &[Request; 2]) -> std::result::Result<Migrate, Errno> {
+fn migration([old, new]: &[IpsecRequest; 2]) -> std::result::Result<Migrate, Errno> {
     if (old.proto, old.mode, old.reqid) != (new.proto, new.mode, new.reqid) {
         return Err(libc::EINVAL);
     }
-    let ends = |request: &Request| {
+    let ends = |request: &IpsecRequest| {
         let (source, destination) = request.endpoints.ok_or(libc::EINVAL)?;
         source.ip().zip(destination.ip()).ok_or(libc::EINVAL)
     };

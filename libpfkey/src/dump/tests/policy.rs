@@ -2,7 +2,7 @@ use expect_test::{Expect, expect};
 
 use super::*;
 use crate::dump::{is_socket_policy, policy_entry};
-use crate::wire::{Policy, Request};
+use crate::wire::{IpsecRequest, Policy};
 
 fn end(kind: T, text: &str, prefix: u8, proto: u8) -> Extension<'static> {
     Extension::Address(kind, Address { proto, prefix, reserved: 0, sockaddr: socket(text) })
@@ -13,12 +13,12 @@ fn selector(source: (&str, u8), destination: (&str, u8), proto: u8) -> Vec<Exten
     vec![end(T::AddressSrc, source.0, source.1, proto), end(T::AddressDst, destination.0, destination.1, proto)]
 }
 
-fn policy(kind: u16, priority: u32, requests: Vec<Request>) -> Policy {
+fn policy(kind: u16, priority: u32, requests: Vec<IpsecRequest>) -> Policy {
     Policy { kind, direction: 2, scope: 0, id: 0x11, priority, requests }
 }
 
-fn request(proto: u16, level: u8, reqid: u32) -> Request {
-    Request { proto, mode: 1, level, reqid, endpoints: None }
+fn request(proto: u16, level: u8, reqid: u32) -> IpsecRequest {
+    IpsecRequest { proto, mode: 1, level, reqid, endpoints: None }
 }
 
 fn entry(mut extensions: Vec<Extension<'static>>, policy: Policy) -> Message<'static> {
@@ -45,8 +45,11 @@ fn first(source: (&str, u8), destination: (&str, u8), proto: u8) -> String {
 
 #[test]
 fn tunnel_and_transport() {
-    let tunnel =
-        Request { mode: 2, endpoints: Some((socket("172.16.0.1:4500"), socket("172.16.0.2:0"))), ..request(50, 3, 5) };
+    let tunnel = IpsecRequest {
+        mode: 2,
+        endpoints: Some((socket("172.16.0.1:4500"), socket("172.16.0.2:0"))),
+        ..request(50, 3, 5)
+    };
     let requests = vec![tunnel, request(51, 2, 0), request(108, 1, 0), request(50, 0, 0), request(50, 3, 0x4000)];
     let mut message = entry(selector(("10.1.0.0:0", 16), ("10.2.0.1:80", 32), 6), policy(2, 0x8000_0000, requests));
     prints(
@@ -201,7 +204,7 @@ fn what_cannot_be_printed() {
     let others = vec![Extension::Address(T::AddressSrc, other), Extension::Address(T::AddressDst, other)];
     assert!(text(&entry(others, policy(1, 0, vec![])), false).starts_with("unknown-af unknown-af 253\n"));
     let host = || selector(("10.0.0.1:0", 32), ("10.0.0.2:0", 32), 17);
-    for request in [request(49, 2, 0), request(50, 4, 0), Request { mode: 3, ..request(50, 2, 0) }] {
+    for request in [request(49, 2, 0), request(50, 4, 0), IpsecRequest { mode: 3, ..request(50, 2, 0) }] {
         assert!(text(&entry(host(), policy(2, 0, vec![request])), false).contains("\n\tPolicy:[ERR]\n\tspid=17 "));
     }
     // Directions that one system has are errors elsewhere; so are priorities, which are reserved there.

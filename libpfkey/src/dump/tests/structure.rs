@@ -3,7 +3,7 @@ use expect_test::{Expect, expect};
 use super::*;
 use crate::dump::structure;
 use crate::wire::{
-    Algorithm, Combination, Identity, KmAddress, Policy, Proposal, Request, SpiRange, XfrmAuthTrunc, XfrmMark,
+    Algorithm, Combination, Identity, IpsecRequest, KmAddress, Policy, Proposal, SpiRange, XfrmAuthTrunc, XfrmMark,
     XfrmOffload, XfrmReplay,
 };
 
@@ -74,8 +74,8 @@ fn sa_with_keys() {
 fn policies() {
     let endpoints = Some((socket("10.0.0.1:0"), socket("10.0.0.2:4500")));
     let requests = vec![
-        Request { proto: 50, mode: 2, level: 3, reqid: 0x4001, endpoints },
-        Request { proto: 51, mode: 1, level: 2, reqid: 0, endpoints: None },
+        IpsecRequest { proto: 50, mode: 2, level: 3, reqid: 0x4001, endpoints },
+        IpsecRequest { proto: 51, mode: 1, level: 2, reqid: 0, endpoints: None },
     ];
     let policy =
         Extension::Policy(Policy { kind: 2, direction: 2, scope: 0, id: 0xab, priority: 0x8000_0000, requests });

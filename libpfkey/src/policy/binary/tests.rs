@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::dialect::ByteOrder;
 
-fn parse(words: &str) -> text::Policy {
+fn parse(words: &str) -> text::PolicyText {
     text::parse(words).unwrap_or_else(|error| panic!("{words}: {error}"))
 }
 
@@ -162,7 +162,7 @@ fn address(v6: bool) -> BoxedStrategy<std::net::IpAddr> {
     }
 }
 
-fn request() -> impl Strategy<Value = text::Request> {
+fn request() -> impl Strategy<Value = text::RequestText> {
     let endpoint = |(address, port)| text::Endpoint { address, scope: None, port: Some(port) };
     let pair = any::<(bool, u16, u16)>().prop_flat_map(move |(v6, from, to)| {
         (address(v6), address(v6))
@@ -173,20 +173,20 @@ fn request() -> impl Strategy<Value = text::Request> {
         prop::sample::select(vec![text::Level::Default, text::Level::Require, text::Level::Use]),
         (0u32..=MANUAL_REQID_MAX).prop_map(text::Level::Unique),
     ];
-    (protocol, level, prop::option::of(pair)).prop_map(|(protocol, level, endpoints)| text::Request {
+    (protocol, level, prop::option::of(pair)).prop_map(|(protocol, level, endpoints)| text::RequestText {
         protocol,
-        mode: if endpoints.is_some() { text::Mode::Tunnel } else { text::Mode::Transport },
+        mode: if endpoints.is_some() { crate::Mode::Tunnel } else { crate::Mode::Transport },
         endpoints,
         level,
     })
 }
 
-fn policy() -> impl Strategy<Value = text::Policy> {
+fn policy() -> impl Strategy<Value = text::PolicyText> {
     use text::{Action, Direction};
     let direction = prop::sample::select(vec![Direction::Forward, Direction::In, Direction::Out]);
     let action = prop::sample::select(vec![Action::Discard, Action::None, Action::Ipsec]);
     (direction, 1u32.., action, prop::collection::vec(request(), 1..4)).prop_map(
-        |(direction, priority, action, requests)| text::Policy {
+        |(direction, priority, action, requests)| text::PolicyText {
             direction,
             priority: Some(priority),
             action: Some(action),

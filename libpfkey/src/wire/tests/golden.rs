@@ -7,8 +7,8 @@ use crate::ExtensionType as T;
 use crate::dialect::Abi;
 use crate::num::{MessageType, SaFlags, SaState, SaType};
 use crate::wire::{
-    Address, Algorithm, Combination, Extension, Filter, Header, Identity, Key, KmAddress, Lifetime, Message, Policy,
-    Proposal, Request, Sa, Sa2, SecurityContext, Sensitivity, SockAddr, SpiRange, XfrmAuthTrunc, peek_header,
+    Address, Algorithm, Combination, Extension, Filter, Header, Identity, IpsecRequest, Key, KmAddress, Lifetime,
+    Message, Policy, Proposal, Sa, Sa2, SecurityContext, Sensitivity, SockAddr, SpiRange, XfrmAuthTrunc, peek_header,
 };
 
 const BSD: [Abi; 3] = [DARWIN, FREEBSD, NETBSD];
@@ -248,8 +248,8 @@ fn proposal() {
 }
 
 fn tunnel(reqid: u32, endpoints: Option<(SockAddr, SockAddr)>) -> Extension<'static> {
-    let request = Request { proto: 50, mode: 2, level: 3, reqid, endpoints };
-    let transport = Request { proto: 51, mode: 1, level: 2, reqid: 0, endpoints: None };
+    let request = IpsecRequest { proto: 50, mode: 2, level: 3, reqid, endpoints };
+    let transport = IpsecRequest { proto: 51, mode: 1, level: 2, reqid: 0, endpoints: None };
     let requests = vec![request, transport];
     Extension::Policy(Policy { kind: 2, direction: 2, scope: 0, id: 9, priority: 0x8000_0000, requests })
 }
@@ -314,7 +314,7 @@ fn ipv6_endpoints_stand_back_to_back() {
 #[test]
 fn a_transport_request_may_carry_addresses() {
     let pair = Some((socket("10.0.0.1:0"), socket("10.0.0.2:0")));
-    let request = Request { proto: 50, mode: 1, level: 2, reqid: 0, endpoints: pair };
+    let request = IpsecRequest { proto: 50, mode: 1, level: 2, reqid: 0, endpoints: pair };
     let policy = Policy { kind: 2, direction: 2, scope: 0, id: 0, priority: 0, requests: vec![request] };
     both_ways(
         LINUX,

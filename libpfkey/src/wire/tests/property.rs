@@ -9,9 +9,9 @@ use crate::dialect::{Abi, ByteOrder, Dialect};
 use crate::dump::{self, Options};
 use crate::num::{ExtensionType as T, MessageType, POLICY_IPSEC, SaFlags, SaType, Tables};
 use crate::wire::{
-    Address, Algorithm, Combination, Extension, Filter, Header, Identity, Key, KmAddress, Lifetime, Message, Policy,
-    Proposal, Request, Sa, Sa2, SecurityContext, Sensitivity, SockAddr, SpiRange, XfrmAuthTrunc, XfrmMark, XfrmOffload,
-    XfrmReplay,
+    Address, Algorithm, Combination, Extension, Filter, Header, Identity, IpsecRequest, Key, KmAddress, Lifetime,
+    Message, Policy, Proposal, Sa, Sa2, SecurityContext, Sensitivity, SockAddr, SpiRange, XfrmAuthTrunc, XfrmMark,
+    XfrmOffload, XfrmReplay,
 };
 
 fn abi() -> impl Strategy<Value = Abi> {
@@ -56,9 +56,9 @@ fn address() -> impl Strategy<Value = Address> {
     })
 }
 
-fn request() -> impl Strategy<Value = Request> {
+fn request() -> impl Strategy<Value = IpsecRequest> {
     (any::<(u16, u8, u8, u16)>(), prop::option::of(pair())).prop_map(|((proto, mode, level, reqid), endpoints)| {
-        Request { proto, mode, level, reqid: reqid.into(), endpoints }
+        IpsecRequest { proto, mode, level, reqid: reqid.into(), endpoints }
     })
 }
 

@@ -1,7 +1,7 @@
 //! Decoding of events.
 
 use libpfkey::num::{LEVEL_REQUIRE, POLICY_ENTRUST, POLICY_IPSEC, ULPROTO_ANY};
-use libpfkey::wire::{Address, Lifetime, Policy, Request, Sa, SockAddr};
+use libpfkey::wire::{Address, IpsecRequest, Lifetime, Policy, Sa, SockAddr};
 use libpfkey::{Abi, Dialect, Extension, ExtensionType as T, Header, Message, MessageType as M, SaType};
 use racoon_proto::kernel::{Acquire, Direction, KernelEvent, Limit, Migration, Mode, Prefix, SaName};
 use racoon_proto::num::Protocol;
@@ -80,7 +80,7 @@ fn a_changed_nat_mapping() {
 
 #[test]
 fn migrated_sas() {
-    let request = |source: &str, destination: &str| Request {
+    let request = |source: &str, destination: &str| IpsecRequest {
         proto: 50,
         mode: 2,
         level: LEVEL_REQUIRE,
@@ -146,7 +146,7 @@ fn policies() {
         DecodedEvent::Ignored
     ));
     let odd = |proto, level| {
-        let requests = vec![Request { proto, mode: 1, level, reqid: 0, endpoints: None }];
+        let requests = vec![IpsecRequest { proto, mode: 1, level, reqid: 0, endpoints: None }];
         told(Dialect::Linux, M::SpdAdd, Policy { requests, ..asked() })
     };
     assert!(matches!(odd(50, LEVEL_REQUIRE), DecodedEvent::Event(KernelEvent::Policy(_))));
@@ -158,7 +158,7 @@ fn policies() {
 
 #[test]
 fn mode_any_depends_on_endpoints() {
-    let ends_of = |endpoints| Request { proto: 50, mode: 0, level: LEVEL_REQUIRE, reqid: 0, endpoints };
+    let ends_of = |endpoints| IpsecRequest { proto: 50, mode: 0, level: LEVEL_REQUIRE, reqid: 0, endpoints };
     let tunnel = Some((SockAddr::from(ip("10.9.0.1")), SockAddr::from(ip("10.9.0.2"))));
     for (endpoints, mode) in [(None, Mode::Transport), (tunnel, Mode::Tunnel)] {
         let policy = Policy { requests: vec![ends_of(endpoints)], ..asked() };

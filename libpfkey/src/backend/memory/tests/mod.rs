@@ -13,7 +13,7 @@ use crate::backend::{Backend, MESSAGE_MAX, Memory};
 use crate::dialect::{Abi, ByteOrder, Dialect};
 use crate::num::{ExtensionType as T, MessageType, SaFlags, SaState, SaType};
 use crate::wire::{
-    Address, Extension, Header, Key, Lifetime, Message, Policy, Request, Sa, Sa2, SockAddr, SpiRange, peek_header,
+    Address, Extension, Header, IpsecRequest, Key, Lifetime, Message, Policy, Sa, Sa2, SockAddr, SpiRange, peek_header,
 };
 
 pub(super) const AUTH_KEY: [u8; 32] = [b'a'; 32];
@@ -122,7 +122,7 @@ impl Lab {
         kind: MessageType,
         direction: u8,
         action: u16,
-        steps: Vec<Request>,
+        steps: Vec<IpsecRequest>,
     ) -> Message<'static> {
         let policy = Policy { kind: action, direction, scope: 0, id: 0, priority: 0, requests: steps };
         let body = vec![
@@ -156,9 +156,9 @@ pub(super) fn net(kind: T, address: [u8; 4], prefix: u8) -> Extension<'static> {
 }
 
 /// ESP in a tunnel between 10.0.0.1 and 10.0.0.2.
-pub(super) fn tunnel(level: u8, reqid: u32) -> Request {
+pub(super) fn tunnel(level: u8, reqid: u32) -> IpsecRequest {
     let endpoints = Some((socket([10, 0, 0, 1]), socket([10, 0, 0, 2])));
-    Request { proto: 50, mode: 2, level, reqid, endpoints }
+    IpsecRequest { proto: 50, mode: 2, level, reqid, endpoints }
 }
 
 /// The limits of an ADD: seconds, hard and soft.

@@ -14,8 +14,8 @@ use crate::num::{
     POLICY_BYPASS, POLICY_DISCARD, POLICY_ENTRUST, POLICY_IPSEC, POLICY_NONE, SaFlags, SaType,
 };
 use crate::wire::{
-    Address, Extension, Header, Key, Lifetime, Message, Policy, Request, Sa, Sa2, SockAddr, SpiRange, XfrmAuthTrunc,
-    XfrmMark, XfrmReplay,
+    Address, Extension, Header, IpsecRequest, Key, Lifetime, Message, Policy, Sa, Sa2, SockAddr, SpiRange,
+    XfrmAuthTrunc, XfrmMark, XfrmReplay,
 };
 
 fn end(kind: E, text: &str) -> Extension<'static> {
@@ -175,16 +175,16 @@ fn names_and_ranges() {
     assert_eq!(range(SaType::Unspec, None), Err(libc::EINVAL));
 }
 
-fn request(proto: u16, mode: u8, level: u8, reqid: u32) -> Request {
-    Request { proto, mode, level, reqid, endpoints: None }
+fn request(proto: u16, mode: u8, level: u8, reqid: u32) -> IpsecRequest {
+    IpsecRequest { proto, mode, level, reqid, endpoints: None }
 }
 
-fn tunnel(level: u8, reqid: u32) -> Request {
+fn tunnel(level: u8, reqid: u32) -> IpsecRequest {
     let end = |text: &str| SockAddr::from(text.parse::<std::net::IpAddr>().unwrap());
-    Request { endpoints: Some((end("2001:db8::1"), end("2001:db8::2"))), ..request(50, 2, level, reqid) }
+    IpsecRequest { endpoints: Some((end("2001:db8::1"), end("2001:db8::2"))), ..request(50, 2, level, reqid) }
 }
 
-fn policy(kind: u16, direction: u8, requests: Vec<Request>) -> Message<'static> {
+fn policy(kind: u16, direction: u8, requests: Vec<IpsecRequest>) -> Message<'static> {
     let end = |kind, port, prefix| {
         let sockaddr = SockAddr::Inet(SocketAddr::new([192, 0, 2, 1].into(), port));
         Extension::Address(kind, Address { proto: 17, prefix, reserved: 0, sockaddr })
@@ -297,7 +297,7 @@ fn migrations_come_in_pairs() {
     assert_eq!(migrate(vec![require(), require()]), None);
     assert_eq!(migrate(vec![]), Some(libc::EINVAL));
     assert_eq!(migrate(vec![require()]), Some(libc::EINVAL));
-    assert_eq!(migrate(vec![require(), Request { mode: 1, ..require() }]), Some(libc::EINVAL));
+    assert_eq!(migrate(vec![require(), IpsecRequest { mode: 1, ..require() }]), Some(libc::EINVAL));
 }
 
 /// Where an SA was: counters, an attribute's number, and its bytes.
