@@ -187,33 +187,36 @@ fn contains(network: IpAddr, length: &str, address: IpAddr) -> bool {
     }
 }
 
-/// The mismatch as a clause about the file.
 impl fmt::Display for Nearest {
+    /// The mismatch as a clause about the file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = self.line;
-        let text = match self.why {
-            Mismatch::ByteOrderMark => {
+        write!(f, "line {} {}", self.line, self.why)
+    }
+}
+
+impl fmt::Display for Mismatch {
+    /// The predicate of a clause about the line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ByteOrderMark => {
                 "begins with a byte order mark, which is a part of the name: save the file without it"
             }
-            Mismatch::Invisible => {
+            Self::Invisible => {
                 "has a special or invisible character in the name: write the name again, and a plain blank"
             }
-            Mismatch::Quoted => "has the name in quotes: write it without",
-            Mismatch::Prefix => "has a prefix length behind the address: write the address alone",
-            Mismatch::Network => "is for a network: write one line for each address, or `*`",
-            Mismatch::Port => "has a port behind the address: write the address alone",
-            Mismatch::Scope => "has an interface behind the address: write the address alone",
-            Mismatch::Notation => "has the name in another notation, and it is compared octet by octet",
-            Mismatch::Case => "differs in upper and lower case",
-            Mismatch::Punctuation => "has a punctuation mark behind the name: write a blank",
-            Mismatch::At => "has an `@` before the name: write it without",
-            Mismatch::Any => "is for any peer in other programs: here that is `*`",
-            Mismatch::IpsecSecrets => {
-                "is in the form of ipsec.secrets: write a name, blanks, and the key without quotes"
-            }
-            Mismatch::Unusable(problem) => return write!(f, "line {line} cannot be used: {problem}"),
-        };
-        write!(f, "line {line} {text}")
+            Self::Quoted => "has the name in quotes: write it without",
+            Self::Prefix => "has a prefix length behind the address: write the address alone",
+            Self::Network => "is for a network: write one line for each address, or `*`",
+            Self::Port => "has a port behind the address: write the address alone",
+            Self::Scope => "has an interface behind the address: write the address alone",
+            Self::Notation => "has the name in another notation, and it is compared octet by octet",
+            Self::Case => "differs in upper and lower case",
+            Self::Punctuation => "has a punctuation mark behind the name: write a blank",
+            Self::At => "has an `@` before the name: write it without",
+            Self::Any => "is for any peer in other programs: here that is `*`",
+            Self::IpsecSecrets => "is in the form of ipsec.secrets: write a name, blanks, and the key without quotes",
+            Self::Unusable(problem) => return write!(f, "cannot be used: {problem}"),
+        })
     }
 }
 

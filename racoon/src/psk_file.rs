@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use ipsec_conf::psk::PreSharedKeys;
-use racoon_proto::psk::{KeyTable, NoKey};
+use ipsec_conf::psk::{KeyFileError, Nearest, PreSharedKeys};
+use racoon_proto::psk::{KeyFileProblem, KeyTable, NearestLine, NoKey};
 use zeroize::Zeroizing;
 
 use crate::files::Files;
+use crate::output::reason;
 
 /// Coarsest timestamp granularity of a file system.
 const TIMESTAMP_GRANULARITY: Duration = Duration::from_secs(2);
@@ -61,7 +62,7 @@ impl Table {
     fn find(&mut self, name: &[u8], files: &Files, now: SystemTime) -> Result<Zeroizing<Vec<u8>>, NoKey> {
         self.with_keys(files, now, |path, keys| {
             let found = keys.find(name).map(|key| Zeroizing::new(key.to_vec()));
-            found.ok_or_else(|| NoKey(advice(path, keys, name)))
+            found.ok_or_else(|| no_entry(path, keys, name))
         })?
     }
 
@@ -75,13 +76,13 @@ impl Table {
         now: SystemTime,
         use_keys: impl FnOnce(&Path, &PreSharedKeys) -> T,
     ) -> Result<T, NoKey> {
-        let path = self.path.as_ref().ok_or_else(|| NoKey("`path pre_shared_key' is not set".into()))?;
+        let path = self.path.as_ref().ok_or(NoKey::NoFile)?;
         // Before the file is read: if it changes in between, the stamp differs at the next look-up.
         let stamp = files.status(path).ok().and_then(|status| FileVersion::settled(&status, now));
         // Taken out, so that an unusable file leaves no old keys behind.
         let keys = match self.cached.take() {
             Some((before, keys)) if stamp.as_ref() == Some(&before) => keys,
-            _ => PreSharedKeys::load(path, files).map_err(|error| NoKey(error.to_string()))?.0,
+            _ => PreSharedKeys::load(path, files).map_err(unusable)?.0,
         };
         let result = use_keys(path, &keys);
         self.cached = stamp.map(|stamp| (stamp, keys));
@@ -113,10 +114,20 @@ impl FileVersion {
     }
 }
 
-/// Returns how to add a missing key, with a hint if a line looks like the intended one.
-fn advice(path: &Path, keys: &PreSharedKeys, name: &[u8]) -> String {
-    let advice = format!("add a line to {}", path.display());
-    keys.nearest(name).map_or_else(|| advice.clone(), |nearest| format!("{advice}; its {nearest}"))
+/// The reason for a name that the file does not have, with the line that looks like the intended one.
+fn no_entry(path: &Path, keys: &PreSharedKeys, name: &[u8]) -> NoKey {
+    let nearest = keys.nearest(name).map(|Nearest { line, why }| NearestLine { line, problem: why.to_string() });
+    NoKey::NoEntry { file: path.into(), nearest }
+}
+
+fn unusable(error: KeyFileError) -> NoKey {
+    let (file, problem) = match error {
+        KeyFileError::Io { path, error } => (path, KeyFileProblem::Unreadable(reason(&error))),
+        KeyFileError::NotRegular(path) => (path, KeyFileProblem::NotRegular),
+        KeyFileError::Owner { path, owner, uid } => (path, KeyFileProblem::Owner { owner, uid }),
+        KeyFileError::Mode { path, mode } => (path, KeyFileProblem::Mode(mode)),
+    };
+    NoKey::UnusableFile { file, problem }
 }
 
 #[cfg(test)]
@@ -142,7 +153,7 @@ mod tests {
     }
 
     fn why_not(table: &PskFile) -> String {
-        table.key(b"192.0.2.1").unwrap_err().0
+        table.key(b"192.0.2.1").unwrap_err().to_string()
     }
 
     #[test]
@@ -192,7 +203,7 @@ mod tests {
         assert_eq!(find(later, None), (found("other"), true));
         replace("192.0.2.1 other\n", 0o644);
         let (refused, is_kept) = find(later, None);
-        assert!(refused.unwrap_err().0.contains("too open") && !is_kept);
+        assert!(refused.unwrap_err().to_string().contains("too open") && !is_kept);
         // Same file: permissions change the inode's timestamp, not that of its contents.
         replace("192.0.2.1 key\n", 0o600);
         assert_eq!(find(later, None), (found("key"), true));
@@ -200,10 +211,10 @@ mod tests {
         while Files::default().status(&path).unwrap().ctime_nsec() == before.ctime_nsec() {
             fs::set_permissions(&path, Permissions::from_mode(0o604)).unwrap();
         }
-        assert!(find(later, None).0.unwrap_err().0.contains("too open"));
+        assert!(find(later, None).0.unwrap_err().to_string().contains("too open"));
         fs::remove_file(&path).unwrap();
         let (missing, is_kept) = find(later, None);
-        assert!(missing.unwrap_err().0.contains("No such file") && !is_kept);
+        assert!(missing.unwrap_err().to_string().contains("No such file") && !is_kept);
     }
 
     #[test]

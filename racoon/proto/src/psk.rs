@@ -1,6 +1,7 @@
 //! Pre-shared keys: the table that holds them, and the names by which they are looked up.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
@@ -23,9 +24,57 @@ pub trait KeyTable {
     }
 }
 
-/// The reason why there is no key, as text: it names the table and what is wrong with it, but no key.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NoKey(pub String);
+/// Why a table has no key for a name. It contains nothing of any key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoKey {
+    /// No file of keys is configured.
+    NoFile,
+    /// The file cannot be used.
+    UnusableFile {
+        /// Its name.
+        file: PathBuf,
+        /// Why not.
+        problem: KeyFileProblem,
+    },
+    /// The file has no entry for the name, and none for any name.
+    NoEntry {
+        /// The name of the file.
+        file: PathBuf,
+        /// The line that its author may have meant for the name.
+        nearest: Option<NearestLine>,
+    },
+    /// The key is empty, so that anybody would know it.
+    Empty,
+    /// There was no name to look for.
+    NoName,
+}
+
+/// Why a file of keys cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyFileProblem {
+    /// The system cannot read it: the text of its error, such as `No such file or directory`.
+    Unreadable(String),
+    /// It is a directory or a device.
+    NotRegular,
+    /// It belongs to another user than the process, who could change it.
+    Owner {
+        /// The user id of the owner.
+        owner: u32,
+        /// The user id of the process.
+        uid: u32,
+    },
+    /// Others may read or change it: its permission bits.
+    Mode(u32),
+}
+
+/// A line of a file of keys that looks as if it were for a name, but is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NearestLine {
+    /// Its number, counted from 1.
+    pub line: u32,
+    /// What is wrong with it, as the parser of the file says: `has a port behind the address: write the address alone`.
+    pub problem: String,
+}
 
 /// Returns the names by which to look up a peer's key, in the order in which to try them.
 ///

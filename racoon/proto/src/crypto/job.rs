@@ -171,10 +171,10 @@ impl DhTask {
 
 impl KeyQuery {
     fn perform(&self, keys: &dyn KeyTable) -> KeyResult {
-        let mut why = NoKey::default();
+        let mut why = NoKey::NoName;
         for (name, asked) in self.names.iter().enumerate() {
             match keys.key(asked) {
-                Ok(key) if key.is_empty() => why = NoKey("the key is empty".into()),
+                Ok(key) if key.is_empty() => why = NoKey::Empty,
                 Ok(key) => return KeyResult::Found { name, key: key.into(), shared: keys.is_shared(asked) },
                 Err(no_key) => why = no_key,
             }
@@ -198,9 +198,14 @@ mod tests {
             match name {
                 b"gw.example" => Ok(Zeroizing::new(b"secret".to_vec())),
                 b"empty" => Ok(Zeroizing::default()),
-                _ => Err(NoKey(format!("none is for {}", name.escape_ascii()))),
+                _ => Err(no_entry(&name.escape_ascii().to_string())),
             }
         }
+    }
+
+    /// The answer about a name, which stands here for the file, so that answers differ.
+    fn no_entry(name: &str) -> NoKey {
+        NoKey::NoEntry { file: name.into(), nearest: None }
     }
 
     fn exponent(seed: u64) -> Exponent {
@@ -268,10 +273,9 @@ mod tests {
         let found = |name| KeyResult::Found { name, key: Secret::from(b"secret".to_vec()), shared: false };
         assert_eq!(ask(&["gw.example"]), found(0));
         assert_eq!(ask(&["other", "empty", "gw.example", "gw.example"]), found(2));
-        let unknown = |why: &str| KeyResult::Unknown(NoKey(why.into()));
-        assert_eq!(ask(&["empty", "other", "another"]), unknown("none is for another"));
-        assert_eq!(ask(&["other", "empty"]), unknown("the key is empty"));
-        assert_eq!(ask(&[]), unknown(""));
+        assert_eq!(ask(&["empty", "other", "another"]), KeyResult::Unknown(no_entry("another")));
+        assert_eq!(ask(&["other", "empty"]), KeyResult::Unknown(NoKey::Empty));
+        assert_eq!(ask(&[]), KeyResult::Unknown(NoKey::NoName));
     }
 
     #[test]

@@ -107,7 +107,7 @@ mod tests {
 
     impl crate::psk::KeyTable for NoKeys {
         fn key(&self, _: &[u8]) -> Result<zeroize::Zeroizing<Vec<u8>>, crate::psk::NoKey> {
-            Err(crate::psk::NoKey::default())
+            Err(crate::psk::NoKey::NoFile)
         }
     }
 

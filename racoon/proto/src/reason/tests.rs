@@ -1,6 +1,7 @@
 //! Every failure reason, with its text, its notify and its events; and the journal.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
@@ -11,7 +12,7 @@ use crate::kernel::{KernelError, Prefix, SaName};
 use crate::num::{Cipher, Group, IdType, PayloadType, Protocol};
 use crate::output::EventKind;
 use crate::proposal::{Phase1Mismatch, ProposalRefusal, Sides};
-use crate::psk::NoKey;
+use crate::psk::{KeyFileProblem, NearestLine, NoKey};
 
 const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
 
@@ -86,8 +87,8 @@ fn table() -> Vec<Row> {
             no_proposal,
         ),
         (
-            NoPreSharedKey { peer: PEER, why: NoKey("add it".into()) },
-            "no pre-shared key for 192.0.2.2: add it",
+            NoPreSharedKey { peer: PEER, why: NoKey::NoFile },
+            "no pre-shared key for 192.0.2.2: `path pre_shared_key' is not set",
             Some(NotifyType::AUTHENTICATION_FAILED),
             not_authenticated,
         ),
@@ -279,6 +280,32 @@ fn an_explained_refusal_has_no_hint() {
     let refused = FailureReason::Refused(NotifyType::NO_PROPOSAL_CHOSEN);
     let context = |explained| context(&refused, (ExchangeType::QUICK, Role::Initiator), &[], &[], explained);
     assert_eq!((context(false).as_str(), context(true).as_str()), ("; the peer's log names the difference", ""));
+}
+
+#[test]
+fn a_missing_key_says_what_to_do() {
+    let file = || PathBuf::from("/etc/psk.txt");
+    let unusable = |problem| NoKey::UnusableFile { file: file(), problem };
+    let nearest = NearestLine { line: 2, problem: "differs in upper and lower case".into() };
+    for (why, text) in [
+        (NoKey::NoFile, "`path pre_shared_key' is not set"),
+        (unusable(KeyFileProblem::Unreadable("Permission denied".into())), "/etc/psk.txt: Permission denied"),
+        (unusable(KeyFileProblem::NotRegular), "/etc/psk.txt: not a regular file"),
+        (unusable(KeyFileProblem::Owner { owner: 7, uid: 0 }), "/etc/psk.txt: owned by user 7, not by 0"),
+        (
+            unusable(KeyFileProblem::Mode(0o644)),
+            "/etc/psk.txt: mode 0644 is too open: 0600 or 0640 keeps its keys secret",
+        ),
+        (NoKey::NoEntry { file: file(), nearest: None }, "add a line to /etc/psk.txt"),
+        (
+            NoKey::NoEntry { file: file(), nearest: Some(nearest) },
+            "add a line to /etc/psk.txt; its line 2 differs in upper and lower case",
+        ),
+        (NoKey::Empty, "the key is empty"),
+        (NoKey::NoName, "there is no name to look for"),
+    ] {
+        assert_eq!(why.to_string(), text);
+    }
 }
 
 /// Number `number` of many.

@@ -52,7 +52,7 @@ struct Keys {
 impl KeyTable for Keys {
     fn key(&self, name: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoKey> {
         let has_key = self.everybody || name == self.peer.as_bytes();
-        has_key.then(|| Zeroizing::new(KEY.to_vec())).ok_or_else(NoKey::default)
+        has_key.then(|| Zeroizing::new(KEY.to_vec())).ok_or(NoKey::NoFile)
     }
 }
 

@@ -214,9 +214,8 @@ fn another_pre_shared_key() {
 
 #[test]
 fn no_pre_shared_key() {
-    let no_key =
-        |peer: &str| FailureReason::NoPreSharedKey { peer: peer.parse().unwrap(), why: NoKey("add it".into()) };
-    assert_eq!(no_key("192.0.2.2").to_string(), "no pre-shared key for 192.0.2.2: add it");
+    let no_key = |peer: &str| FailureReason::NoPreSharedKey { peer: peer.parse().unwrap(), why: no_entry() };
+    assert_eq!(no_key("192.0.2.2").to_string(), "no pre-shared key for 192.0.2.2: add a line to psk.txt");
     let mut world = World::new();
     world.a.keys = Keys(Vec::new());
     world.initiate();
@@ -227,7 +226,7 @@ fn no_pre_shared_key() {
     world.b.keys = Keys(Vec::new());
     world.initiate();
     world.run();
-    let line = "is ignored: no pre-shared key for 192.0.2.1: add it";
+    let line = "is ignored: no pre-shared key for 192.0.2.1: add a line to psk.txt";
     assert!(world.b.has_logged(Level::Warning, line), "{:?}", world.b.log);
     assert_eq!(world.b.states(), [5]);
     world.pass(seconds(60));

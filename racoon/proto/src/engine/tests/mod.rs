@@ -50,8 +50,13 @@ struct Keys(Vec<(String, &'static str)>);
 impl KeyTable for Keys {
     fn key(&self, name: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoKey> {
         let found = self.0.iter().find(|(known, _)| known.as_bytes() == name);
-        found.map(|(_, key)| Zeroizing::new(key.as_bytes().to_vec())).ok_or_else(|| NoKey("add it".into()))
+        found.map(|(_, key)| Zeroizing::new(key.as_bytes().to_vec())).ok_or_else(no_entry)
     }
+}
+
+/// The answer of [`Keys`] about a name that it does not have.
+fn no_entry() -> NoKey {
+    NoKey::NoEntry { file: "psk.txt".into(), nearest: None }
 }
 
 /// A host with its engine, and what that has put out.

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::config::{RemoteSide, Side};
 use crate::kernel::{Action, Level, Mode, Policy, Selector, Template};
 use crate::num::{ExchangeType, IpProtocol};
+use crate::psk::{KeyFileProblem, NearestLine, NoKey};
 use crate::reason::{MissingPolicy, MissingRemote, MissingSainfo, Named, PolicyProblem, SainfoName};
 
 impl<T: fmt::Display> fmt::Display for Named<T> {
@@ -175,5 +176,31 @@ impl fmt::Display for SainfoName {
             write!(f, " group {group}")?;
         }
         if self.remoteid != 0 { write!(f, " remoteid {}", self.remoteid) } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for NoKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoFile => f.write_str("`path pre_shared_key' is not set"),
+            Self::UnusableFile { file, problem } => write!(f, "{}: {problem}", file.display()),
+            Self::NoEntry { file, nearest } => {
+                write!(f, "add a line to {}", file.display())?;
+                nearest.iter().try_for_each(|NearestLine { line, problem }| write!(f, "; its line {line} {problem}"))
+            }
+            Self::Empty => f.write_str("the key is empty"),
+            Self::NoName => f.write_str("there is no name to look for"),
+        }
+    }
+}
+
+impl fmt::Display for KeyFileProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(error) => f.write_str(error),
+            Self::NotRegular => f.write_str("not a regular file"),
+            Self::Owner { owner, uid } => write!(f, "owned by user {owner}, not by {uid}"),
+            Self::Mode(mode) => write!(f, "mode {mode:04o} is too open: 0600 or 0640 keeps its keys secret"),
+        }
     }
 }

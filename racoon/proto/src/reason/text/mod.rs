@@ -12,7 +12,6 @@ pub(crate) use hint::context;
 use super::{FailureReason, KernelFailure};
 use crate::num::ExchangeType;
 use crate::proposal::ProposalRefusal;
-use crate::psk::NoKey;
 
 impl fmt::Display for FailureReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,10 +25,7 @@ impl fmt::Display for FailureReason {
             Self::NoProposalChosen(ProposalRefusal::NotCompared) => f.write_str("no suitable proposal found"),
             Self::NoProposalChosen(why) => write!(f, "no suitable proposal found: {why}"),
             Self::BadChoice(what) => write!(f, "the peer chose what was not offered: {what}"),
-            Self::NoPreSharedKey { peer, why: NoKey(why) } if why.is_empty() => {
-                write!(f, "no pre-shared key for {peer}")
-            }
-            Self::NoPreSharedKey { peer, why: NoKey(why) } => write!(f, "no pre-shared key for {peer}: {why}"),
+            Self::NoPreSharedKey { peer, why } => write!(f, "no pre-shared key for {peer}: {why}"),
             Self::Authentication(why) => write!(f, "authentication failed: {why}"),
             Self::Identity { claimed, expected } => {
                 write!(f, "identity {claimed} is not the expected {}", joined(expected, " or "))
