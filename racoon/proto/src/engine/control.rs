@@ -89,7 +89,7 @@ impl Engine {
         match control {
             Control::Addresses(addresses) => {
                 self.core.locals = addresses;
-                self.warn_of_foreign_ends();
+                self.core.warn_of_foreign_endpoints();
             }
             Control::HostAddresses(addresses) => self.core.host_addresses = addresses,
             Control::LeftoverSas(sas) => self.adopt(&sas),
@@ -152,7 +152,7 @@ impl Engine {
 
     fn delete_peer(&mut self, local: IpAddr, remote: IpAddr) -> Result<(), Refusal> {
         let is_peer = |path: Path| path.remote.ip() == remote && (local.is_unspecified() || path.local.ip() == local);
-        self.contacted.remove(&remote);
+        self.phase1s.contacted.remove(&remote);
         let phase1s = self.phase1s.iter();
         let ids: Vec<_> = phase1s.filter(|(_, one)| is_peer(one.path())).map(|(id, _)| id).collect();
         // Phase 2s outlive their phase 1.

@@ -20,6 +20,7 @@ use crate::phase1::rate_limit::RateLimits;
 use crate::random::Random;
 use crate::reason::{Journal, Outcome};
 use crate::settings::Settings;
+use crate::spd::Spd;
 use crate::time::Time;
 use crate::wire::Cookie;
 
@@ -36,6 +37,10 @@ pub(crate) struct Core {
     pub(crate) locals: BTreeSet<SocketAddr>,
     /// All addresses of this host.
     pub(crate) host_addresses: BTreeSet<IpAddr>,
+    /// The kernel's policies.
+    pub(crate) spd: Spd,
+    /// Local tunnel endpoints that are not addresses of this host and were warned about.
+    pub(crate) foreign_endpoints: BTreeSet<IpAddr>,
     pub(crate) jobs: Jobs,
     /// Kernel requests that are not answered yet.
     pub(crate) requests: HashMap<RequestId, Phase2Id>,
@@ -61,6 +66,8 @@ impl Core {
             timers: Timers::default(),
             locals: BTreeSet::new(),
             host_addresses: BTreeSet::new(),
+            spd: Spd::default(),
+            foreign_endpoints: BTreeSet::new(),
             jobs: Jobs::default(),
             requests: HashMap::new(),
             rate_limits: RateLimits::default(),

@@ -34,7 +34,9 @@ impl Engine {
             return;
         }
         if !is_plausible(remote) {
-            self.log_unauthenticated(LoggedEvent::Malformed, remote, || "a datagram from where no host can be".into());
+            self.phase1s.log_unauthenticated(&mut self.core, LoggedEvent::Malformed, remote, || {
+                "a datagram from where no host can be".into()
+            });
             return;
         }
         let (header, body) = match Header::parse(datagram) {
@@ -42,7 +44,9 @@ impl Engine {
             Err(error) => return self.unreadable(path, datagram, error),
         };
         if header.flags.contains(Flags::COMMIT) && header.message_id == 0 {
-            self.log_unauthenticated(LoggedEvent::Malformed, remote, || "the commit bit in phase 1".into());
+            self.phase1s.log_unauthenticated(&mut self.core, LoggedEvent::Malformed, remote, || {
+                "the commit bit in phase 1".into()
+            });
             return self.core.notify_in_clear(path, header.cookies, datagram.len(), NotifyType::INVALID_FLAGS);
         }
         // Bytes after the message are cut off before the digest is computed: otherwise anybody could append some to the peer's own
@@ -51,7 +55,7 @@ impl Engine {
         let digest = match PacketDigest::of(datagram) {
             Ok(digest) => digest,
             Err(error) => {
-                self.log_unauthenticated(LoggedEvent::Failed, remote, || error.to_string());
+                self.phase1s.log_unauthenticated(&mut self.core, LoggedEvent::Failed, remote, || error.to_string());
                 return;
             }
         };
@@ -61,7 +65,7 @@ impl Engine {
             ExchangeType::QUICK => self.quick_datagram(&incoming),
             ExchangeType::INFORMATIONAL => self.informational_datagram(&incoming),
             other => {
-                self.log_unauthenticated(LoggedEvent::Unknown, remote, || {
+                self.phase1s.log_unauthenticated(&mut self.core, LoggedEvent::Unknown, remote, || {
                     format!("exchange type {other} is not supported")
                 });
             }
@@ -71,7 +75,9 @@ impl Engine {
     fn unreadable(&mut self, path: Path, datagram: &[u8], error: WireError) {
         let remote = path.remote;
         let WireError::Version { major, minor } = error else {
-            self.log_unauthenticated(LoggedEvent::Malformed, remote, || format!("malformed message: {error}"));
+            self.phase1s.log_unauthenticated(&mut self.core, LoggedEvent::Malformed, remote, || {
+                format!("malformed message: {error}")
+            });
             return;
         };
         let cause = FailureReason::OtherVersion { major, minor };
@@ -79,7 +85,9 @@ impl Engine {
         let cookie = datagram.first_chunk().map(|cookie| Cookie(*cookie));
         match cookie.and_then(|cookie| self.phase1s.find_first(cookie, path)) {
             Some(id) => self.phase1_fault(id, cause),
-            None => self.log_unauthenticated(LoggedEvent::Malformed, remote, || cause.explained()),
+            None => {
+                self.phase1s.log_unauthenticated(&mut self.core, LoggedEvent::Malformed, remote, || cause.explained())
+            }
         }
     }
 
@@ -88,7 +96,9 @@ impl Engine {
         let Incoming { path, header, .. } = incoming;
         let remote = path.remote;
         if header.message_id != 0 {
-            self.log_unauthenticated(LoggedEvent::Malformed, remote, || "a message id in phase 1".into());
+            self.phase1s.log_unauthenticated(&mut self.core, LoggedEvent::Malformed, remote, || {
+                "a message id in phase 1".into()
+            });
             return;
         }
         match self.phase1s.find_for(&header, path) {
@@ -108,7 +118,12 @@ impl Engine {
         if phase1.path() != path {
             let peer = phase1.remote();
             let text = || format!("a message of phase 1 with {peer} from another address is ignored");
-            self.core.log_limited((self.standing_of(remote), LoggedEvent::OtherAddress), Level::Warning, remote, text);
+            self.core.log_limited(
+                (self.phase1s.standing_of(&self.core, remote), LoggedEvent::OtherAddress),
+                Level::Warning,
+                remote,
+                text,
+            );
             return;
         }
         if phase1.role == Role::Initiator && header.cookies.responder.is_zero() {
@@ -158,7 +173,7 @@ impl Engine {
                 let cookies = header.cookies;
                 // INVALID-COOKIE tells the peer that this host may have restarted.
                 self.core.log_limited(
-                    (self.standing_of(path.remote), LoggedEvent::Unknown),
+                    (self.phase1s.standing_of(&self.core, path.remote), LoggedEvent::Unknown),
                     Level::Notify,
                     path.remote,
                     || format!("quick mode for an unknown ISAKMP SA {cookies}, perhaps from before a restart; ignored"),

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use crate::engine::Engine;
-use crate::phase1::rate_limit::PeerStanding;
+use crate::engine::core::Core;
 use crate::reason::FailureReason;
 use crate::time::Time;
-use crate::undelivered::{DeliveryError, Undelivered};
+use crate::undelivered::DeliveryError;
 
 /// Peers whose errors are remembered; beyond it the oldest is dropped. Answers to forged addresses cause errors, too.
 const PEERS_MAX: usize = 1024;
@@ -31,7 +30,7 @@ struct Errors {
 
 impl DeliveryErrors {
     /// Remembers an error. Those of unknown peers, which anybody can cause, do not displace those of known ones.
-    fn note(&mut self, (remote, is_known): (SocketAddr, bool), error: DeliveryError, now: Time) {
+    pub(crate) fn note(&mut self, (remote, is_known): (SocketAddr, bool), error: DeliveryError, now: Time) {
         if self.peers.len() >= PEERS_MAX && !self.peers.contains_key(&remote) {
             let oldest = self.peers.iter().min_by_key(|(_, errors)| (errors.is_known, errors.last));
             match oldest.map(|(remote, errors)| (*remote, errors.is_known)) {
@@ -53,24 +52,18 @@ impl DeliveryErrors {
         }
     }
 
-    /// Returns the errors of a peer since `began`, to be appended to a cause: empty, or begins with a semicolon.
+    /// Returns the errors of a peer since `began`, to be appended to a reason: empty, or begins with a semicolon.
     fn since(&self, remote: SocketAddr, began: Time) -> String {
         let errors = self.peers.get(&remote).map(|peer| peer.errors.as_slice()).unwrap_or_default();
         errors.iter().filter(|(last, _)| *last >= began).map(|(_, error)| format!("; {error}")).collect()
     }
 }
 
-impl Engine {
-    /// A datagram of ours did not arrive.
-    pub(crate) fn undelivered(&mut self, undelivered: Undelivered) {
-        let is_known = self.standing_of(undelivered.remote) != PeerStanding::Unknown;
-        self.core.delivery_errors.note((undelivered.remote, is_known), undelivered.error, self.core.now);
-    }
-
+impl Core {
     /// Returns the delivery errors of a negotiation that fails because no answer came.
-    pub(crate) fn delivery_errors(&self, remote: SocketAddr, began: Time, cause: &FailureReason) -> String {
-        match cause {
-            FailureReason::NoAnswer(_) | FailureReason::Phase1Late(_) => self.core.delivery_errors.since(remote, began),
+    pub(crate) fn delivery_errors(&self, remote: SocketAddr, began: Time, reason: &FailureReason) -> String {
+        match reason {
+            FailureReason::NoAnswer(_) | FailureReason::Phase1Late(_) => self.delivery_errors.since(remote, began),
             _ => String::new(),
         }
     }

@@ -30,19 +30,19 @@ impl Engine {
             KernelEvent::Policy(policy) => {
                 self.generated.heard(&policy);
                 let tunnel = Some(&policy).filter(|policy| policy.direction == Direction::Out).and_then(tunnel_of);
-                self.spd.insert(policy);
+                self.core.spd.insert(policy);
                 if let Some(traffic_key) =
                     tunnel.filter(|traffic_key| self.core.local_address(traffic_key.endpoints.local).is_none())
                 {
-                    self.warn_of_foreign_end(&traffic_key, "policy");
+                    self.core.warn_of_foreign_endpoint(&traffic_key, "policy");
                 }
             }
-            KernelEvent::PolicyDeleted(direction, selector) => drop(self.spd.remove(direction, &selector)),
-            KernelEvent::PoliciesFlushed => self.spd.clear(),
+            KernelEvent::PolicyDeleted(direction, selector) => drop(self.core.spd.remove(direction, &selector)),
+            KernelEvent::PoliciesFlushed => self.core.spd.clear(),
             KernelEvent::Policies(policies) => {
                 policies.iter().for_each(|policy| self.generated.heard(policy));
-                self.spd.replace_all(policies);
-                self.warn_of_foreign_ends();
+                self.core.spd.replace_all(policies);
+                self.core.warn_of_foreign_endpoints();
             }
         }
     }

@@ -25,9 +25,7 @@ mod priority;
 pub(crate) mod timers;
 mod view;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
-use std::net::IpAddr;
 
 pub use crate::informational::dpd::LastTraffic;
 pub use crate::phase2::view::{PairView, Phase2View};
@@ -41,6 +39,7 @@ use crate::crypto::JobResult;
 use crate::kernel::KernelEvent;
 use crate::output::{JobId, Output};
 use crate::path::Path;
+use crate::phase1::rate_limit::PeerStanding;
 use crate::phase1::table::Phase1s;
 use crate::phase2::generate_policy::GeneratedPolicies;
 use crate::phase2::leftover::LeftoverSas;
@@ -49,7 +48,6 @@ use crate::phase2::traffic::Endpoints;
 use crate::random::Random;
 use crate::reason::Journal;
 use crate::settings::Settings;
-use crate::spd::Spd;
 use crate::time::Time;
 use crate::undelivered::Undelivered;
 
@@ -93,19 +91,11 @@ pub(crate) enum Timer {
 /// IKEv1 for all peers of a host.
 pub struct Engine {
     pub(crate) core: Core,
-    /// Local tunnel endpoints that are not addresses of this host and were warned about.
-    pub(crate) foreign_ends: BTreeSet<IpAddr>,
     pub(crate) phase1s: Phase1s,
     pub(crate) phase2s: Phase2s,
-    /// The kernel's policies.
-    pub(crate) spd: Spd,
     pub(crate) generated: GeneratedPolicies,
     /// SAs of an earlier run.
     pub(crate) leftovers: LeftoverSas,
-    /// Addresses to which INITIAL-CONTACT was sent.
-    pub(crate) contacted: HashSet<IpAddr>,
-    /// Times of the last packets between two addresses, by the kernel's counters.
-    pub(crate) traffic: HashMap<(IpAddr, IpAddr), LastTraffic>,
 }
 
 impl Engine {
@@ -114,14 +104,10 @@ impl Engine {
     pub fn new(settings: Settings, random: Box<dyn Random>, now: Time) -> Self {
         Self {
             core: Core::new(settings, random, now),
-            foreign_ends: BTreeSet::new(),
             phase1s: Phase1s::default(),
             phase2s: Phase2s::default(),
-            spd: Spd::default(),
             generated: GeneratedPolicies::default(),
             leftovers: LeftoverSas::default(),
-            contacted: HashSet::new(),
-            traffic: HashMap::new(),
         }
     }
 
@@ -160,7 +146,9 @@ impl Engine {
     /// Records that a datagram was not delivered, as ICMP or the system reports; a negotiation that fails names it.
     pub fn handle_undelivered(&mut self, now: Time, undelivered: Undelivered) {
         self.core.now = now;
-        self.undelivered(undelivered);
+        let Undelivered { remote, error } = undelivered;
+        let is_known = self.phase1s.standing_of(&self.core, remote) != PeerStanding::Unknown;
+        self.core.delivery_errors.note((remote, is_known), error, now);
     }
 
     /// Processes expired timers. Before the time that [`Engine::poll_timeout`] returns, it does nothing.

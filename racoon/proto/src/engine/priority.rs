@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::path::Path;
 use crate::phase1::rate_limit::PeerStanding;
+use crate::phase1::table::Phase1s;
 use crate::reason::Role;
 use crate::wire::{Cookie, CookiePair};
 
@@ -27,21 +28,23 @@ impl Engine {
     /// How urgent a datagram is that has not been looked at: nothing of it is checked, and nothing changes.
     pub fn priority(&self, path: Path, datagram: &[u8]) -> Priority {
         match cookies(datagram) {
-            Some(cookies) if self.is_of_exchange(cookies, path) => Priority::Exchange,
-            Some(_) if self.standing_of(path.remote) != PeerStanding::Unknown => Priority::Known,
+            Some(cookies) if self.phase1s.is_of_exchange(cookies, path) => Priority::Exchange,
+            Some(_) if self.phase1s.standing_of(&self.core, path.remote) != PeerStanding::Unknown => Priority::Known,
             _ => Priority::Unknown,
         }
     }
+}
 
+impl Phase1s {
+    /// Whether cookies and path are those of a phase 1, or of the first answer to what we have begun.
     fn is_of_exchange(&self, cookies: CookiePair, path: Path) -> bool {
         if cookies.responder.is_zero() {
             return false;
         }
-        if let Some(phase1) = self.phase1s.find(cookies).and_then(|id| self.phase1s.get(id)) {
+        if let Some(phase1) = self.find(cookies).and_then(|id| self.get(id)) {
             return phase1.path() == path;
         }
-        // The first answer to what we have begun.
-        let begun = self.phase1s.find_first(cookies.initiator, path).and_then(|id| self.phase1s.get(id));
+        let begun = self.find_first(cookies.initiator, path).and_then(|id| self.get(id));
         begun.is_some_and(|phase1| phase1.role == Role::Initiator && phase1.cookies.responder.is_zero())
     }
 }

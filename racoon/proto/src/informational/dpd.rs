@@ -204,7 +204,7 @@ impl Engine {
         let phase1 = self.phase1s.get(id)?;
         let heard = phase1.established()?.heard;
         let delay = seconds(dpd.delay);
-        let traffic = self.traffic.get(&phase1.path().addresses()).copied();
+        let traffic = self.phase1s.traffic.get(&phase1.path().addresses()).copied();
         let heard = traffic.map_or(heard, |traffic| heard.max(traffic.received));
         let is_quiet = || self.core.now.since(heard) >= delay;
         let needless = match dpd.mode {
@@ -221,7 +221,7 @@ impl Engine {
     /// Records the counters of the kernel's SAs with a peer.
     pub(crate) fn note_traffic(&mut self, local: IpAddr, remote: IpAddr, traffic: LastTraffic) {
         if !self.phase1s.between((local, remote)).is_empty() {
-            self.traffic.insert((local, remote), traffic);
+            self.phase1s.traffic.insert((local, remote), traffic);
         }
     }
 }

@@ -55,7 +55,7 @@ impl Engine {
     fn unknown_informational(&mut self, incoming: &Incoming<'_>) {
         let cookies = incoming.header.cookies;
         // Not an error: a peer that does not know that this host restarted deletes its SAs under the old cookies.
-        let kind = (self.standing_of(incoming.path.remote), LoggedEvent::Unknown);
+        let kind = (self.phase1s.standing_of(&self.core, incoming.path.remote), LoggedEvent::Unknown);
         self.core.log_limited(kind, Level::Info, incoming.path.remote, || {
             format!("informational message for an unknown ISAKMP SA {cookies}, perhaps from before a restart; ignored")
         });
@@ -221,7 +221,7 @@ impl Engine {
         match messages {
             Ok(messages) => messages.iter().for_each(|message| self.hinted(id, message)),
             Err(cause) => {
-                self.log_unauthenticated(LoggedEvent::Malformed, path.remote, || {
+                self.phase1s.log_unauthenticated(&mut self.core, LoggedEvent::Malformed, path.remote, || {
                     format!("an informational message: {cause}")
                 });
             }
@@ -237,8 +237,10 @@ impl Engine {
             Message::Notify(notify) if phase1.negotiation().is_some() && notify.kind.is_error() => {
                 let is_news = phase1.conversation.record.said(notify.kind);
                 let offered = phase1.conversation.record.offer_refused_by(phase1.role, notify.kind);
-                let standing =
-                    self.phase1s.get(id).map_or(PeerStanding::Unknown, |phase1| self.standing_of_phase1(phase1));
+                let standing = self
+                    .phase1s
+                    .get(id)
+                    .map_or(PeerStanding::Unknown, |phase1| self.phase1s.standing_of_phase1(&self.core, phase1));
                 let (_, level) = match is_news {
                     true => self.core.apply_rate_limit(
                         (standing, LoggedEvent::Hint),

@@ -16,8 +16,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use crate::engine::Phase1Id;
 use crate::engine::core::Core;
-use crate::engine::{Engine, Phase1Id};
 use crate::output::Level;
 use crate::phase1::rate_limit::LoggedEvent;
 use crate::phase1::table::Phase1s;
@@ -176,38 +176,38 @@ impl SampledSet {
     }
 }
 
-impl Engine {
+impl Phase1s {
     /// Evicts a half-open negotiation if the pool of a new one is full. Returns whether the new one can be admitted.
-    pub(crate) fn admit_half_open(&mut self, remote: SocketAddr) -> bool {
-        let (peer_class, limit) = (self.core.peer_class(remote), self.core.settings.half_open);
-        if !is_full(self.phase1s.half_open.pool(peer_class).len(), limit.total) {
+    pub(crate) fn admit_half_open(&mut self, core: &mut Core, remote: SocketAddr) -> bool {
+        let (peer_class, limit) = (core.peer_class(remote), core.settings.half_open);
+        if !is_full(self.half_open.pool(peer_class).len(), limit.total) {
             return true;
         }
-        self.log_unauthenticated(LoggedEvent::OverLimit, remote, || {
+        self.log_unauthenticated(core, LoggedEvent::OverLimit, remote, || {
             "too many negotiations are under way: half_open_limit".into()
         });
-        let Some(evicted) = self.phase1s.choose_eviction(peer_class, &mut *self.core.random) else { return false };
-        self.evict(evicted);
+        let Some(evicted) = self.choose_eviction(peer_class, &mut *core.random) else { return false };
+        self.evict(core, evicted);
         true
     }
 
     /// Makes a negotiation whose address has returned our cookie a proved one.
-    pub(crate) fn prove_address(&mut self, id: Phase1Id) {
-        let admission = self.phase1s.admission(id, self.core.settings.half_open);
-        let Some(remote) = self.phase1s.prove_address(id) else { return };
+    pub(crate) fn admit_proved(&mut self, core: &mut Core, id: Phase1Id) {
+        let admission = self.admission(id, core.settings.half_open);
+        // It is proved already, or we began it.
+        let Some(remote) = self.prove_address(id) else { return };
         if let Admission::Evicts(evicted) = admission {
-            self.log_unauthenticated(LoggedEvent::OverLimit, remote, || {
+            self.log_unauthenticated(core, LoggedEvent::OverLimit, remote, || {
                 "too many negotiations of one address: half_open_limit".into()
             });
-            self.evict(evicted);
+            self.evict(core, evicted);
         }
     }
 
     /// Ends a negotiation in favour of another one.
-    fn evict(&mut self, evicted: Phase1Id) {
-        let peer = self.phase1s.get(evicted).map(|phase1| phase1.remote());
-        self.remove_phase1(evicted);
-        self.core.log(Level::Debug, peer, || "an unfinished negotiation makes way for another one".into());
+    fn evict(&mut self, core: &mut Core, evicted: Phase1Id) {
+        let peer = self.end(core, evicted).map(|phase1| phase1.remote());
+        core.log(Level::Debug, peer, || "an unfinished negotiation makes way for another one".into());
     }
 }
 

@@ -106,8 +106,8 @@ impl Engine {
         let wanted = self.is_first_contact(id);
         let Some(phase1) = self.phase1s.get(id) else { return };
         let (address, role) = (phase1.remote().ip(), phase1.role);
-        if self.contacted.len() < CONTACTED_MAX {
-            self.contacted.insert(address);
+        if self.phase1s.contacted.len() < CONTACTED_MAX {
+            self.phase1s.contacted.insert(address);
         }
         if wanted && role == Role::Responder {
             self.phase1s.send_notify(&mut self.core, id, NotifyType::INITIAL_CONTACT, &[]);
@@ -118,7 +118,9 @@ impl Engine {
     pub(crate) fn is_first_contact(&self, id: Phase1Id) -> bool {
         let Some(phase1) = self.phase1s.get(id) else { return false };
         let wanted = self.core.settings.remotes.get(phase1.block).is_some_and(|block| block.initial_contact);
-        wanted && self.contacted.len() < CONTACTED_MAX && !self.contacted.contains(&phase1.remote().ip())
+        wanted
+            && self.phase1s.contacted.len() < CONTACTED_MAX
+            && !self.phase1s.contacted.contains(&phase1.remote().ip())
     }
 
     /// Processes INITIAL-CONTACT: the peer has no other SA with us, so those from before this phase 1 began are removed.
@@ -177,7 +179,7 @@ impl Engine {
 
     /// Removes an established phase 1 from the tables.
     pub(crate) fn drop_phase1(&mut self, id: Phase1Id) {
-        let Some(phase1) = self.remove_phase1(id) else { return };
+        let Some(phase1) = self.phase1s.end(&mut self.core, id) else { return };
         let (path, cookies) = (phase1.path(), phase1.cookies);
         self.core.log(Level::Info, Some(path.remote), || {
             format!("ISAKMP-SA deleted {}-{} spi:{cookies}", AddrPort(path.local), AddrPort(path.remote))

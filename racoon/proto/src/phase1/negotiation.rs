@@ -79,7 +79,7 @@ impl Engine {
     /// Processes the first message of a phase 1.
     pub(crate) fn first_message(&mut self, incoming: &Incoming<'_>) {
         let remote = incoming.path.remote;
-        let standing = self.standing_of(remote);
+        let standing = self.phase1s.standing_of(&self.core, remote);
         let is_repeated = self.core.rate_limits.was_refused(incoming.header.cookies.initiator, remote);
         let in_words = !is_repeated && self.core.formats_reasons(standing, LoggedEvent::Refused);
         let mut record = Record { in_words, ..Record::new(self.core.now) };
@@ -122,7 +122,7 @@ impl Engine {
         let remote = path.remote;
         self.check_exchange(remote, header.exchange)?;
         let choice = FirstChoice::read(&self.core.settings, remote, &header, body, record)?;
-        if !self.admit_half_open(remote) {
+        if !self.phase1s.admit_half_open(&mut self.core, remote) {
             return Ok(());
         }
         let (told, level) = self.core.apply_rate_limit((standing, LoggedEvent::Begun), None, Level::Info, remote);
@@ -196,7 +196,7 @@ impl Engine {
                         phase1.conversation.suspend_retransmission(&mut self.core);
                         // The message had the cookie that was sent to its address.
                         if is_proved {
-                            self.prove_address(id);
+                            self.phase1s.admit_proved(&mut self.core, id);
                         }
                         let urgency = self.phase1s.urgency(id);
                         self.core.start_job(ConversationId::Phase1(id), urgency, job);
@@ -258,7 +258,10 @@ impl Engine {
         let first = phase1.conversation.record.faults == 0;
         let level = if phase1.conversation.record.faults < WARNINGS_MAX { Level::Warning } else { Level::Debug };
         phase1.conversation.record.faults = phase1.conversation.record.faults.saturating_add(1);
-        let Some(standing) = self.phase1s.get(id).map(|phase1| self.standing_of_phase1(phase1)) else { return };
+        let Some(standing) = self.phase1s.get(id).map(|phase1| self.phase1s.standing_of_phase1(&self.core, phase1))
+        else {
+            return;
+        };
         let level = match role {
             Role::Responder if level < Level::Debug => {
                 self.core.apply_rate_limit((standing, LoggedEvent::Ignored), Some(&cause), level, remote).1
@@ -281,15 +284,15 @@ impl Engine {
     }
 
     fn end_phase1(&mut self, id: Phase1Id, what: &str, cause: FailureReason) {
-        let Some(mut phase1) = self.remove_phase1(id) else { return };
+        let Some(mut phase1) = self.phase1s.end(&mut self.core, id) else { return };
         let (cookies, path) = (phase1.cookies, phase1.path());
         let remote = path.remote;
-        let standing = self.standing_of_phase1(&phase1);
+        let standing = self.phase1s.standing_of_phase1(&self.core, &phase1);
         let told_peer = match (&cause, cause.notify()) {
             (FailureReason::Identity { .. }, Some(kind)) => format!("; the peer is told {kind}"),
             _ => String::new(),
         };
-        let undelivered = self.delivery_errors(remote, phase1.conversation.record.began, &cause);
+        let undelivered = self.core.delivery_errors(remote, phase1.conversation.record.began, &cause);
         let context = phase1.conversation.record.context(phase1.exchange, phase1.role, &cause);
         let text = || format!("{what} {cookies}: {cause}{told_peer}{undelivered}{context}");
         let told = match (phase1.role, &cause) {
@@ -334,23 +337,9 @@ impl Engine {
 
     /// Ends a negotiation that is no longer needed. Returns the phase 2s that wait for it.
     pub(crate) fn abandon_phase1(&mut self, id: Phase1Id, result: NegotiationResult) -> Vec<Phase2Id> {
-        let Some(phase1) = self.remove_phase1(id) else { return Vec::new() };
+        let Some(phase1) = self.phase1s.end(&mut self.core, id) else { return Vec::new() };
         self.core.record_outcome(self.phase1_outcome(&phase1, result));
         phase1.waiting
-    }
-
-    /// Removes a phase 1 from the tables, and stops its timers.
-    pub(crate) fn remove_phase1(&mut self, id: Phase1Id) -> Option<Phase1> {
-        for timer in [Timer::Phase1Renew(id), Timer::Phase1Expire(id), Timer::Dpd(id)] {
-            self.core.timers.stop(timer);
-        }
-        let phase1 = self.phase1s.remove(id)?;
-        phase1.conversation.end(&mut self.core);
-        let pair = phase1.path().addresses();
-        if self.phase1s.between(pair).is_empty() {
-            self.traffic.remove(&pair);
-        }
-        Some(phase1)
     }
 
     /// Returns the outcome of a phase 1 with this result.
@@ -395,6 +384,20 @@ impl Engine {
 }
 
 impl Phase1s {
+    /// Removes a phase 1 from the tables, and stops its timers.
+    pub(crate) fn end(&mut self, core: &mut Core, id: Phase1Id) -> Option<Phase1> {
+        for timer in [Timer::Phase1Renew(id), Timer::Phase1Expire(id), Timer::Dpd(id)] {
+            core.timers.stop(timer);
+        }
+        let phase1 = self.remove(id)?;
+        phase1.conversation.end(core);
+        let pair = phase1.path().addresses();
+        if self.between(pair).is_empty() {
+            self.traffic.remove(&pair);
+        }
+        Some(phase1)
+    }
+
     /// Returns the phase 1 on a path that will become usable: one that we negotiate, or one that is established. Attempts of the peer
     /// do not count, because they may be forged and never complete.
     pub(crate) fn initiation(&self, path: Path) -> Option<Phase1Id> {

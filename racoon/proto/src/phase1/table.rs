@@ -1,13 +1,13 @@
 //! The table of phase 1s, and its keys.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::conversation::Conversation;
 use crate::engine::core::Core;
 use crate::engine::{Phase1Id, Phase2Id};
-use crate::informational::dpd::DpdState;
+use crate::informational::dpd::{DpdState, LastTraffic};
 use crate::num::ExchangeType;
 use crate::path::Path;
 use crate::phase1::exchange::{Context, Exchange, Transition};
@@ -248,6 +248,10 @@ pub(crate) struct Phase1s {
     pub(crate) half_open: HalfOpen,
     /// Number of unestablished ones that we began with unknown peers.
     attempts: usize,
+    /// Addresses to which INITIAL-CONTACT was sent.
+    pub(crate) contacted: HashSet<IpAddr>,
+    /// Times of the last packets between two addresses, by the kernel's counters.
+    pub(crate) traffic: HashMap<(IpAddr, IpAddr), LastTraffic>,
 }
 
 impl Phase1s {

@@ -53,7 +53,7 @@ impl Engine {
             return self.core.log(Level::Debug, None, || "an acquire for multicast is ignored".into());
         }
         let traffic_key = self.policy_of(&acquire).and_then(|policy| traffic_key_of(policy, &acquire));
-        self.explain_acquire(&acquire, traffic_key.as_ref());
+        self.core.explain_acquire(&acquire, traffic_key.as_ref());
         // No policy asks for it, which `explain_acquire` has logged.
         let Some(traffic_key) = traffic_key else { return };
         if self.switch_over_now(&traffic_key) {
@@ -67,11 +67,11 @@ impl Engine {
         }
         if self.core.local_address(traffic_key.endpoints.local).is_none() {
             // Another key manager may answer it.
-            return self.warn_of_foreign_end(&traffic_key, "acquire");
+            return self.core.warn_of_foreign_endpoint(&traffic_key, "acquire");
         }
         if self.is_crowded(traffic_key.endpoints) {
             let peer = SocketAddr::new(traffic_key.endpoints.remote, self.core.settings.port);
-            self.log_unauthenticated(LoggedEvent::OverLimit, peer, || {
+            self.phase1s.log_unauthenticated(&mut self.core, LoggedEvent::OverLimit, peer, || {
                 format!("{ATTEMPTS_MAX} phase 1s are on their way already")
             });
             return self.core.send_to_kernel(KernelRequest::AcquireFailed(acquire));
@@ -91,12 +91,12 @@ impl Engine {
 
     /// Returns the outbound policy of an acquire: by its index, or by the packet if the kernel does not report the index.
     fn policy_of(&self, acquire: &Acquire) -> Option<&Policy> {
-        let by_index = acquire.policy.and_then(|index| self.spd.by_index(index));
+        let by_index = acquire.policy.and_then(|index| self.core.spd.by_index(index));
         let by_packet = || {
             let endpoints = Endpoints { local: acquire.source, remote: acquire.destination };
             let packet = acquire.selector.unwrap_or_else(|| between_hosts(endpoints));
             let asks = |policy: &Policy| templates(policy).is_some();
-            self.spd.covering(Direction::Out, &packet, asks)
+            self.core.spd.covering(Direction::Out, &packet, asks)
         };
         by_index.or_else(by_packet).filter(|policy| policy.direction == Direction::Out)
     }
@@ -108,7 +108,7 @@ impl Engine {
     pub(crate) fn establish_phase2(&mut self, direction: Direction, selector: Selector) -> Result<(), Refusal> {
         let selector = if direction == Direction::Out { selector } else { selector.mirrored() };
         let not_configured = || Refusal::NotConfigured(String::from("no outbound policy with this selector protects"));
-        let policy = self.spd.exact(Direction::Out, &selector).ok_or_else(not_configured)?;
+        let policy = self.core.spd.exact(Direction::Out, &selector).ok_or_else(not_configured)?;
         let hosts = Endpoints { local: selector.source.address(), remote: selector.destination.address() };
         let endpoints = tunnel_endpoints(templates(policy).ok_or_else(not_configured)?).unwrap_or(hosts);
         let traffic_key = TrafficKey { selector, endpoints };
@@ -200,8 +200,8 @@ impl Engine {
     /// Warns each time if the inbound policy is missing, a frequent cause of tunnels that seem dead: replies are dropped, or arrive
     /// unprotected.
     fn warn_of_missing_mirror(&mut self, traffic_key: &TrafficKey, remote: SocketAddr) {
-        let outbound = self.spd.exact(Direction::Out, &traffic_key.selector);
-        if outbound.is_some_and(|outbound| self.spd.mirror(outbound).and_then(templates).is_none()) {
+        let outbound = self.core.spd.exact(Direction::Out, &traffic_key.selector);
+        if outbound.is_some_and(|outbound| self.core.spd.mirror(outbound).and_then(templates).is_none()) {
             self.core.log(Level::Notify, Some(remote), || {
                 let inward = TrafficKey { selector: traffic_key.selector.mirrored(), ..*traffic_key };
                 format!("no in-bound policy found: {inward}")
@@ -215,10 +215,11 @@ impl Engine {
         traffic_key: &TrafficKey,
         block: &Remote,
     ) -> Result<(Phase2Request, &Sainfo), FailureReason> {
-        let no_policy = || missing_policy(&self.spd, Direction::Out, &traffic_key.selector, &[], traffic_key.endpoints);
-        let policy = self.spd.exact(Direction::Out, &traffic_key.selector).ok_or_else(no_policy)?;
+        let no_policy =
+            || missing_policy(&self.core.spd, Direction::Out, &traffic_key.selector, &[], traffic_key.endpoints);
+        let policy = self.core.spd.exact(Direction::Out, &traffic_key.selector).ok_or_else(no_policy)?;
         let outbound = templates(policy).ok_or_else(no_policy)?;
-        let inbound = self.spd.mirror(policy).and_then(templates).unwrap_or_default();
+        let inbound = self.core.spd.mirror(policy).and_then(templates).unwrap_or_default();
         let traffic = Identities::of_selector(&traffic_key.selector);
         let asked = SainfoQuery {
             local: &traffic.local,

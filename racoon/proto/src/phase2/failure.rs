@@ -86,7 +86,7 @@ impl Engine {
         let role = phase2.role;
         let of = phase2.cookies.map(|cookies| format!(" {cookies}:{message_id:08x}")).unwrap_or_default();
         let context = phase2.conversation.record.context(ExchangeType::QUICK, role, cause);
-        let undelivered = self.delivery_errors(remote, phase2.conversation.record.began, cause);
+        let undelivered = self.core.delivery_errors(remote, phase2.conversation.record.began, cause);
         let said = match (cause, phase2.conversation.record.peer_text.as_str()) {
             (FailureReason::Refused(_), said) if !said.is_empty() => format!("; in its words{said}"),
             _ => String::new(),

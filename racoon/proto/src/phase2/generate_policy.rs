@@ -122,10 +122,10 @@ impl Engine {
     ) -> Result<(TemplateLevel, u32), FailureReason> {
         match how {
             GeneratePolicy::Off => {
-                Err(missing_policy(&self.spd, Direction::In, &traffic_key.selector, &[], traffic_key.endpoints))
+                Err(missing_policy(&self.core.spd, Direction::In, &traffic_key.selector, &[], traffic_key.endpoints))
             }
             GeneratePolicy::Require => Ok((TemplateLevel::Require, 0)),
-            GeneratePolicy::Unique => match self.generated.reqid(&self.spd) {
+            GeneratePolicy::Unique => match self.generated.reqid(&self.core.spd) {
                 Some(reqid) => Ok((TemplateLevel::Unique, reqid)),
                 None => {
                     let (traffic, problem) = (traffic_key.selector, PolicyProblem::NoReqid);
@@ -183,7 +183,7 @@ impl Engine {
             };
             let action = Action::Protect(templates);
             let policy = Policy { index: 0, direction: *direction, selector, action, priority: PRIORITY };
-            self.spd.insert(policy.clone());
+            self.core.spd.insert(policy.clone());
             let request = RequestId(self.core.fresh_id());
             self.generated.asked.insert(request, (outbound, *direction));
             self.core.send_to_kernel(KernelRequest::AddPolicy(request, policy));
@@ -198,7 +198,7 @@ impl Engine {
         match (set, answer) {
             (Some((_, direction, set)), Ok(Some(policy))) => {
                 set.created.insert(direction, policy.clone());
-                self.spd.insert(policy);
+                self.core.spd.insert(policy);
             }
             (Some((outbound, direction, _)), Ok(None)) => self.forget_unconfirmed(outbound, direction),
             (Some((outbound, direction, set)), Err(error)) => {
@@ -239,8 +239,8 @@ impl Engine {
     /// Removes a requested policy that was not created. One that the kernel has reported in the meantime stays.
     fn forget_unconfirmed(&mut self, outbound: Selector, direction: Direction) {
         let selector = if direction == Direction::Out { outbound } else { outbound.mirrored() };
-        if self.spd.exact(direction, &selector).is_some_and(|policy| policy.index == 0) {
-            self.spd.remove(direction, &selector);
+        if self.core.spd.exact(direction, &selector).is_some_and(|policy| policy.index == 0) {
+            self.core.spd.remove(direction, &selector);
         }
     }
 
@@ -256,8 +256,8 @@ impl Engine {
         self.generated.asked.retain(|_, (asked, _)| *asked != outbound);
         ALL_DIRECTIONS.into_iter().for_each(|direction| self.forget_unconfirmed(outbound, direction));
         for (direction, policy) in set.created {
-            if self.spd.exact(direction, &policy.selector).is_some_and(|there| there.index == policy.index) {
-                self.spd.remove(direction, &policy.selector);
+            if self.core.spd.exact(direction, &policy.selector).is_some_and(|there| there.index == policy.index) {
+                self.core.spd.remove(direction, &policy.selector);
             }
             self.core.send_to_kernel(KernelRequest::DeletePolicy(policy.name()));
         }

@@ -102,7 +102,7 @@ impl Engine {
     pub(crate) fn adopt(&mut self, sas: &[LeftoverSa]) {
         // 1. Find the policies that need them, and thus the peers to negotiate with.
         let (mut served, mut asking) = (HashSet::new(), BTreeMap::new());
-        let policies = Asking::of(self.spd.outbound());
+        let policies = Asking::of(self.core.spd.outbound());
         for sa in sas {
             let Some(endpoints) = self.ends_of(&sa.name).filter(|endpoints| endpoints.local == sa.name.source) else {
                 continue;
@@ -110,7 +110,7 @@ impl Engine {
             let tunnels = policies.tunnels.get(&(endpoints, sa.name.protocol)).into_iter().flatten();
             let tunnels = tunnels.filter(|(_, template)| fits(template, sa)).map(|(policy, _)| *policy);
             let between = |template: &Template| template.endpoints.is_none() && fits(template, sa);
-            let transport = self.spd.covering(Direction::Out, &between_hosts(endpoints), |policy| {
+            let transport = self.core.spd.covering(Direction::Out, &between_hosts(endpoints), |policy| {
                 templates(policy).is_some_and(|templates| templates.iter().any(between))
             });
             for policy in tunnels.chain(transport) {
@@ -124,7 +124,7 @@ impl Engine {
                 Some(endpoints) => {
                     self.leftovers.insert(endpoints, sa.name);
                     // INITIAL-CONTACT would make the peer delete them before they are replaced.
-                    self.contacted.insert(endpoints.remote);
+                    self.phase1s.contacted.insert(endpoints.remote);
                 }
                 None => self.core.send_to_kernel(KernelRequest::Delete(sa.name)),
             }
@@ -174,7 +174,7 @@ impl Engine {
             // The peer may still have its SAs, and would use them until it receives INITIAL-CONTACT.
             let is_up = |id| self.phase2s.get(id).is_some_and(|phase2: &Phase2| phase2.established().is_some());
             if !self.phase1s.is_peer(endpoints.remote) && !self.phase2s.with(endpoints).into_iter().any(is_up) {
-                self.contacted.remove(&endpoints.remote);
+                self.phase1s.contacted.remove(&endpoints.remote);
             }
         }
     }

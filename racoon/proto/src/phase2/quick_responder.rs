@@ -228,7 +228,7 @@ impl Engine {
             block,
         };
         let environment = Environment {
-            spd: &self.spd,
+            spd: &self.core.spd,
             holder_of: &|policy| self.generated.holder_of(policy),
             addresses: &self.core.host_addresses,
             settings: &self.core.settings,
@@ -244,7 +244,7 @@ impl Engine {
             }
         };
         let traffic_key = TrafficKey { selector: inbound.selector.mirrored(), ..request.traffic_key };
-        let outbound = self.spd.exact(Direction::Out, &traffic_key.selector).and_then(templates);
+        let outbound = self.core.spd.exact(Direction::Out, &traffic_key.selector).and_then(templates);
         let is_missing = outbound.is_none();
         let bundle = Bundle::new(outbound.unwrap_or(in_templates), in_templates, sainfo, complex, false)?;
         record.configured = bundle.in_words();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::config::{Remote, RemoteSide, Sainfo, Side};
-use crate::engine::Engine;
+use crate::engine::core::Core;
 use crate::identity::Identity;
 use crate::kernel::{Acquire, Policy};
 use crate::output::Level;
@@ -14,39 +14,38 @@ use crate::phase2::traffic::{enclosing_prefix, templates, tunnel_endpoints};
 /// Foreign ends that are warned of; beyond it the lines are at level debug.
 const FOREIGN_MAX: usize = 64;
 
-impl Engine {
+impl Core {
     /// Warns of outbound tunnels whose local end is not an address of ours, once for each address.
-    pub(crate) fn warn_of_foreign_ends(&mut self) {
-        let is_foreign = |traffic_key: &TrafficKey| self.core.local_address(traffic_key.endpoints.local).is_none();
+    pub(crate) fn warn_of_foreign_endpoints(&mut self) {
+        let is_foreign = |traffic_key: &TrafficKey| self.local_address(traffic_key.endpoints.local).is_none();
         let foreign = self.spd.outbound().filter_map(tunnel_of).filter(is_foreign).collect::<Vec<_>>();
         let endpoints = foreign.iter().map(|traffic_key| traffic_key.endpoints.local).collect::<BTreeSet<_>>();
         // Warn again of an address that was added and removed in between.
-        self.foreign_ends.retain(|end| endpoints.contains(end));
-        foreign.iter().for_each(|traffic_key| self.warn_of_foreign_end(traffic_key, "policy"));
+        self.foreign_endpoints.retain(|endpoint| endpoints.contains(endpoint));
+        foreign.iter().for_each(|traffic_key| self.warn_of_foreign_endpoint(traffic_key, "policy"));
     }
 
     /// The same for one policy, or an acquire.
-    pub(crate) fn warn_of_foreign_end(&mut self, traffic_key: &TrafficKey, what: &'static str) {
+    pub(crate) fn warn_of_foreign_endpoint(&mut self, traffic_key: &TrafficKey, what: &'static str) {
         // As long as our own addresses are not known, all would be foreign.
-        if self.core.locals.is_empty() {
+        if self.locals.is_empty() {
             return;
         }
         let local = traffic_key.endpoints.local;
-        let is_news = self.foreign_ends.len() < FOREIGN_MAX && self.foreign_ends.insert(local);
-        let why = match self.core.host_addresses.contains(&local) {
+        let is_news = self.foreign_endpoints.len() < FOREIGN_MAX && self.foreign_endpoints.insert(local);
+        let why = match self.host_addresses.contains(&local) {
             true => "racoon does not listen on it; see the listen section",
             false => "it is no address of this host",
         };
         // What another daemon on this host listens on is its business.
-        let level = if is_news && !self.core.settings.local_test { Level::Warning } else { Level::Debug };
-        self.core
-            .log(level, None, || format!("no keys can be negotiated for the {what} {traffic_key} from {local}: {why}"));
+        let level = if is_news && !self.settings.local_test { Level::Warning } else { Level::Debug };
+        self.log(level, None, || format!("no keys can be negotiated for the {what} {traffic_key} from {local}: {why}"));
     }
 
     /// Which policy an acquire is for.
     pub(crate) fn explain_acquire(&mut self, acquire: &Acquire, traffic_key: Option<&TrafficKey>) {
         let by_index = acquire.policy.is_some_and(|index| self.spd.by_index(index).is_some());
-        self.core.log(Level::Debug, None, || {
+        self.log(Level::Debug, None, || {
             let Acquire { source, destination, protocol, seq, policy, selector } = acquire;
             let packet = selector.map(|packet| format!(" for {} -> {}", packet.source, packet.destination));
             let index = policy.map(|index| format!(", policy index {index}")).unwrap_or_default();

@@ -105,14 +105,17 @@ fn a_policy_names_a_peer() {
     settings.remotes = Remotes::new(vec![anonymous]);
     let mut host = Host::new(B, 2, settings, &[]);
     let peer: SocketAddr = A.parse().unwrap();
-    assert_eq!(host.engine.standing_of(peer), PeerStanding::Unknown);
+    assert_eq!(host.engine.phase1s.standing_of(&host.engine.core, peer), PeerStanding::Unknown);
     let source = Prefix::host(host.address.ip());
     let selector =
         Selector { source, destination: Prefix::host(peer.ip()), protocol: 0, source_port: 0, destination_port: 0 };
     let policy = Policy { index: 9, direction: Direction::Out, selector, action: Action::Pass, priority: 0 };
     host.engine.handle_kernel(Time::default(), KernelEvent::Policy(policy));
-    assert_eq!(host.engine.standing_of(peer), PeerStanding::Known(peer.ip()));
-    assert_eq!(host.engine.standing_of(UNKNOWN_PEER.parse().unwrap()), PeerStanding::Unknown);
+    assert_eq!(host.engine.phase1s.standing_of(&host.engine.core, peer), PeerStanding::Known(peer.ip()));
+    assert_eq!(
+        host.engine.phase1s.standing_of(&host.engine.core, UNKNOWN_PEER.parse().unwrap()),
+        PeerStanding::Unknown
+    );
 }
 
 /// A second mismatch is logged although the first one is suppressed by now.

@@ -15,14 +15,14 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::engine::Timer;
 use crate::engine::core::Core;
-use crate::engine::{Engine, Timer};
 use crate::num::{Doi, ExchangeType, NotifyType, PayloadType, Protocol};
 use crate::output::Level;
 use crate::path::Path;
 use crate::phase1::exchange::Exchange;
 use crate::phase1::half_open::PeerClass;
-use crate::phase1::table::Phase1;
+use crate::phase1::table::{Phase1, Phase1s};
 use crate::reason::Role;
 use crate::time::Time;
 use crate::wire::{self, Cookie, CookiePair, Header, Notify};
@@ -142,22 +142,22 @@ impl RateLimits {
     }
 }
 
-impl Engine {
+impl Phase1s {
     /// The standing of the sender of an unauthenticated message, whose address may be forged.
-    pub(crate) fn standing_of(&self, remote: SocketAddr) -> PeerStanding {
+    pub(crate) fn standing_of(&self, core: &Core, remote: SocketAddr) -> PeerStanding {
         let address = remote.ip();
-        let is_known = self.phase1s.is_peer(address)
+        let is_known = self.is_peer(address)
             || self.contacted.contains(&address)
-            || self.spd.names_peer(address)
-            || self.core.peer_class(remote) == PeerClass::Configured;
+            || core.spd.names_peer(address)
+            || core.peer_class(remote) == PeerClass::Configured;
         if is_known { PeerStanding::Known(address) } else { PeerStanding::Unknown }
     }
 
     /// The standing of the peer of a phase 1. A peer that has returned our cookie receives what we send to its address, so nobody
     /// else can use up its quota.
-    pub(crate) fn standing_of_phase1(&self, phase1: &Phase1) -> PeerStanding {
+    pub(crate) fn standing_of_phase1(&self, core: &Core, phase1: &Phase1) -> PeerStanding {
         let is_at_its_address = !phase1.negotiation().is_some_and(Exchange::is_from_unproved_address);
-        match self.standing_of(phase1.remote()) {
+        match self.standing_of(core, phase1.remote()) {
             _ if phase1.role == Role::Initiator => PeerStanding::Proved(phase1.remote().ip()),
             PeerStanding::Known(address) if is_at_its_address => PeerStanding::Proved(address),
             standing => standing,
@@ -167,17 +167,18 @@ impl Engine {
     /// Logs an error caused by an unauthenticated message, limited by the quota for this text.
     #[track_caller]
     pub(crate) fn log_unauthenticated(
-        &mut self,
+        &self,
+        core: &mut Core,
         event: LoggedEvent,
         remote: SocketAddr,
         text: impl FnOnce() -> String,
     ) {
-        let kind = (self.standing_of(remote), event);
-        if self.core.formats_reasons(kind.0, event) {
+        let kind = (self.standing_of(core, remote), event);
+        if core.formats_reasons(kind.0, event) {
             let text = text();
-            self.core.log_reason(kind, &text.clone(), Level::Error, remote, || text);
+            core.log_reason(kind, &text.clone(), Level::Error, remote, || text);
         } else {
-            self.core.log_limited(kind, Level::Error, remote, text);
+            core.log_limited(kind, Level::Error, remote, text);
         }
     }
 }

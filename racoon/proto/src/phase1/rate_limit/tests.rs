@@ -1,4 +1,5 @@
 use super::*;
+use crate::engine::Engine;
 
 fn remote(number: u32) -> SocketAddr {
     SocketAddr::from((number.to_be_bytes(), 500))
