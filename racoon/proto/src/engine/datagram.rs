@@ -7,10 +7,11 @@ use crate::engine::{Engine, Phase1Id};
 use crate::num::{ExchangeType, Flags, NotifyType};
 use crate::output::Level;
 use crate::path::Path;
+use crate::phase1::entry::Phase1;
 use crate::phase1::exchange::Exchange;
 use crate::phase1::half_open::Admission;
 use crate::phase1::rate_limit::LoggedEvent;
-use crate::phase1::table::{Phase1, Phase1s};
+use crate::phase1::table::Phase1s;
 use crate::reason::{FailureReason, Malformed, Role};
 use crate::wire::{Cookie, HEADER_LEN, Header, WireError};
 

@@ -9,9 +9,10 @@ use crate::num::Protocol;
 use crate::output::Level;
 use crate::path::{AddrPort, Encapsulation, Path};
 use crate::phase1::rate_limit::LoggedEvent;
+use crate::phase2::entry::Phase2;
 use crate::phase2::kernel_state::protocol_name;
 use crate::phase2::lifecycle::has;
-use crate::phase2::table::{Phase2, sa_key};
+use crate::phase2::table::sa_key;
 use crate::reason::explain::tunnel_of;
 use crate::reason::{FailureReason, KernelFailure};
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::engine::{Engine, Phase1Id};
 use crate::num::ExchangeType;
-use crate::phase1::table::{Phase1, Stage};
+use crate::phase1::entry::{Phase1, Stage};
 use crate::proposal::Phase1Terms;
 use crate::reason::Role;
 use crate::time::Time;

@@ -12,9 +12,10 @@ use crate::message::rules::INFORMATIONAL_IN_CLEAR;
 use crate::num::{Doi, Flags, NotifyType, PayloadType, Protocol};
 use crate::output::{Event, EventKind, Level};
 use crate::path::AddrPort;
+use crate::phase1::entry::Phase1;
 use crate::phase1::open_informational;
 use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
-use crate::phase1::table::{Phase1, Phase1s};
+use crate::phase1::table::Phase1s;
 use crate::reason::{FailureReason, NegotiationResult, Outcome, Role};
 use crate::wire::{CookiePair, Delete, Notify, RawPayload, Tail, chain};
 

@@ -8,11 +8,11 @@ use crate::num::NotifyType;
 use crate::output::{Event, EventKind, Level};
 use crate::path::AddrPort;
 use crate::phase1::Phase1Sa;
+use crate::phase1::entry::{EstablishedPhase1, Phase1};
 use crate::phase1::exchange::Features;
 use crate::phase1::rate_limit::LoggedEvent;
 use crate::phase1::readiness::Readiness;
 use crate::phase1::replacement::Replacement;
-use crate::phase1::table::{EstablishedPhase1, Phase1};
 use crate::reason::{FailureReason, NegotiationResult, Role};
 
 /// Limit on established phase 1s with one address and port: an authenticated peer can negotiate any number.

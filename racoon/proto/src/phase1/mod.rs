@@ -5,6 +5,7 @@
 //! and [`rate_limit`] bound what unauthenticated peers can cause.
 
 pub(crate) mod auth;
+pub(crate) mod entry;
 pub(crate) mod exchange;
 pub(crate) mod half_open;
 pub(crate) mod isakmp_sa;

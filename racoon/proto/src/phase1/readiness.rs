@@ -9,8 +9,8 @@
 
 use crate::engine::{Engine, Phase1Id, Phase2Id};
 use crate::num::ExchangeType;
+use crate::phase1::entry::Phase1;
 use crate::phase1::exchange::Exchange;
-use crate::phase1::table::Phase1;
 use crate::reason::NegotiationResult;
 
 /// Whether quick modes may begin under an established phase 1.

@@ -7,7 +7,8 @@ use crate::engine::core::Core;
 use crate::engine::{Engine, Phase1Id, Timer};
 use crate::output::Level;
 use crate::path::AddrPort;
-use crate::phase1::table::{Phase1, Phase1s};
+use crate::phase1::entry::Phase1;
+use crate::phase1::table::Phase1s;
 use crate::reason::Role;
 use crate::time::Time;
 

@@ -19,9 +19,10 @@ use crate::informational::dpd::IfSilent;
 use crate::kernel::KernelRequest;
 use crate::output::Level;
 use crate::path::AddrPort;
-use crate::phase1::table::{Phase1, Phase1s};
+use crate::phase1::entry::Phase1;
+use crate::phase1::table::Phase1s;
 use crate::phase2::acquire::Phase2Trigger;
-use crate::phase2::table::{Phase2, State};
+use crate::phase2::entry::{Phase2, State};
 use crate::reason::{NegotiationResult, Role};
 use crate::time::Time;
 

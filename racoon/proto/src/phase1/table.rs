@@ -1,235 +1,19 @@
-//! The table of phase 1s, and its keys.
+//! The table of phase 1s, and its keys: cookies, the first message, and the addresses of the path.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::conversation::Conversation;
-use crate::engine::core::Core;
 use crate::engine::{Phase1Id, Phase2Id};
-use crate::informational::dpd::{DpdState, LastTraffic};
-use crate::num::ExchangeType;
+use crate::informational::dpd::LastTraffic;
 use crate::path::Path;
-use crate::phase1::exchange::{Context, Exchange, Transition};
-use crate::phase1::half_open::{HalfOpen, PeerClass};
-use crate::phase1::readiness::Readiness;
-use crate::phase1::replacement::Replacement;
-use crate::phase1::{MESSAGE_IDS_RENEWED_AFTER, Phase1Sa};
-use crate::reason::{Role, Unanswered};
+use crate::phase1::entry::{EstablishedPhase1, Phase1, Stage};
+use crate::phase1::half_open::HalfOpen;
 use crate::select::RemoteIndex;
-use crate::settings::Settings;
-use crate::time::Time;
 use crate::wire::{Cookie, CookiePair};
 
-/// A phase 1, established or being negotiated.
-pub(crate) struct Phase1 {
-    pub(crate) cookies: CookiePair,
-    /// Changed by [`Phase1s::move_to`] only, as the tables are keyed by it.
-    path: Path,
-    pub(crate) role: Role,
-    /// The half-open limit that it counts against until it is established.
-    pub(crate) peer_class: PeerClass,
-    pub(crate) exchange: ExchangeType,
-    /// The remote section. A responder's is a guess until the peer's identity is known.
-    pub(crate) block: RemoteIndex,
-    pub(crate) conversation: Conversation,
-    /// Phase 2s that wait for it. [`Phase1s::wait`] adds to them.
-    pub(crate) waiting: Vec<Phase2Id>,
-    /// The phase 1 that it renews.
-    pub(crate) renews: Option<Phase1Id>,
-    pub(crate) stage: Stage,
-}
-
-/// The stage of a phase 1.
-pub(crate) enum Stage {
-    /// Being negotiated.
-    Negotiating(Box<Exchange>),
-    /// The negotiation is over. It is about to be established or removed.
-    Over,
-    /// Established.
-    Established(Box<EstablishedPhase1>),
-}
-
-/// An established phase 1.
-pub(crate) struct EstablishedPhase1 {
-    pub(crate) sa: Phase1Sa,
-    /// Time of establishment.
-    pub(crate) since: Time,
-    /// Time of expiry.
-    pub(crate) expires: Time,
-    /// Whether either side has begun a phase 2 under it.
-    pub(crate) negotiated: bool,
-    /// Whether it is due for renewal.
-    pub(crate) dying: bool,
-    /// Whether it is due because many message ids were used.
-    pub(crate) worn: bool,
-    /// Time of the last authenticated message under it.
-    pub(crate) heard: Time,
-    pub(crate) dpd: DpdState,
-    pub(crate) replacement: Replacement,
-    pub(crate) readiness: Readiness,
-}
-
-/// Number of further message ids for which a responder leaves the renewal to its peer.
-const MESSAGE_IDS_FOR_PEER: usize = 1024;
-
-impl EstablishedPhase1 {
-    /// Whether the side with this role renews it because many message ids were used.
-    pub(crate) fn is_worn(&self, role: Role) -> bool {
-        let more = if role == Role::Responder { MESSAGE_IDS_FOR_PEER } else { 0 };
-        self.sa.used.count() >= MESSAGE_IDS_RENEWED_AFTER + more
-    }
-}
-
-impl Phase1 {
-    /// Creates a phase 1 whose negotiation begins now.
-    pub(crate) fn new(
-        (role, exchange): (Role, ExchangeType),
-        cookies: CookiePair,
-        path: Path,
-        (block, peer_class): (RemoteIndex, PeerClass),
-        conversation: Conversation,
-    ) -> Self {
-        Self {
-            cookies,
-            path,
-            role,
-            peer_class,
-            exchange,
-            block,
-            conversation,
-            waiting: Vec::new(),
-            renews: None,
-            stage: Stage::Over,
-        }
-    }
-
-    /// Performs a step of the exchange and logs what it notes. Returns `None` if the negotiation is over.
-    ///
-    /// The caller puts the exchange back if it continues.
-    pub(crate) fn step(
-        &mut self,
-        core: &mut Core,
-        first_contact: bool,
-        step: impl FnOnce(Exchange, &mut Context<'_>) -> Transition,
-    ) -> Option<Transition> {
-        if !matches!(self.stage, Stage::Negotiating(_)) {
-            return None;
-        }
-        let Stage::Negotiating(exchange) = mem::replace(&mut self.stage, Stage::Over) else {
-            return None;
-        };
-        let mut context = Context::new(core, self, first_contact);
-        let transition = step(*exchange, &mut context);
-        let notes = context.notes;
-        core.log_notes(self.path.remote, notes);
-        Some(transition)
-    }
-
-    /// Completes the record of a negotiation that has not got beyond message 1.
-    pub(crate) fn describe_offer(&mut self, settings: &Settings) {
-        if let Stage::Negotiating(exchange) = &self.stage {
-            exchange.describe_offer(settings, self.path.remote, &mut self.conversation.record);
-        }
-    }
-
-    /// Returns our last message, which the peer has not answered; `None` while a job for the next one runs.
-    pub(crate) fn unanswered(&self) -> Option<Unanswered> {
-        let message = self.negotiation()?.last_sent()?;
-        Some(self.conversation.unanswered(self.exchange, self.role, message))
-    }
-
-    /// Answers the accepted message. An initiator retransmits its answer until it is answered in turn. A responder repeats it only
-    /// when the peer repeats its message, so that nobody can make it flood a victim.
-    pub(crate) fn answer(&mut self, core: &mut Core, message: Vec<u8>) {
-        self.conversation.answer(Some(message.clone()));
-        match self.role {
-            Role::Initiator => self.conversation.send(core, self.path, message),
-            Role::Responder => {
-                self.reply(core, message);
-                // An exchange that retransmits nothing lasts no longer than one that does.
-                self.conversation.set_deadline(core, |settings| settings.retransmission.whole());
-            }
-        }
-    }
-
-    /// Sends an answer, for the first time or again. As long as the address may be forged, one copy is sent.
-    pub(crate) fn reply(&self, core: &mut Core, message: Vec<u8>) {
-        if self.negotiation().is_some_and(Exchange::is_from_unproved_address) {
-            core.transmit_once(self.path, message);
-        } else {
-            core.transmit(self.path, &message);
-        }
-    }
-
-    /// Ends the exchange with its last message, if that is ours. The peer does not answer it.
-    pub(crate) fn finish_exchange(&mut self, core: &mut Core, last_message: Option<Vec<u8>>) {
-        if let Some(message) = &last_message {
-            core.transmit(self.path, message);
-        }
-        self.conversation.answer(last_message);
-        self.conversation.stop_retransmission(core);
-        self.conversation.stop_deadline(core);
-    }
-
-    /// The path of its messages.
-    pub(crate) fn path(&self) -> Path {
-        self.path
-    }
-
-    /// The peer's address and port.
-    pub(crate) fn remote(&self) -> SocketAddr {
-        self.path.remote
-    }
-
-    /// Returns the exchange, while it is being negotiated.
-    pub(crate) fn negotiation(&self) -> Option<&Exchange> {
-        match &self.stage {
-            Stage::Negotiating(exchange) => Some(exchange),
-            Stage::Over | Stage::Established(_) => None,
-        }
-    }
-
-    /// Whether it is being negotiated, and neither side can encrypt yet.
-    pub(crate) fn is_early(&self) -> bool {
-        self.negotiation().is_some_and(|exchange| !exchange.is_encrypted())
-    }
-
-    /// Returns its state as an established phase 1.
-    pub(crate) fn established(&self) -> Option<&EstablishedPhase1> {
-        match &self.stage {
-            Stage::Established(established) => Some(established),
-            Stage::Negotiating(_) | Stage::Over => None,
-        }
-    }
-
-    /// Mutable counterpart of [`Phase1::established`].
-    pub(crate) fn established_mut(&mut self) -> Option<&mut EstablishedPhase1> {
-        match &mut self.stage {
-            Stage::Established(established) => Some(established),
-            Stage::Negotiating(_) | Stage::Over => None,
-        }
-    }
-
-    fn is_half_open(&self) -> bool {
-        self.role == Role::Responder && self.established().is_none()
-    }
-
-    fn is_attempt(&self) -> bool {
-        self.role == Role::Initiator && self.peer_class == PeerClass::Unknown && self.established().is_none()
-    }
-
-    fn first_key(&self) -> FirstKey {
-        (self.cookies.initiator, self.path)
-    }
-
-    fn pair(&self) -> (IpAddr, IpAddr) {
-        self.path.addresses()
-    }
-}
-
 /// Key of a phase 1 whose responder cookie is not known.
-type FirstKey = (Cookie, Path);
+pub(super) type FirstKey = (Cookie, Path);
 
 /// The table of phase 1s.
 #[derive(Default)]
@@ -282,11 +66,11 @@ impl Phase1s {
             }
         }
         if phase1.is_half_open() {
-            self.half_open.remove(id, phase1.peer_class, phase1.path.remote.ip());
+            self.half_open.remove(id, phase1.peer_class, phase1.remote().ip());
         }
         self.attempts -= usize::from(phase1.is_attempt());
         if phase1.established().is_some() {
-            self.forget_peer(phase1.path.remote.ip());
+            self.forget_peer(phase1.remote().ip());
         }
         for phase2 in &phase1.waiting {
             self.waits.remove(phase2);
@@ -341,12 +125,12 @@ impl Phase1s {
     pub(crate) fn establish(&mut self, id: Phase1Id, established: EstablishedPhase1) {
         if let Some(phase1) = self.all.get_mut(&id) {
             if phase1.is_half_open() {
-                self.half_open.remove(id, phase1.peer_class, phase1.path.remote.ip());
+                self.half_open.remove(id, phase1.peer_class, phase1.remote().ip());
                 self.by_pair.entry(phase1.pair()).or_default().insert(id);
             }
             self.attempts -= usize::from(phase1.is_attempt());
             if phase1.established().is_none() {
-                *self.peers.entry(phase1.path.remote.ip()).or_default() += 1;
+                *self.peers.entry(phase1.remote().ip()).or_default() += 1;
             }
             phase1.block = established.sa.block;
             phase1.stage = Stage::Established(Box::new(established));
@@ -356,14 +140,14 @@ impl Phase1s {
     /// Records that the peer has returned our cookie. Returns its address the first time.
     pub(crate) fn prove_address(&mut self, id: Phase1Id) -> Option<SocketAddr> {
         let phase1 = self.all.get(&id).filter(|phase1| phase1.is_half_open())?;
-        self.half_open.prove(id, phase1.peer_class, phase1.path.remote.ip()).then_some(phase1.path.remote)
+        self.half_open.prove(id, phase1.peer_class, phase1.remote().ip()).then_some(phase1.remote())
     }
 
     /// Changes the path of an established phase 1, and the keys that contain it.
     pub(crate) fn move_to(&mut self, id: Phase1Id, path: Path) {
         let Some(phase1) = self.all.get_mut(&id).filter(|phase1| phase1.established().is_some()) else { return };
         let old = (phase1.first_key(), phase1.pair());
-        phase1.path = path;
+        phase1.set_path(path);
         let new = (phase1.first_key(), phase1.pair());
         self.forget_first(id, &old.0);
         self.by_first.entry(new.0).or_insert(id);
@@ -454,7 +238,7 @@ impl Phase1s {
         let candidates = ids.filter_map(|id| {
             let phase1 = self.all.get(&id).filter(|phase1| is_candidate(id, phase1))?;
             let established = phase1.established()?;
-            Some((!established.dying, phase1.path.remote.port() == path.remote.port(), established.since, id))
+            Some((!established.dying, phase1.remote().port() == path.remote.port(), established.since, id))
         });
         candidates.max().map(|(.., id)| id)
     }

@@ -13,7 +13,7 @@ use crate::path::Path;
 use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
 use crate::phase1::table::Phase1s;
 use crate::phase2::TrafficKey;
-use crate::phase2::table::{Phase2, State};
+use crate::phase2::entry::{Phase2, State};
 use crate::reason::{FailureReason, Negotiation, NegotiationResult, Outcome, Role};
 use crate::time::Time;
 use crate::wire::Notify;

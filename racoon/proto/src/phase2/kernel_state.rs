@@ -10,8 +10,8 @@ use crate::output::Level;
 use crate::path::{AddrPort, Path};
 use crate::phase1::table::Phase1s;
 use crate::phase2::bundle::Pair;
+use crate::phase2::entry::Phase2;
 use crate::phase2::lifetime::spi_bytes;
-use crate::phase2::table::Phase2;
 use crate::wire::Delete;
 
 impl Engine {

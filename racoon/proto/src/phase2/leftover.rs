@@ -13,9 +13,10 @@ use crate::kernel::{Acquire, Direction, KernelRequest, LeftoverSa, Level as Temp
 use crate::num::Protocol;
 use crate::output::Level;
 use crate::path::Path;
-use crate::phase1::table::Phase1;
+use crate::phase1::entry::Phase1;
 use crate::phase2::acquire::Phase2Trigger;
-use crate::phase2::table::{Phase2, SaKey, sa_key};
+use crate::phase2::entry::Phase2;
+use crate::phase2::table::{SaKey, sa_key};
 use crate::phase2::traffic::{Endpoints, between_hosts, templates};
 
 /// Time for which replaced SAs stay, for packets of the peer in flight.

@@ -9,6 +9,7 @@
 
 pub(crate) mod acquire;
 pub(crate) mod bundle;
+pub(crate) mod entry;
 pub(crate) mod failure;
 pub(crate) mod generate_policy;
 pub(crate) mod initiator;

@@ -8,11 +8,13 @@ use crate::informational::text_of;
 use crate::kernel::{KernelError, KernelRequest, RequestId, SaInstallation, SaName};
 use crate::num::NotifyType;
 use crate::output::Level;
+use crate::phase1::entry::Phase1;
 use crate::phase1::rate_limit::LoggedEvent;
-use crate::phase1::table::{Phase1, Phase1s};
+use crate::phase1::table::Phase1s;
+use crate::phase2::entry::{Phase2, State};
 use crate::phase2::message::{Received, Rejection, Unproved};
 use crate::phase2::step::{Action, Context};
-use crate::phase2::table::{Phase2, Phase2s, State, sa_key};
+use crate::phase2::table::{Phase2s, sa_key};
 use crate::reason::{FailureReason, KernelFailure};
 use crate::wire::{Header, Notify};
 

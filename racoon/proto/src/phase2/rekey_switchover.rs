@@ -13,7 +13,8 @@ use std::time::Duration;
 use crate::engine::core::Core;
 use crate::engine::{Engine, Phase2Id, Timer};
 use crate::phase2::TrafficKey;
-use crate::phase2::table::{EstablishedPhase2, Outbound, Phase2s};
+use crate::phase2::entry::{EstablishedPhase2, Outbound};
+use crate::phase2::table::Phase2s;
 use crate::reason::Role;
 use crate::time::Time;
 

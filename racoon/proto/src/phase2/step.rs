@@ -12,10 +12,10 @@ use crate::output::{Level, Urgency};
 use crate::path::Path;
 use crate::phase1::Phase1Sa;
 use crate::phase2::bundle::{Agreement, Common, Installations};
+use crate::phase2::entry::{EstablishedPhase2, Installing, Outbound, Phase2, State};
 use crate::phase2::initiator::Agreed;
 use crate::phase2::message::{Message, Negotiation};
 use crate::phase2::pending_inputs::{CompletedExchange, PendingInputs, completed_exchange, job};
-use crate::phase2::table::{EstablishedPhase2, Installing, Outbound, Phase2, State};
 use crate::reason::{FailureReason, MissingRemote, Role};
 
 /// What a step uses besides its phase 2.

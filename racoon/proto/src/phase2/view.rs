@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::engine::{Engine, Phase1Id, Phase2Id};
 use crate::kernel::{SaName, Selector};
 use crate::path::Path;
-use crate::phase2::table::{Phase2, State};
+use crate::phase2::entry::{Phase2, State};
 use crate::proposal::{Phase2Terms, Transform};
 use crate::reason::Role;
 use crate::time::Time;

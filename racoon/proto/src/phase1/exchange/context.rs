@@ -7,7 +7,7 @@ use crate::message::codec::MessageCodec;
 use crate::num::ExchangeType;
 use crate::output::Level;
 use crate::path::Path;
-use crate::phase1::table::Phase1;
+use crate::phase1::entry::Phase1;
 use crate::random::Random;
 use crate::reason::{FailureReason, MissingRemote};
 use crate::select::RemoteIndex;

@@ -16,8 +16,8 @@ use crate::wire::{Cookie, CookiePair, Delete, Header, Notify, chain};
 
 use crate::engine::Phase2Id;
 use crate::phase2::TrafficKey;
+use crate::phase2::entry::Phase2;
 use crate::phase2::quick_responder::{AT_ONCE_MAX, WITH_PEER_MAX};
-use crate::phase2::table::Phase2;
 use crate::phase2::traffic::Endpoints;
 use crate::reason::{PayloadProblem, Role};
 

@@ -1,8 +1,8 @@
 //! Quick modes under a phase 1 that is established but not usable yet, as during a login.
 
 use super::*;
+use crate::phase1::entry::Phase1;
 use crate::phase1::readiness::Readiness;
-use crate::phase1::table::Phase1;
 
 /// Two hosts with a phase 1 that is not usable yet at the given ones.
 fn unready(hosts_unready: [bool; 2]) -> Net {
