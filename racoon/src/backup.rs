@@ -107,6 +107,7 @@ impl Backup {
     pub fn add(&mut self, dialect: Dialect, message: &Message<'_>) -> io::Result<()> {
         let Some(saved) = SavedSa::of(message, dialect, since_1970()) else { return Ok(()) };
         self.append(&saved.line()).map_err(|error| named(&self.path, &error))?;
+        // The kernel may reuse the SPI of a removed SA.
         self.dead.remove(&saved.name());
         self.living.insert(saved.name());
         Ok(())
@@ -114,6 +115,7 @@ impl Backup {
 
     /// Writes a line completely or not at all; a partial line would corrupt the next one.
     fn append(&mut self, line: &str) -> io::Result<()> {
+        // A full disk may have taken a part of the line.
         let before = self.file.metadata()?.len();
         self.file.write_all(line.as_bytes()).inspect_err(|_| drop(self.file.set_len(before)))
     }
@@ -196,6 +198,7 @@ impl Backup {
             let _ = fs::remove_file(&new);
             let mut file = options.open(&new)?;
             saved.iter().try_for_each(|saved| file.write_all(saved.line().as_bytes()))?;
+            // Otherwise a power failure after the rename could leave an empty file.
             file.sync_data()?;
             fs::rename(&new, &self.path)?;
             Ok(file)
@@ -284,6 +287,7 @@ impl SavedSa {
         let [allocations, bytes, addtime, usetime] = self.limits;
         text += &format!("%{source} {destination} {sa_type} {spi} {mode} {reqid} {window} ");
         text += &format!("{encrypt} {encrypt_bits} {auth} {auth_bits} {flags} ");
+        // The 0 is in the place of the request's sequence number.
         text += &format!("{allocations} {bytes} {addtime} {usetime} 0 ");
         for octet in self.keys.iter().flat_map(|key| key.iter()) {
             // Writing to a string cannot fail.
@@ -325,6 +329,7 @@ impl SavedSa {
         for limit in &mut saved.limits {
             *limit = fields.next()?.parse().ok()?;
         }
+        // The C racoon saves the sequence number of its request, which means nothing to another process.
         let _sequence: u32 = fields.next()?.parse().ok()?;
         let octets = hex::octets(fields.next()?.as_bytes())?;
         let (encrypt, auth) = octets.split_at_checked(encrypt_bits / 8)?;

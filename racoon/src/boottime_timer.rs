@@ -80,20 +80,20 @@ mod tests {
 
     #[test]
     fn readable_once_due_until_rearmed() {
-        let alarm = BoottimeTimer::new().unwrap();
-        let rings = |timeout: Option<Duration>| {
-            let source = Source::control(alarm.fd().unwrap(), ());
+        let timer = BoottimeTimer::new().unwrap();
+        let is_due = |timeout: Option<Duration>| {
+            let source = Source::control(timer.fd().unwrap(), ());
             !poller::wait(&[source], timeout).unwrap().is_empty()
         };
         let now = Some(Duration::ZERO);
-        assert!(!rings(now));
+        assert!(!is_due(now));
         for past in [Time::default(), clock::now()] {
-            alarm.set(past).unwrap();
-            assert!(rings(None) && rings(now));
-            alarm.set(clock::now() + Duration::from_secs(3600)).unwrap();
-            assert!(!rings(now));
+            timer.set(past).unwrap();
+            assert!(is_due(None) && is_due(now));
+            timer.set(clock::now() + Duration::from_secs(3600)).unwrap();
+            assert!(!is_due(now));
         }
-        alarm.set(clock::now() + Duration::from_millis(20)).unwrap();
-        assert!(rings(None));
+        timer.set(clock::now() + Duration::from_millis(20)).unwrap();
+        assert!(is_due(None));
     }
 }

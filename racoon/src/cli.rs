@@ -158,6 +158,7 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, EarlyExit> {
 }
 
 fn mode(given: &Matches) -> Result<Mode, EarlyExit> {
+    // In every mode, so that an invalid port is always an error.
     let daemon = daemon(given)?;
     let (test, dump, against) = (given.opt_present("t"), given.opt_present("C"), last(given, "against"));
     if against.is_some() && !test {
@@ -170,6 +171,7 @@ fn daemon(given: &Matches) -> Result<DaemonOptions, EarlyExit> {
     let last_position = |flag| given.opt_positions(flag).pop();
     let family = match (last_position("4"), last_position("6")) {
         (None, None) => None,
+        // `None` is less than any position.
         (v4, v6) if v4 > v6 => Some(Family::V4),
         _ => Some(Family::V6),
     };

@@ -28,8 +28,8 @@ pub fn wall_time(moment: Time) -> u64 {
     past(moment, now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
-/// As [`wall_time`], given both clocks' current time. Whole seconds would not do: the clocks' seconds do not begin
-/// together.
+/// As [`wall_time`], given both clocks' current time. Whole seconds would be too coarse, because the seconds of the two
+/// clocks do not begin at the same time.
 fn past(moment: Time, boot: Time, wall: Duration) -> u64 {
     wall.saturating_sub(boot.since(moment)).as_secs()
 }

@@ -8,6 +8,7 @@ use ipsec_conf::racoon::{Changes, Difference, Place, Remote, Sainfo, SainfoId};
 pub fn describe(changes: &Changes<'_>) -> String {
     let mut text = String::new();
     for name in &changes.globals {
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "different: {name}");
     }
     blocks(&mut text, &changes.remotes, remote_title, |remote| &remote.place);

@@ -39,13 +39,14 @@ pub fn enter() -> io::Result<StartupReport> {
             drop(writer);
             let code = await_child(File::from(reader));
             if code != 0 {
-                // It is exiting. Whoever started us should find no process left.
+                // The child is exiting; when this process ends, it should be gone.
                 let _ = waitpid(child, None);
             }
             process::exit(code);
         }
         ForkResult::Child => {
             drop(reader);
+            // Detached from the terminal: its hang-up would arrive as SIGHUP, which means reload.
             setsid()?;
             Ok(StartupReport { parent: Some(writer) })
         }
@@ -76,9 +77,12 @@ impl StartupReport {
     /// # Errors
     /// Those of the system; the parent is then told of no success.
     pub fn ready(mut self) -> io::Result<()> {
+        // Not just closed: the next descriptor that is opened would become standard input, also that of child
+        // processes.
         let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
         dup2_stdin(&null)?;
         let Some(parent) = self.parent.take() else { return Ok(()) };
+        // The directory where the daemon was started could not be unmounted.
         chdir("/")?;
         dup2_stdout(&null)?;
         dup2_stderr(&null)?;

@@ -48,6 +48,7 @@ impl Loader for Files {
     fn expand(&self, pattern: &str) -> io::Result<Vec<PathBuf>> {
         let pattern = home(pattern);
         if !pattern.contains(['*', '?', '[']) {
+            // Even if there is no such file: the attempt to read it gives the better error.
             return Ok(vec![PathBuf::from(pattern)]);
         }
         // The base directory is not part of the pattern, and must not show in relative results.
@@ -71,7 +72,7 @@ impl Loader for Files {
         let mut options = OpenOptions::new();
         let mut file =
             options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(self.directory.join(path))?;
-        // Of the open file: by its name another one could be found meanwhile.
+        // Of the open file: its name could lead to another one by now.
         let metadata = file.metadata()?;
         let mut keys = Zeroizing::default();
         if metadata.is_file() {
@@ -87,6 +88,7 @@ impl Loader for Files {
 
     fn has_interface(&self, name: &str) -> Option<bool> {
         let interfaces = if_nameindex().ok()?;
+        // A scope in an address is the name or the index of an interface.
         let number = name.parse::<u32>().ok();
         Some(interfaces.iter().any(|one| Some(one.index()) == number || one.name().to_str() == Ok(name)))
     }
@@ -107,6 +109,7 @@ fn home(pattern: &str) -> String {
     };
     let (user, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let directory = match user {
+        // As in glob(3), the environment has precedence over the user database.
         "" => std::env::var_os("HOME").map(PathBuf::from).or_else(|| {
             let user = User::from_uid(Uid::current()).ok()??;
             Some(user.dir)

@@ -93,6 +93,7 @@ impl StateLog {
     /// # Errors
     /// Those of the system, with the file's name. The file then has no part of the record.
     pub fn record(&mut self, record: Record) -> io::Result<()> {
+        // Formatted first, because `apply` consumes the record.
         let line = format!("{record}\n");
         if !self.state.apply(record) {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Standard output of the commands. What was asked for and cannot be written is an error.
+//! Standard output of the commands. Output that was asked for and cannot be written is an error.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write as _};

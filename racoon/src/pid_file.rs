@@ -50,6 +50,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     // Do not overwrite another file through a symbolic link, nor wait for the reader of a FIFO.
     options.write(true).create(true).truncate(true).mode(0o644).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     let mut file = options.open(path)?;
+    // Independent of the umask, which makes everything else private.
     file.set_permissions(Permissions::from_mode(0o644))?;
     file.write_all(text.as_bytes())
 }

@@ -23,8 +23,8 @@ pub struct Source<'a, T> {
     pub descriptor: BorrowedFd<'a>,
     /// When it is served.
     pub priority: Priority,
-    /// Waits for room to write instead of data to read. Waiting for both would wake a writer again and again for data
-    /// that it does not read yet.
+    /// Waits for room to write instead of data to read. Waiting for both would keep waking a writer for data that it
+    /// does not read yet.
     pub writes: bool,
     /// Identifies the source in the result.
     pub token: T,
@@ -55,7 +55,7 @@ pub struct Ready<T> {
     pub closed: bool,
 }
 
-/// Waits until a source is ready or the timeout expires, without a timeout for ever. Ready sources are ordered by
+/// Waits until a source is ready or the timeout expires; `None` waits without limit. Ready sources are ordered by
 /// priority, within a priority as given. A signal ends the wait with an empty result.
 ///
 /// # Errors
@@ -86,7 +86,7 @@ fn polled<'a, T>(source: &Source<'a, T>) -> PollFd<'a> {
 fn readiness<T>(token: T, flags: PollFlags) -> Ready<T> {
     Ready {
         token,
-        // Reading is how an error or the end is found out.
+        // Only a read tells which error it is, or that the stream has ended.
         readable: flags.intersects(PollFlags::POLLIN | PollFlags::POLLERR | PollFlags::POLLHUP),
         writable: flags.contains(PollFlags::POLLOUT),
         closed: flags.contains(PollFlags::POLLNVAL),

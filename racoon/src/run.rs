@@ -41,6 +41,7 @@ fn refuse(refused: EarlyExit) -> ExitCode {
 
 fn execute(run: &Invocation) -> ExitCode {
     let (test, dump, against) = match &run.mode {
+        // Everything below needs neither root nor a kernel.
         Mode::Daemon(options) => return daemon::run(&run.file, options.clone()),
         Mode::Check { test, dump, against } => (test, dump, against),
     };
@@ -48,6 +49,7 @@ fn execute(run: &Invocation) -> ExitCode {
         if *test {
             print_diagnostic(io::stderr(), &format!("racoon: configuration file \"{}\" test failed\n", run.file));
         } else {
+            // The wording of the C racoon, which scripts may look for.
             print_diagnostic(io::stderr(), "racoon: failed to parse configuration file.\n");
         }
         return ExitCode::FAILURE;
@@ -72,7 +74,7 @@ fn execute(run: &Invocation) -> ExitCode {
             print_diagnostic(io::stderr(), &format!("{}: warning: {NO_REMOTE}\n", run.file));
         }
     }
-    // With -C standard output is the configuration, which has to be readable as one.
+    // With -C, standard output is a configuration that racoon can read.
     if *test && !*dump {
         let file = &run.file;
         shown.push_str(&format!(

@@ -25,7 +25,7 @@ pub fn translate(
         retransmission: Retransmission { count: timer.counter, interval: timer.interval, copies: timer.persend },
         phase1_wait: timer.phase1,
         phase2_wait: timer.phase2,
-        // Filled in later, when the kernel is known.
+        // `settings_of` replaces it by the kernel's.
         larval_limit: Settings::default().larval_limit,
         natt_keepalive: timer.natt_keepalive,
         padding: Padding {

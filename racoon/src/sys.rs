@@ -35,9 +35,10 @@ pub(crate) fn arrived() -> impl Iterator<Item = u8> {
 /// pipe is never closed.
 pub(crate) fn watch(signals: &[Signal], pipe: OwnedFd) -> io::Result<()> {
     let descriptor: RawFd = pipe.as_raw_fd();
-    // The handler may run at any time from now on.
+    // Left open for ever: the handler may run at any time from now on.
     std::mem::forget(pipe);
     PIPE.store(descriptor, Ordering::Relaxed);
+    // Other system calls are restarted; poll(2) fails with EINTR all the same.
     let action = SigAction::new(SigHandler::Handler(handler), SaFlags::SA_RESTART, SigSet::empty());
     for &signal in signals {
         // SAFETY: the handler calls nothing but write(2), and keeps errno.

@@ -27,6 +27,7 @@ fn send(socket: &OsStr, state: State) -> io::Result<()> {
         State::Stopping => b"STOPPING=1",
     };
     let sender = UnixDatagram::unbound()?;
+    // `@` stands for the NUL byte that begins an abstract socket address.
     #[cfg(target_os = "linux")]
     if let Some(name) = std::os::unix::ffi::OsStrExt::as_bytes(socket).strip_prefix(b"@") {
         use std::os::linux::net::SocketAddrExt as _;

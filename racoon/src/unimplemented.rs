@@ -26,6 +26,7 @@ fn list(config: &Config) -> Vec<(String, &Place)> {
             list.push((value, place));
         }
     };
+    // Values of directives that otherwise have an effect.
     for remote in &config.remotes {
         let modes = remote.exchange_modes.iter().filter(|mode| **mode != ExchangeMode::Main);
         let methods = remote.proposals.iter().filter(|one| one.method != AuthenticationMethod::PreSharedKey);

@@ -113,6 +113,7 @@ impl<J: Send + 'static, R: Send + 'static> Workers<J, R> {
         }
         queue.push_back(job);
         drop(queues);
+        // Unlocked first, or the thread would wake up only to wait for the lock.
         self.shared.arrived.notify_one();
         Ok(())
     }
@@ -137,6 +138,7 @@ impl<J, R> Drop for Workers<J, R> {
     fn drop(&mut self) {
         let mut queues = lock(&self.shared.queues);
         queues.closed = true;
+        // Nobody will ask for their results.
         queues.known.clear();
         queues.unknown.clear();
         drop(queues);

@@ -206,7 +206,7 @@ fn words(bytes: [u8; HEADER_LENGTH]) -> [u16; 4] {
     [[a, b], [c, d], [e, f], [g, h]].map(u16::from_ne_bytes)
 }
 
-/// Checks a length.
+/// Checks the length of a message, header included.
 fn checked(length: usize, limit: usize) -> Result<usize, Malformed> {
     if (HEADER_LENGTH..=limit).contains(&length) { Ok(length) } else { Err(Malformed::Length(length)) }
 }
@@ -232,6 +232,7 @@ impl ReplyHeader {
         let (length, errno) = if command & LONG == 0 {
             (usize::from(low), number)
         } else {
+            // A long reply has no place for an errno: errors are short.
             (usize::from(number) << 16 | usize::from(low), 0)
         };
         // KAME's racoon returns the 0 of the request.

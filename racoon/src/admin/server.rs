@@ -101,6 +101,7 @@ impl Server {
             }
         }
         self.clients.retain(|client| !matches!(client.state, State::Done));
+        // A descriptor is free again.
         if self.clients.len() < before {
             self.accept_after = None;
         }
@@ -180,11 +181,13 @@ fn read_request(
         if let Some((head, body)) = bytes.split_first_chunk() {
             let header = match RequestHeader::parse(*head) {
                 Ok(header) => header,
+                // Without a length the stream cannot be read on, so the connection is closed without a reply.
                 Err(malformed) => {
                     log_error(&format_args!("control socket: {malformed}"));
                     return Err(ErrorKind::InvalidData.into());
                 }
             };
+            // Never more: at most as many bytes as are missing are read below.
             if bytes.len() == header.length {
                 return Ok(Some(match Request::parse(&header, body) {
                     Ok(request) => reply(answer(request).as_ref().map(|body| body.as_slice())),

@@ -25,7 +25,7 @@ const OTHERS_WRITE: u16 = 0o002;
 /// Default mode of the socket.
 const SOCKET_MODE: u16 = 0o600;
 
-/// Error that prevents the control socket.
+/// Reason why the control socket cannot be opened.
 #[derive(Debug, Error)]
 pub enum SocketError {
     /// The path is not a socket.
@@ -120,6 +120,7 @@ fn listen_in(run: &Path, path: &Path, access: Option<&SocketAccess>) -> Result<A
         }
         if is_new || is_ours(directory, run) {
             let (owner, group) = owners.unwrap_or((geteuid(), getegid()));
+            // To the directory, whose owner is this process's user, the socket's owner is one of the others.
             let others = owner != geteuid() || mode & OTHERS_WRITE != 0;
             let mode = DIRECTORY_MODE | if others { DIRECTORY_MODE_OTHERS } else { 0 };
             chown(directory, None, Some(group)).map_err(io::Error::from).map_err(io_error(directory))?;
@@ -179,6 +180,7 @@ fn remove_stale(path: &Path) -> Result<(), SocketError> {
         Err(error) => return Err(SocketError::Io { path: path.into(), error }),
         Ok(metadata) => metadata,
     };
+    // A mistyped path must not cost a file.
     if !metadata.file_type().is_socket() {
         return Err(SocketError::NotASocket(path.into()));
     }

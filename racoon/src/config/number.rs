@@ -46,6 +46,7 @@ pub(super) fn authentication(algorithm: conf::EspAuthentication) -> Authenticati
 }
 
 pub(super) fn compression(algorithm: Compression) -> IpcompTransform {
+    // The language has no algorithm without an IKE number.
     IpcompTransform(algorithm.ike().map_or(0, |ike| ike.transform))
 }
 

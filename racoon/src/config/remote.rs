@@ -75,6 +75,7 @@ fn address(from: &conf::Remote, environment: &dyn Environment) -> Option<RemoteA
             zone: address
                 .scope
                 .as_deref()
+                // A scope is an index or a name.
                 .map_or(0, |scope| scope.parse().ok().or_else(|| environment.interface(scope)).unwrap_or(NO_INTERFACE)),
         }),
     })

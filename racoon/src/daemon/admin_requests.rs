@@ -20,7 +20,7 @@ const ISAKMP_PORT: u16 = 500;
 impl Daemon {
     /// Reads and answers what has arrived on the control socket.
     pub(super) fn serve_admin(&mut self) {
-        // Taken out for the time being, because answering needs the rest of the daemon.
+        // Taken out temporarily, because an answer needs the rest of the daemon.
         let Some(mut admin) = self.admin.take() else { return };
         let log = self.log.clone();
         admin.serve(clock::now(), &mut |request| self.answer(request), &mut |error| log.error(error));
@@ -59,6 +59,7 @@ impl Daemon {
     /// system would choose, provided that we listen there.
     fn source(&self, asked: IpAddr, remote: IpAddr) -> IpAddr {
         let is_ours = |ip: &IpAddr| self.sockets.locals().is_ok_and(|ours| ours.iter().any(|local| local.ip() == *ip));
+        // The C racoon takes any route's address, and then fails to send from one where it does not listen.
         let wanted = if asked.is_unspecified() { routed(asked, remote).filter(is_ours) } else { None };
         wanted.unwrap_or(asked)
     }
@@ -67,6 +68,7 @@ impl Daemon {
         let result = self.engine.handle_control(clock::now(), control);
         self.process_outputs();
         result.map(|()| Zeroizing::default()).map_err(|refusal| {
+            // EEXIST and ENOENT are those of the C racoon; racoonctl takes EEXIST for success.
             let errno = match refusal {
                 Refusal::Exists => libc::EEXIST,
                 Refusal::NotConfigured(_) | Refusal::Missing => libc::ENOENT,

@@ -59,12 +59,13 @@ enum EventSource {
 impl Daemon {
     /// Runs until the daemon is told to stop.
     pub(super) fn run(mut self) -> ExitCode {
+        // The addresses first: the engine ignores acquires from others.
         self.sockets_changed(Ok(()));
         // Reports the policies that were present when the interface was opened.
         let mut result = self.handle_kernel_events();
         if !self.leftover_sas.is_empty() {
             let leftover_sas = std::mem::take(&mut self.leftover_sas);
-            // Never refused.
+            // After the policies, because only the SAs of a policy are renewed. Never refused.
             let _ = self.engine.handle_control(clock::now(), Control::LeftoverSas(leftover_sas));
             self.process_outputs();
         }
@@ -82,6 +83,7 @@ impl Daemon {
 
     fn run_once(&mut self) -> Result<(), FatalError> {
         let due = self.due();
+        // Both: the timer counts suspended time, and the timeout serves systems without such a timer.
         self.timer.set(due).map_err(FatalError::Timer)?;
         let ready = poller::wait(&self.sources(), Some(due.since(clock::now()))).map_err(FatalError::Poll)?;
         for ready in ready {
@@ -105,6 +107,7 @@ impl Daemon {
             self.next_resync = now + RESYNC_INTERVAL;
             self.resync_kernel();
         }
+        // Addresses that were tentative may be usable now.
         if self.socket_retry.due().is_some_and(|due| now >= due) {
             let refreshed = self.sockets.refresh();
             self.sockets_changed(refreshed);
@@ -164,12 +167,14 @@ impl Daemon {
     fn handle_signals(&mut self) {
         for signal in self.signals.take() {
             match signal {
+                // A rejected configuration has been logged.
                 Signal::Reload => drop(self.reload()),
                 Signal::Stop(number) => {
                     self.log.info(format_args!("caught signal {number}"));
                     self.stopping = true;
                 }
                 Signal::User(number) => self.log.info(format_args!("caught signal {number}: nothing to do")),
+                // This version starts no scripts.
                 Signal::Child => {}
             }
         }
@@ -177,6 +182,7 @@ impl Daemon {
 
     fn handle_kernel_events(&mut self) -> Result<(), FatalError> {
         let mut events = Vec::new();
+        // What was read before an error is passed on all the same.
         let heard = self.kernel.read_events(&mut |event| events.push(event));
         for event in events {
             self.engine.handle_kernel(clock::now(), event);
@@ -210,6 +216,7 @@ impl Daemon {
             match self.sockets.receive(socket) {
                 Ok(Some(Input::Message(Received { path, bytes }))) => {
                     read += 1;
+                    // Looks at the header and the source only, so it is cheap even in a flood.
                     let priority = self.engine.priority(path, bytes);
                     self.receive_queue.push(priority, Message { path, bytes: bytes.into() }, now);
                 }
@@ -260,7 +267,7 @@ impl Daemon {
     /// Reports this host's addresses to the engine.
     fn update_addresses(&mut self) -> Result<(), crate::net::Error> {
         let locals = self.sockets.locals()?;
-        // Neither control request is ever refused.
+        // All addresses first: a warning that follows from the second request depends on them. Neither is ever refused.
         let all = Control::HostAddresses(Sockets::host_addresses()?);
         let _ = self.engine.handle_control(clock::now(), all);
         let _ = self.engine.handle_control(clock::now(), Control::Addresses(locals));
@@ -302,6 +309,7 @@ impl Daemon {
                         Urgency::Known => workers::Urgency::Known,
                         Urgency::Unknown => workers::Urgency::Unknown,
                     };
+                    // The default result means that the job was dropped, and ends its negotiation at once.
                     if self.workers.submit(urgency, (id, job)).is_err() {
                         self.engine.handle_crypto(clock::now(), id, JobResult::default());
                     }

@@ -40,7 +40,7 @@ impl FairQueue {
         while self.bytes + bytes > BYTES_MAX {
             let own = self.sources.get(&source).map_or(0, |queue| queue.bytes);
             match self.by_bytes.last() {
-                // Strictly less, or two equally busy sources would displace each other's messages for ever.
+                // Strictly less, or two equally busy sources would keep displacing each other's messages.
                 Some(&(most, largest)) if own + bytes < most => self.drop_newest(largest),
                 _ => return dropped + 1,
             }

@@ -55,6 +55,7 @@ fn described(bytes: &[u8]) -> Vec<String> {
     let lines = if header.flags.contains(Flags::ENCRYPTED) {
         vec![describe::header(&header)]
     } else {
+        // A trace shows what it can; whether padding is allowed here is the engine's decision.
         match chain::walk(header.next_payload, body, Tail::Padding) {
             Ok(payloads) => describe::message(&header, &payloads),
             Err(error) => vec![describe::header(&header), error.to_string()],

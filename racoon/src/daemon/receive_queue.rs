@@ -45,6 +45,7 @@ impl Default for ReceiveQueue {
 impl ReceiveQueue {
     /// Adds a message. If its class is full, it or a message of a busier source is dropped.
     pub(super) fn push(&mut self, priority: Priority, message: Message, now: Time) {
+        // Always found: there is a queue for each priority.
         let Some(class) = class_of(priority).and_then(|at| self.classes.get_mut(at)) else { return };
         let dropped = class.push(message);
         if dropped > 0 {

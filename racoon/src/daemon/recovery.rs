@@ -28,7 +28,7 @@ pub(super) fn recover(
         open_state_log(kernel, log);
     }
     let backup = open_backup(config, options, log)?;
-    // Before anything is installed, and saved SAs are not leftovers.
+    // Before anything is installed. Saved SAs stay, because the next step takes them over.
     let mut sas = remove_leftovers(kernel, backup.as_ref(), log);
     sas.extend(restore_saved(kernel, backup, options, log)?);
     Ok(sas)
@@ -81,6 +81,7 @@ fn open_backup(config: &Config, options: &DaemonOptions, log: &Log) -> Result<Op
     let failed = |error: io::Error| error.to_string();
     let mut backup = match Backup::open(path) {
         Ok(backup) => backup,
+        // Without -B nothing depends on the file yet, so it must not prevent the start.
         Err(error) if options.backup => return Err(failed(error)),
         Err(error) => {
             log.error(format_args!("SAs are not saved: {error}"));

@@ -25,6 +25,7 @@ impl SendErrorLimit {
     pub(super) fn note(&mut self, level: Level, now: Time) -> (Level, u32) {
         let mut suppressed = 0;
         if self.count == 0 || now.since(self.since) >= WINDOW {
+            // Reported with the first record of the next period, so silence needs no timer.
             suppressed = self.count.saturating_sub(LOUD_MAX);
             *self = Self { since: now, count: 0 };
         }

@@ -140,7 +140,7 @@ fn with_absolute_paths(file: &str, mut options: DaemonOptions) -> (String, Daemo
     (absolute.unwrap_or_else(|| file.to_owned()), options)
 }
 
-/// Opens everything, in an order such that what fails without privileges comes first and what others notice comes last.
+/// Opens everything. What fails without privileges comes first, and what other processes notice comes last.
 fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failure> {
     log.info(VERSION_LINE);
     log.info(format_args!("linked with {}", crypto::version()));
@@ -171,6 +171,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     let bypass = if is_remote_kernel { Bypass::BestEffort } else { Bypass::Required };
     let sockets = net::Options { listen: config.listen.clone(), ports: options.ports, family: options.family, bypass };
     let sockets = Sockets::open(sockets, log.clone())?;
+    // As in the C racoon, the daemon works without it.
     let pid_file = PidFile::create(config.paths.pidfile.as_deref());
     let pid_file = pid_file.map_err(|error| log.error(format_args!("cannot open pid file: {error}"))).ok();
     // 5. Worker threads last: there is no fork after them.

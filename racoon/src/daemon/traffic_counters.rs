@@ -23,7 +23,7 @@ pub(super) struct TrafficCounters {
     next: Time,
     /// Bytes carried by each SA at the last poll.
     bytes: HashMap<SaName, u64>,
-    /// When the byte count between two addresses last last_growth.
+    /// When the byte count between two addresses last grew.
     last_growth: HashMap<(IpAddr, IpAddr), Time>,
 }
 
@@ -34,6 +34,7 @@ impl TrafficCounters {
         let wanted = probed.filter(|dpd| dpd.delay > 0 && dpd.mode != DpdMode::Always);
         let shortest = wanted.map(|dpd| Duration::from_secs(dpd.delay.into())).min();
         self.interval = shortest.map(|delay| (delay / 2).max(Duration::from_secs(1)));
+        // At once, because the new interval may be shorter than the rest of the old one.
         self.next = now;
     }
 
@@ -47,6 +48,7 @@ impl TrafficCounters {
         // SAs that are gone drop out of the map.
         let before = std::mem::take(&mut self.bytes);
         for (name, bytes) in sas {
+            // A new SA that has carried bytes is traffic too.
             if bytes > before.get(&name).copied().unwrap_or(0) {
                 self.last_growth.insert((name.source, name.destination), now);
             }

@@ -40,6 +40,7 @@ impl fmt::Display for Line<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: ", self.level)?;
         if let Some(place) = self.place {
+            // The path of the build machine means nothing to an operator.
             let file = place.file().rsplit_once("src/").map_or(place.file(), |(_, file)| file);
             write!(formatter, "{file}:{}: ", place.line())?;
         }
@@ -58,7 +59,7 @@ fn names(text: &str, address: IpAddr) -> bool {
     text.match_indices(&address).any(|(start, _)| {
         let (before, rest) = text.split_at(start);
         let after = rest.strip_prefix(address.as_str()).unwrap_or_default();
-        // A full stop or a colon may be punctuation.
+        // A full stop or a colon behind the address may be punctuation.
         let mut after = after.chars();
         let continues = match after.next() {
             Some('.' | ':') => after.next().is_some_and(is_part),

@@ -111,7 +111,7 @@ impl Log {
     /// Sets the configured level, which `-d` raises.
     pub fn set_level(&self, level: Level) {
         let level = level.raised(self.shared.raise);
-        // Relaxed: at the moment of a change it does not matter which level a line sees.
+        // Relaxed, because lines written during a change may use either level.
         self.shared.level.store(level as u8, Ordering::Relaxed);
     }
 
@@ -239,6 +239,7 @@ impl Sinks {
         {
             errors.push(line.escaped());
         }
+        // -F may be used without a terminal, as under a service manager, so a closed pipe is no error.
         if self.stdout {
             let _ = sink::write_whole(&mut io::stdout().lock(), &line.dated());
         }

@@ -82,6 +82,7 @@ impl Syslog {
     }
 
     pub(super) fn put(&mut self, level: Level, line: &str) {
+        // Before the line, so that the log shows where the gap is.
         if self.lost > 0 {
             let text = format!("WARNING: lines lost before this one because syslogd was busy: {}", self.lost);
             if self.deliver(Level::Warning, &text) {
@@ -96,6 +97,7 @@ impl Syslog {
     /// Sends a line. Returns whether the daemon accepted it.
     fn deliver(&mut self, level: Level, line: &str) -> bool {
         let begin = Instant::now();
+        // Not even tried: a stream waits inside the write.
         if self.patience.left(begin).is_zero() {
             return false;
         }

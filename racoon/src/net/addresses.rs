@@ -87,7 +87,7 @@ impl AddressWatch {
         for _ in 0..1000 {
             match recv(self.socket.as_raw_fd(), &mut message, MsgFlags::empty()) {
                 Ok(length) => changed |= concerns_addresses(message.get(..length).unwrap_or_default()),
-                // Notifications were lost.
+                // Notifications were lost, so any address may have changed.
                 Err(Errno::ENOBUFS) => changed = true,
                 Err(Errno::EINTR) => {}
                 Err(_) => break,

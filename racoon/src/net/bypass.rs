@@ -32,6 +32,7 @@ const PF_KEY: (i32, i32) = (21, 28);
 /// Those of setsockopt(2), which requires root.
 pub(super) fn apply(socket: impl AsFd, family: Family) -> io::Result<()> {
     for direction in ["in", "out"] {
+        // Each form needs its module: xfrm_user understands this one, af_key the one below.
         #[cfg(target_os = "linux")]
         if let Ok(()) = xfrm::apply(&socket, family, direction) {
             continue;

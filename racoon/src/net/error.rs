@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use super::{DisplayAddr, PortOwner};
 
-/// Error that prevents a socket.
+/// Reason why a socket cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another process uses the port.

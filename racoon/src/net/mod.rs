@@ -39,7 +39,7 @@ pub(crate) use unreachable::local_error;
 /// Batches without any IKE message that are read before other sources get their turn.
 const IGNORED_BATCHES_MAX: usize = 4;
 
-/// WantedSocket receive buffer in bytes. It holds some ten thousand first messages, a second of a flood.
+/// Receive buffer to ask for, in bytes. It holds some ten thousand first messages, a second of a flood.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// Which sockets to open.
@@ -183,6 +183,7 @@ impl Sockets {
     /// If the addresses of this host cannot be listed.
     pub fn locals(&self) -> Result<BTreeSet<SocketAddr>, Error> {
         let mut locals = BTreeSet::new();
+        // A negotiation begins on the ISAKMP port, and moves to the NAT-T port only behind a NAT (RFC 3947 section 4).
         for address in self.sockets.iter().filter(|(_, socket)| !socket.natt()).map(|(address, _)| *address) {
             if !address.ip().is_unspecified() {
                 locals.insert(address);
@@ -271,6 +272,7 @@ impl Sockets {
         let wanted = self.wanted(&addresses::present().map_err(Error::Addresses)?)?;
         // An address that left is reported again if it returns and still fails.
         self.failed.retain(|address| wanted.get(address).is_some_and(|wanted| wanted.present));
+        // Before any is opened: a socket whose purpose changes has to free its port.
         self.sockets.retain(|address, socket| {
             let stays = wanted.get(address).is_some_and(|wanted| wanted.present && wanted.natt == socket.natt());
             if !stays {
@@ -318,7 +320,7 @@ impl Sockets {
             self.sockets.values().filter(|other| is_wildcard_pair(other.address(), address)).collect::<Vec<_>>();
         let shared = !relatives.is_empty();
         if !shared && !socket::is_free(address) {
-            // Looking through all processes is expensive, so it is done once per failure.
+            // Looking through all processes is expensive, so only the first failure does it.
             let owner = if self.failed.contains(&address) { None } else { port_owner::find(address) };
             return Err(Error::InUse { address, owner });
         }

@@ -75,7 +75,7 @@ fn word(text: &str) -> Option<[u8; 4]> {
 fn process_with_socket(inode: u64) -> Option<PortOwner> {
     let link = format!("socket:[{inode}]");
     let processes = fs::read_dir("/proc").ok()?.flatten();
-    // Without root only the descriptors of our own processes can be read; others are passed over.
+    // Without root, only processes of the same user can be read; others are passed over.
     let pid = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).find(|pid| {
         let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
         descriptors.into_iter().any(|entry| fs::read_link(entry.path()).is_ok_and(|to| to == Path::new(&link)))

@@ -71,6 +71,7 @@ impl IkeSocket {
         socket.set_nonblocking(true).map_err(fails("nonblocking"))?;
         let socket = Self { socket, address, natt };
         if family == Family::V6 {
+            // IPv4 has sockets of its own, which would conflict with a wildcard socket for both families.
             socket.socket.set_only_v6(true).map_err(fails("IPV6_V6ONLY"))?;
         }
         // Before `bind`, so that no packet arrives without the policies.
@@ -92,6 +93,7 @@ impl IkeSocket {
             io::ErrorKind::AddrInUse => Error::InUse { address, owner: super::port_owner::find(address) },
             _ => fails("bind")(source),
         })?;
+        // IKE itself works without it.
         if natt && let Err(source) = socket.receive_esp() {
             log.warning(format_args!(
                 "{}: cannot receive ESP in UDP: {}",
@@ -205,8 +207,10 @@ impl IkeSocket {
         }
     }
 
-    /// Returns source and destination of a datagram's ISAKMP message and where it begins; `None` if it has none.
+    /// Returns the destination and the source of a datagram's ISAKMP message, and where the message begins; `None` if
+    /// there is none.
     pub(super) fn message(&self, arrived: Arrived, bytes: &[u8]) -> Option<(SocketAddr, SocketAddr, usize)> {
+        // A message from port 0 cannot be answered.
         let remote = arrived.remote.filter(|remote| remote.port() != 0 && !arrived.truncated)?;
         Some((arrived.local.unwrap_or(self.address), remote, self.message_start(bytes)?))
     }
@@ -226,6 +230,7 @@ impl IkeSocket {
     fn destination(&self, info: &ControlMessageOwned) -> Option<SocketAddr> {
         let port = self.address.port();
         match info {
+            // The bound address is the destination.
             _ if !self.address.ip().is_unspecified() => None,
             #[cfg(target_os = "linux")]
             ControlMessageOwned::Ipv4PacketInfo(info) => Some(v4(info.ipi_addr.s_addr, port)),
@@ -260,7 +265,7 @@ impl IkeSocket {
         let marker = if self.natt { NON_ESP_MARKER.as_slice() } else { &[] };
         let parts = [IoSlice::new(marker), IoSlice::new(message)];
         let mut sent = self.send_once(local, remote, &parts);
-        // A path error may belong to an earlier datagram for another peer. It is reported only once, so try again.
+        // The error may be about an earlier datagram to another peer. It is reported only once, so try again.
         if sent.is_err_and(unreachable::is_path_error) {
             sent = self.send_once(local, remote, &parts);
         }

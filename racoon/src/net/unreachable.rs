@@ -42,7 +42,7 @@ pub(super) fn is_path_error(errno: Errno) -> bool {
     )
 }
 
-/// Returns an error of this host, in the system's words.
+/// Returns an error of this host with the system's description.
 pub(crate) fn local_error(error: &io::Error) -> DeliveryError {
     let errno = error.raw_os_error().map(Errno::from_raw);
     DeliveryError::Local(errno.map_or_else(|| error.to_string(), |errno| errno.desc().to_owned()))
