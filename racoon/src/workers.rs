@@ -12,17 +12,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use nix::unistd::{read, write};
+use racoon_proto::output::Urgency;
 
 use crate::self_pipe;
-
-/// Queue of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Urgency {
-    /// For a known peer, or an exchange that we initiated.
-    Known,
-    /// For a source that may be anybody.
-    Unknown,
-}
 
 /// The queue is full. Contains the job.
 #[derive(Debug, PartialEq, Eq)]

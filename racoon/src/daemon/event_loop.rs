@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use racoon_proto::crypto::JobResult;
 use racoon_proto::engine::Control;
-use racoon_proto::output::{Level, LogLine, Output, Urgency};
+use racoon_proto::output::{Level, LogLine, Output, Transmit};
+use racoon_proto::path::Path;
 use racoon_proto::time::Time;
 use racoon_proto::undelivered::Undelivered;
 use thiserror::Error;
@@ -23,7 +24,6 @@ use crate::net::{DisplayAddr, Input, Received, Sockets, local_error};
 use crate::output::reason;
 use crate::poller::{self, Source};
 use crate::signals::Signal;
-use crate::workers;
 
 /// Interval at which the kernel's policies and SAs are compared with our records, in case events were lost.
 pub(super) const RESYNC_INTERVAL: Duration = Duration::from_secs(300);
@@ -279,24 +279,7 @@ impl Daemon {
     pub(super) fn process_outputs(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             match output {
-                Output::Transmit(datagram) => {
-                    let path = datagram.path;
-                    let ends = (path.local, path.remote);
-                    packet_trace::log_message(
-                        &self.log,
-                        self.options.verbose > 0,
-                        Direction::Out,
-                        ends,
-                        &datagram.bytes,
-                    );
-                    let sent = self.sockets.send(path.local, path.remote, &datagram.bytes);
-                    if let Err(error) = sent {
-                        let undelivered = Undelivered { remote: path.remote, error: local_error(&error) };
-                        let text = format!("message from {} not sent: {}", DisplayAddr(path.local), reason(&error));
-                        self.engine.handle_undelivered(clock::now(), undelivered);
-                        self.log_send_error(Level::Warning, path.remote, text);
-                    }
-                }
+                Output::Transmit(datagram) => self.transmit(&datagram),
                 Output::Kernel(request) => {
                     let mut answers = Vec::new();
                     self.kernel.execute(request, &mut |event| answers.push(event));
@@ -305,10 +288,6 @@ impl Daemon {
                     }
                 }
                 Output::Job(id, urgency, job) => {
-                    let urgency = match urgency {
-                        Urgency::Known => workers::Urgency::Known,
-                        Urgency::Unknown => workers::Urgency::Unknown,
-                    };
                     // The default result means that the job was dropped, and ends its negotiation at once.
                     if self.workers.submit(urgency, (id, job)).is_err() {
                         self.engine.handle_crypto(clock::now(), id, JobResult::default());
@@ -322,6 +301,18 @@ impl Daemon {
                 // The engine's journal has it.
                 Output::Outcome(_) => {}
             }
+        }
+    }
+
+    /// Sends a message. The engine notes a failure, which explains why no reply comes.
+    fn transmit(&mut self, Transmit { path, bytes }: &Transmit) {
+        let Path { local, remote, .. } = *path;
+        packet_trace::log_message(&self.log, self.options.verbose > 0, Direction::Out, (local, remote), bytes);
+        if let Err(error) = self.sockets.send(local, remote, bytes) {
+            let undelivered = Undelivered { remote, error: local_error(&error) };
+            let text = format!("message from {} not sent: {}", DisplayAddr(local), reason(&error));
+            self.engine.handle_undelivered(clock::now(), undelivered);
+            self.log_send_error(Level::Warning, remote, text);
         }
     }
 
