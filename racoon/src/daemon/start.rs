@@ -156,12 +156,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     // 3. The kernel, and whether it supports what is configured.
     let backend = backend_of(&config.backend)?;
     let is_remote_kernel = matches!(backend, BackendKind::Memory | BackendKind::Socket(_));
-    // A kernel in memory or behind a socket takes no privileges here.
-    if !geteuid().is_root() && !is_remote_kernel {
-        return Err(Failure::NotRoot);
-    }
-    let dialect = Dialect::from_environment()?;
-    let mut kernel = KernelInterface::open(&backend, dialect, config.pfkey_buffer, kernel_log(&log))?;
+    let mut kernel = open_kernel(&backend, is_remote_kernel, &config, &log)?;
     let settings = settings_of(&config, &options, kernel.capabilities(), &log).ok_or(Failure::Configuration)?;
     // 4. Control socket, state file, UDP ports: each excludes a second racoon.
     let admin = admin_socket(&config.listen.adminsock, &log)?;
@@ -205,6 +200,16 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
         stopping: false,
         _pid_file: pid_file,
     })
+}
+
+/// Connects to the kernel, which needs root unless it is in memory or behind a socket.
+fn open_kernel(backend: &BackendKind, is_remote: bool, config: &Config, log: &Log) -> Result<KernelInterface, Failure> {
+    // Without root a netlink socket can be opened, and only the first request would fail.
+    if !geteuid().is_root() && !is_remote {
+        return Err(Failure::NotRoot);
+    }
+    let dialect = Dialect::from_environment()?;
+    Ok(KernelInterface::open(backend, dialect, config.pfkey_buffer, kernel_log(log))?)
 }
 
 /// Returns the error for an unreadable configuration: for other users than root the file may simply be protected.
