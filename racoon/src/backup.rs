@@ -32,6 +32,7 @@ use nix::unistd::geteuid;
 use zeroize::Zeroizing;
 
 use crate::clock::since_1970;
+use crate::output::with_path;
 
 /// Size above which the file is refused.
 const SIZE_MAX: u64 = 64 << 20;
@@ -89,11 +90,12 @@ impl Backup {
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
-        let file = options.open(path).map_err(|error| named(path, &error))?;
-        let metadata = file.metadata().map_err(|error| named(path, &error))?;
+        let file = options.open(path).map_err(|error| with_path(path, &error))?;
+        let metadata = file.metadata().map_err(|error| with_path(path, &error))?;
         let private = metadata.is_file() && metadata.uid() == geteuid().as_raw() && metadata.mode() & 0o077 == 0;
         if !private {
-            return Err(named(path, &"must be a regular file of racoon's user that nobody else can read (mode 0600)"));
+            let text = "must be a regular file of racoon's user that nobody else can read (mode 0600)";
+            return Err(with_path(path, &io::Error::other(text)));
         }
         // The daemon leaves the directory it was started in.
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -106,7 +108,7 @@ impl Backup {
     /// Those of the system, with the file's name.
     pub fn add(&mut self, dialect: Dialect, message: &Message<'_>) -> io::Result<()> {
         let Some(saved) = SavedSa::of(message, dialect, since_1970()) else { return Ok(()) };
-        self.append(&saved.line()).map_err(|error| named(&self.path, &error))?;
+        self.append(&saved.line()).map_err(|error| with_path(&self.path, &error))?;
         // The kernel may reuse the SPI of a removed SA.
         self.dead.remove(&saved.name());
         self.living.insert(saved.name());
@@ -164,7 +166,7 @@ impl Backup {
 
     /// Returns the saved SAs that have not expired, and the number of lines in an unknown format.
     fn read(&mut self) -> io::Result<(Vec<SavedSa>, usize)> {
-        let wrong = |error| named(&self.path, &error);
+        let wrong = |error| with_path(&self.path, &error);
         let length = self.file.metadata().map_err(wrong)?.len();
         if length > SIZE_MAX {
             return Err(wrong(ErrorKind::FileTooLarge.into()));
@@ -206,7 +208,7 @@ impl Backup {
         self.file = write().map_err(|error: io::Error| {
             // Do not leave keys behind in a partial file.
             let _ = fs::remove_file(&new);
-            named(&new, &error)
+            with_path(&new, &error)
         })?;
         Ok(())
     }
@@ -218,7 +220,7 @@ impl Backup {
     pub fn clear(&mut self) -> io::Result<()> {
         self.living.clear();
         self.dead.clear();
-        self.file.set_len(0).map_err(|error| named(&self.path, &error))
+        self.file.set_len(0).map_err(|error| with_path(&self.path, &error))
     }
 }
 
@@ -364,10 +366,6 @@ fn extension_numbers(message: &Message<'_>, kind: ExtensionType) -> Option<[u32;
         ExtensionType::XfrmReplay => xfrm.replay.map(|replay| [replay.window, replay.esn.into()]),
         _ => None,
     }
-}
-
-fn named(path: &Path, error: &dyn std::fmt::Display) -> io::Error {
-    io::Error::other(format!("{}: {}", path.display(), crate::output::reason(error)))
 }
 
 #[cfg(test)]

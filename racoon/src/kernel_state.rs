@@ -14,6 +14,8 @@ use libpfkey::state_file;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
+use crate::output::with_path;
+
 /// Number of lines up to which a file is never rewritten.
 const LINES_MIN: usize = 128;
 
@@ -47,7 +49,7 @@ impl StateLog {
     /// Those of the system, if another process has locked the file, or if it is not a regular file of this user; each
     /// with the file's name.
     pub fn open(path: &Path, id: KernelId, warn: &mut dyn FnMut(String)) -> io::Result<Self> {
-        Self::open_unnamed(path, id, warn).map_err(|error| named(path, &error))
+        Self::open_unnamed(path, id, warn).map_err(|error| with_path(path, &error))
     }
 
     fn open_unnamed(path: &Path, id: KernelId, warn: &mut dyn FnMut(String)) -> io::Result<Self> {
@@ -101,13 +103,13 @@ impl StateLog {
         if let Err(error) = self.file.write_all(line.as_bytes()) {
             // Otherwise the next record would continue this partial line.
             let _ = self.file.set_len(self.length);
-            return Err(named(&self.path, &error));
+            return Err(with_path(&self.path, &error));
         }
         self.length += u64::try_from(line.len()).unwrap_or(u64::MAX);
         self.lines += 1;
         let entries = self.state.policies.len() + self.state.sas.len();
         if self.lines > LINES_MIN.max(LINES_PER_ENTRY * entries) {
-            self.rewrite().map_err(|error| named(&self.path, &error))?;
+            self.rewrite().map_err(|error| with_path(&self.path, &error))?;
         }
         Ok(())
     }
@@ -186,10 +188,6 @@ fn lock(file: File) -> io::Result<Flock<File>> {
 
 fn in_use() -> io::Error {
     io::Error::new(ErrorKind::ResourceBusy, "another racoon uses it")
-}
-
-fn named(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {}", path.display(), crate::output::reason(error)))
 }
 
 #[cfg(test)]

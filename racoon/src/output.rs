@@ -1,7 +1,8 @@
-//! Standard output of the commands. Output that was asked for and cannot be written is an error.
+//! Standard output of the commands, and error texts. Output that was asked for and cannot be written is an error.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Prints a text and flushes it.
@@ -20,6 +21,11 @@ pub(crate) fn not_printed(program: &str, error: &io::Error) -> ExitCode {
         let _ = io::stderr().write_all(format!("{program}: standard output: {}\n", reason(error)).as_bytes());
     }
     ExitCode::FAILURE
+}
+
+/// Returns an error of the same kind whose text begins with the file's name.
+pub(crate) fn with_path(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {}", path.display(), reason(error)))
 }
 
 /// Returns an error's text without the `(os error N)` that Rust appends.

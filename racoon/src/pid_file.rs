@@ -6,6 +6,8 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process;
 
+use crate::output::with_path;
+
 /// Directory of a relative name.
 const RUN_DIRECTORY: &str = "/var/run";
 
@@ -27,7 +29,7 @@ impl PidFile {
     pub fn create(name: Option<&Path>) -> io::Result<Self> {
         let path = Path::new(RUN_DIRECTORY).join(name.unwrap_or(Path::new(NAME)));
         let text = format!("{}\n", process::id());
-        write(&path, &text).map_err(|error| named(&path, &error))?;
+        write(&path, &text).map_err(|error| with_path(&path, &error))?;
         Ok(Self { path, text })
     }
 
@@ -53,10 +55,6 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     // Independent of the umask, which makes everything else private.
     file.set_permissions(Permissions::from_mode(0o644))?;
     file.write_all(text.as_bytes())
-}
-
-fn named(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {}", path.display(), crate::output::reason(error)))
 }
 
 #[cfg(test)]
