@@ -1,3 +1,8 @@
+use std::net::SocketAddr;
+
+use super::encoding::ADDRESS_LENGTH;
+use super::phase1_row::ROW_LENGTH;
+use super::request::{DELETE_SA, ESTABLISH_SA, SHOW_SA};
 use super::*;
 
 fn address(text: &str) -> SocketAddr {
