@@ -12,6 +12,7 @@ use regress_skipped::skip;
 
 use racoon_proto::path::Encapsulation;
 
+use super::wanted::RECEIVE_BUFFER;
 use super::*;
 use crate::files::Files;
 use crate::poller::{self, Source};
