@@ -3,17 +3,19 @@
 use std::net::SocketAddr;
 
 use ExtensionType as T;
+use zeroize::Zeroize as _;
 
+use super::libipsec::check_whole;
 use super::{Request, RequestHeader, SpiSpec};
 use crate::algorithm;
 use crate::dialect::{Abi, Dialect};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::num::{ExtensionType, MessageType, SaFlags, SaState, SaType, UDP_ENCAP_ESPINUDP};
 use crate::sa::{Keyed, SaId, SaSpec, UdpEncapsulation};
 use crate::security_policy::{PolicyId, PolicySpec};
 use crate::spec_error::SpecError;
 use crate::wire::{
-    Address, Extension, Header, Key, Lifetime, Message, Sa, Sa2, SockAddr, SpiRange, XfrmExtensions, XfrmReplay,
+    Address, Extension, Key, Lifetime, Message, Policy, Sa, Sa2, SockAddr, SpiRange, XfrmExtensions, XfrmReplay,
 };
 
 /// Largest window that a PF_KEY message of Linux carries to the kernel, in packets.
@@ -99,63 +101,50 @@ impl Request {
     /// It is not checked whether the parts go together (see [`Request::check`]), only whether the message can express them.
     ///
     /// # Errors
-    /// [`Error::NotInDialect`](crate::Error::NotInDialect) for what the dialect has no number for,
-    /// [`Error::Spec`](crate::Error::Spec) for what the message has no field for.
+    /// [`Error::NotInDialect`] for what the dialect has no number for, [`Error::Spec`] for what the message has no field for.
     pub fn encode(&self, header: RequestHeader, encoding: Encoding, buffer: &mut Vec<u8>) -> Result<()> {
         match self {
-            Self::Add(sa) => encode_sa(MessageType::Add, sa, None, header, encoding, buffer),
-            Self::Update(sa) => encode_sa(MessageType::Update, sa, None, header, encoding, buffer),
-            Self::Delete(id) => encode_name(MessageType::Delete, id, header, encoding, buffer),
-            // NETLINK_XFRM deletes them one by one.
-            Self::DeleteAll(sa_type, source, destination) if encoding.xfrm_extensions => {
-                header.write(MessageType::Delete, *sa_type, buffer, |builder| {
-                    builder.push(&host(ExtensionType::AddressSrc, *source))?;
-                    builder.push(&host(ExtensionType::AddressDst, *destination))
-                })
-            }
-            Self::DeleteAll(sa_type, source, destination) => {
+            // PF_KEY has this request only where the kernel deletes all of them itself.
+            Self::DeleteAll(sa_type, source, destination) if !encoding.xfrm_extensions => {
                 super::delete_all(header, *sa_type, (*source).into(), (*destination).into(), buffer)
             }
-            Self::Get(id) => encode_name(MessageType::Get, id, header, encoding, buffer),
-            Self::AllocateSpi(spi) => encode_spi(spi, header, encoding, buffer),
-            Self::Register(sa_type) => super::register(header, *sa_type, buffer),
-            Self::Flush(sa_type) => super::flush(header, *sa_type, buffer),
-            Self::Dump(sa_type) => super::dump(header, *sa_type, buffer),
-            Self::PolicyAdd(policy) => encode_policy(MessageType::SpdAdd, policy, header, encoding, buffer),
-            Self::PolicyUpdate(policy) => encode_policy(MessageType::SpdUpdate, policy, header, encoding, buffer),
-            Self::PolicyDelete(id) => {
-                let named = PolicySpec::named((**id).clone());
-                encode_policy(MessageType::SpdDelete, &named, header, encoding, buffer)
-            }
-            Self::PolicyDeleteIndex(index) => super::spddelete2(header, *index, buffer),
-            Self::PolicyGet(index) => super::spdget(header, *index, buffer),
-            Self::PolicyFlush => super::spdflush(header, buffer),
-            Self::PolicyDump => super::spddump(header, buffer),
+            _ => write(&self.message(header, encoding)?, buffer),
         }
     }
-}
 
-impl Request {
-    /// Calls `read` with the message of an ADD or UPDATE, without writing it as bytes; returns `None` for other requests.
+    /// Returns the message that [`Request::encode`] writes, as it would be parsed from those bytes.
     ///
     /// # Errors
     /// As [`Request::encode`].
-    pub(crate) fn with_sa_message<T>(
-        &self,
-        header: RequestHeader,
-        encoding: Encoding,
-        read: impl FnOnce(&Message<'_>) -> T,
-    ) -> Result<Option<T>> {
-        let (Self::Add(sa) | Self::Update(sa)) = self else { return Ok(None) };
-        let parts = SaMessage::new(sa, None, header.abi, encoding)?;
-        let mut extensions = Vec::with_capacity(SA_OF_LIBIPSEC.len() + SA_LAST.len());
-        for kind in SA_OF_LIBIPSEC.iter().chain(&SA_LAST) {
-            extensions.extend(parts.extension(*kind)?);
-        }
-        let RequestHeader { abi, pid, seq } = header;
-        let header = Header { pid, seq, ..Header::new(self.message_type(), sa.id.sa_type) };
-        Ok(Some(read(&Message { abi, header, extensions })))
+    pub(crate) fn message(&self, header: RequestHeader, encoding: Encoding) -> Result<Message<'_>> {
+        let abi = header.abi;
+        let extensions = match self {
+            Self::Add(sa) | Self::Update(sa) => sa_extensions(self.message_type(), sa, None, abi, encoding)?,
+            Self::Delete(id) | Self::Get(id) => name_extensions(id, abi, encoding)?,
+            Self::DeleteAll(_, source, destination) => {
+                vec![host(T::AddressSrc, *source), host(T::AddressDst, *destination)]
+            }
+            Self::AllocateSpi(spi) => spi_extensions(spi),
+            Self::Flush(sa_type) | Self::Dump(sa_type) => {
+                check_whole(*sa_type)?;
+                Vec::new()
+            }
+            Self::PolicyAdd(policy) | Self::PolicyUpdate(policy) => policy_extensions(policy, abi, encoding)?,
+            Self::PolicyDelete(id) => {
+                let direction = PolicySpec::named((**id).clone()).to_wire(abi.dialect)?;
+                policy_parts(id, direction, Lifetime::default(), abi, encoding)?
+            }
+            Self::PolicyDeleteIndex(index) | Self::PolicyGet(index) => vec![Extension::Policy(Policy::named(*index))],
+            Self::Register(_) | Self::PolicyFlush | Self::PolicyDump => Vec::new(),
+        };
+        header.message(self.message_type(), self.sa_type(), extensions)
     }
+}
+
+/// Writes a message to a buffer, which is emptied (and wiped) first.
+fn write(message: &Message<'_>, buffer: &mut Vec<u8>) -> Result<()> {
+    buffer.zeroize();
+    message.emit(buffer)
 }
 
 /// Writes a message with all that is known of an SA, and for GETSPI the range of its SPI. setkey names SAs so, too.
@@ -170,55 +159,57 @@ pub fn encode_sa(
     encoding: Encoding,
     buffer: &mut Vec<u8>,
 ) -> Result<()> {
-    let message = SaMessage::new(sa, range, header.abi, encoding)?;
+    let extensions = sa_extensions(message_type, sa, range, header.abi, encoding)?;
+    write(&header.message(message_type, sa.id.sa_type, extensions)?, buffer)
+}
+
+fn sa_extensions(
+    message_type: MessageType,
+    sa: &SaSpec,
+    range: Option<SpiRange>,
+    abi: Abi,
+    encoding: Encoding,
+) -> Result<Vec<Extension<'_>>> {
+    let message = SaMessage::new(sa, range, abi, encoding)?;
     let order = match encoding.order {
         Order::Libipsec => &SA_OF_LIBIPSEC,
         Order::Setkey => &SA_OF_SETKEY,
     };
     // GET and DELETE name an SA; its replay protection is no part of the name.
     let names_one = matches!(message_type, MessageType::Get | MessageType::Delete);
-    let mut builder = header.builder(message_type, sa.id.sa_type, buffer)?;
+    let mut extensions = Vec::with_capacity(SA_OF_LIBIPSEC.len() + SA_LAST.len());
     for kind in order.iter().chain(&SA_LAST) {
         if names_one && *kind == T::XfrmReplay {
             continue;
         }
-        if let Some(extension) = message.extension(*kind)? {
-            builder.push(&extension)?;
-        }
+        extensions.extend(message.extension(*kind)?);
     }
-    builder.finish()
+    Ok(extensions)
 }
 
 /// DELETE and GET: the name alone.
-fn encode_name(
-    message_type: MessageType,
-    id: &SaId,
-    header: RequestHeader,
-    encoding: Encoding,
-    buffer: &mut Vec<u8>,
-) -> Result<()> {
-    refuse_xfrm(header.abi.dialect, encoding, [(id.mark.is_some(), "a mark")])?;
-    let mut builder = header.builder(message_type, id.sa_type, buffer)?;
-    builder.push(&Extension::Sa(Sa::named(id.spi)))?;
-    builder.push(&host(T::AddressSrc, id.source))?;
-    builder.push(&host(T::AddressDst, id.destination))?;
-    XfrmExtensions { mark: id.mark, ..XfrmExtensions::default() }.push(&mut builder)?;
-    builder.finish()
+fn name_extensions(id: &SaId, abi: Abi, encoding: Encoding) -> Result<Vec<Extension<'_>>> {
+    refuse_xfrm(abi.dialect, encoding, [(id.mark.is_some(), "a mark")])?;
+    let mut extensions =
+        vec![Extension::Sa(Sa::named(id.spi)), host(T::AddressSrc, id.source), host(T::AddressDst, id.destination)];
+    extensions.extend(id.mark.map(Extension::XfrmMark));
+    Ok(extensions)
 }
 
-fn encode_spi(spi: &SpiSpec, header: RequestHeader, encoding: Encoding, buffer: &mut Vec<u8>) -> Result<()> {
-    let id = SaId { sa_type: spi.sa_type, source: spi.source, destination: spi.destination, spi: 0, mark: None };
-    let mut builder = header.builder(MessageType::GetSpi, spi.sa_type, buffer)?;
-    let sa = SaSpec { mode: spi.mode, reqid: spi.reqid, encapsulation: spi.encapsulation, ..SaSpec::new(id) };
-    let range = spi.range.as_ref().map(|range| SpiRange { min: *range.start(), max: *range.end() });
-    let message = SaMessage::new(&sa, range, header.abi, encoding)?;
-    let order = [T::AddressSrc, T::AddressDst, T::Sa2, T::NatTType, T::NatTSport, T::NatTDport, T::SpiRange];
-    for kind in order {
-        if let Some(extension) = message.extension(kind)? {
-            builder.push(&extension)?;
-        }
+fn spi_extensions(spi: &SpiSpec) -> Vec<Extension<'static>> {
+    let mut extensions = vec![
+        host(T::AddressSrc, spi.source),
+        host(T::AddressDst, spi.destination),
+        Extension::Sa2(Sa2 { mode: spi.mode.into(), reqid: spi.reqid, ..Sa2::default() }),
+    ];
+    if let Some(natt) = &spi.encapsulation {
+        extensions.push(Extension::NatTType(UDP_ENCAP_ESPINUDP));
+        extensions.push(Extension::NatTPort(T::NatTSport, natt.source_port));
+        extensions.push(Extension::NatTPort(T::NatTDport, natt.destination_port));
     }
-    builder.finish()
+    let range = spi.range.as_ref().map(|range| SpiRange { min: *range.start(), max: *range.end() });
+    extensions.extend(range.map(Extension::SpiRange));
+    extensions
 }
 
 /// Writes a message with all that is known of a policy.
@@ -232,32 +223,37 @@ pub fn encode_policy(
     encoding: Encoding,
     buffer: &mut Vec<u8>,
 ) -> Result<()> {
-    let policy = spec.to_wire(header.abi.dialect)?;
-    let PolicyId { selector, label, mark, if_id, .. } = &spec.id;
-    let dialect = header.abi.dialect;
-    refuse_xfrm(dialect, encoding, [(mark.is_some(), "a mark"), (if_id.is_some(), "an XFRM interface")])?;
-    let (source, destination) = selector.to_wire();
-    let mut builder = header.builder(message_type, SaType::Unspec, buffer)?;
+    let extensions = policy_extensions(spec, header.abi, encoding)?;
+    write(&header.message(message_type, SaType::Unspec, extensions)?, buffer)
+}
+
+fn policy_extensions(spec: &PolicySpec, abi: Abi, encoding: Encoding) -> Result<Vec<Extension<'_>>> {
     let limits = Lifetime { addtime: spec.lifetime, usetime: spec.idle_lifetime, ..Lifetime::default() };
-    let first = Extension::Policy(policy);
-    match encoding.order {
+    policy_parts(&spec.id, spec.to_wire(abi.dialect)?, limits, abi, encoding)
+}
+
+fn policy_parts(
+    id: &PolicyId,
+    policy: Policy,
+    limits: Lifetime,
+    abi: Abi,
+    encoding: Encoding,
+) -> Result<Vec<Extension<'_>>> {
+    let PolicyId { selector, label, mark, if_id, .. } = id;
+    refuse_xfrm(abi.dialect, encoding, [(mark.is_some(), "a mark"), (if_id.is_some(), "an XFRM interface")])?;
+    let (source, destination) = selector.to_wire();
+    let source = Extension::Address(T::AddressSrc, source);
+    let destination = Extension::Address(T::AddressDst, destination);
+    let mut extensions = match encoding.order {
         Order::Libipsec => {
-            builder.push(&Extension::Address(T::AddressSrc, source))?;
-            builder.push(&Extension::Address(T::AddressDst, destination))?;
-            builder.push(&Extension::Lifetime(T::LifetimeHard, limits))?;
-            builder.push(&first)?;
+            vec![source, destination, Extension::Lifetime(T::LifetimeHard, limits), Extension::Policy(policy)]
         }
-        Order::Setkey => {
-            builder.push(&first)?;
-            builder.push(&Extension::Address(T::AddressSrc, source))?;
-            builder.push(&Extension::Address(T::AddressDst, destination))?;
-        }
-    }
-    if let Some(label) = label {
-        builder.push(&Extension::SecurityContext(label.extension()))?;
-    }
-    XfrmExtensions { mark: *mark, if_id: *if_id, ..XfrmExtensions::default() }.push(&mut builder)?;
-    builder.finish()
+        Order::Setkey => vec![Extension::Policy(policy), source, destination],
+    };
+    extensions.extend(label.as_ref().map(|label| Extension::SecurityContext(label.extension())));
+    extensions.extend(mark.map(Extension::XfrmMark));
+    extensions.extend(if_id.map(Extension::XfrmIfId));
+    Ok(extensions)
 }
 
 /// An SA with its numbers in a dialect.
@@ -293,6 +289,11 @@ impl<'a> SaMessage<'a> {
                 (sa.replay.esn && matches!(dialect, Dialect::Linux | Dialect::NetBsd), "extended sequence numbers"),
             ],
         )?;
+        // Netlink has no attribute for it either, and would leave it out silently.
+        let has_fragment = sa.encapsulation.is_some_and(|natt| natt.fragment != 0);
+        if has_fragment && T::NatTFrag.number(dialect).is_none() {
+            return Err(Error::NotInDialect { dialect, what: T::NatTFrag.what() });
+        }
         let (replay, large_window) = window(sa, dialect, encoding)?;
         let mut flags = sa.flags;
         flags.set(SaFlags::FREEBSD_ESN, sa.replay.esn && dialect == Dialect::FreeBsd);
@@ -311,7 +312,7 @@ impl<'a> SaMessage<'a> {
     }
 
     /// The extension of a kind, if the message has it.
-    fn extension(&self, kind: ExtensionType) -> Result<Option<Extension<'_>>> {
+    fn extension(&self, kind: ExtensionType) -> Result<Option<Extension<'a>>> {
         let sa = self.sa;
         let key = |key: Option<&'a crate::SecretKey>| -> Result<_> {
             key.map(|key| Ok(Extension::Key(kind, Key::new(key.as_bytes())?))).transpose()

@@ -263,7 +263,8 @@ pub fn dump(header: RequestHeader, sa_type: SaType, buffer: &mut Vec<u8>) -> Res
     header.write(MessageType::Dump, sa_type, buffer, |_| Ok(()))
 }
 
-fn check_whole(sa_type: SaType) -> Result<()> {
+/// Refuses SA types that FLUSH and DUMP do not have.
+pub(super) fn check_whole(sa_type: SaType) -> Result<()> {
     match sa_type {
         SaType::Unspec | SaType::Ah | SaType::Esp | SaType::IpComp | SaType::TcpSignature => Ok(()),
         _ => Err(Code::InvalidSaType.into()),

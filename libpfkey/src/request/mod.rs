@@ -17,13 +17,13 @@ pub use encode::{Encoding, Order, encode_policy, encode_sa};
 pub use libipsec::*;
 
 use crate::dialect::{Abi, Dialect};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::num::{MessageType, SaType};
 use crate::policy::Level;
 use crate::sa::{Mode, SaId, SaSpec, UdpEncapsulation};
 use crate::security_policy::{PolicyId, PolicySpec};
 use crate::spec_error::SpecError;
-use crate::wire::{Builder, Header};
+use crate::wire::{Builder, Extension, Header, Message};
 
 /// The part of a request's base header that does not depend on the request, and the layout of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl RequestHeader {
     /// Starts a message in an emptied (and wiped) buffer.
     ///
     /// # Errors
-    /// [`Error::NotInDialect`](crate::Error::NotInDialect) for a message or SA type without a number.
+    /// [`Error::NotInDialect`] for a message or SA type without a number.
     pub fn builder<'b>(
         &self,
         message_type: MessageType,
@@ -50,6 +50,24 @@ impl RequestHeader {
     ) -> Result<Builder<'b>> {
         let header = Header { seq: self.seq, pid: self.pid, ..Header::new(message_type, sa_type) };
         Builder::new(self.abi, header, buffer)
+    }
+
+    /// Returns a message of these extensions, as it would be parsed from its bytes.
+    ///
+    /// # Errors
+    /// [`Error::NotInDialect`] for an SA type without a number.
+    pub(crate) fn message<'a>(
+        &self,
+        message_type: MessageType,
+        sa_type: SaType,
+        extensions: Vec<Extension<'a>>,
+    ) -> Result<Message<'a>> {
+        let Self { abi, pid, seq } = *self;
+        let dialect = abi.dialect;
+        let number = sa_type.number(dialect).ok_or(Error::NotInDialect { dialect, what: sa_type.what() })?;
+        // `Other(3)` is written as 3, which is read back as `Esp`.
+        let sa_type = SaType::from_number(dialect, number);
+        Ok(Message { abi, header: Header { pid, seq, ..Header::new(message_type, sa_type) }, extensions })
     }
 
     /// Writes a message to `buffer`: header, then what `body` adds.

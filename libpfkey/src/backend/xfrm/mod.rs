@@ -27,13 +27,13 @@ use self::engine::{Between, Engine, Expect, Pending};
 use self::layout::{Addr, family};
 use self::netlink::{Heading, NetlinkSocket, push_attribute, push_frame, push_if_id, push_mark};
 use self::numbers::{PROTO_ANY, attribute, flag, group, message};
-use self::policy::{PolicyFrame, XfrmId, policy_id};
+use self::policy::{PolicyFrame, XfrmId, policy_id, wants_reqid};
 use self::register::{Lists, probes, push_probes};
 use self::sa_request::{Errno, SaFrame, ends, proto_of, replay_state, spi_request, state_id};
 use super::Backend;
 use crate::dialect::Abi;
 use crate::error::{Error, Result};
-use crate::num::{LEVEL_UNIQUE, MANUAL_REQID_MAX, MessageType, PF_KEY_V2, SaType};
+use crate::num::{MANUAL_REQID_MAX, MessageType, PF_KEY_V2, SaType};
 use crate::request::{Encoding, Request, RequestHeader};
 use crate::strerror::Code;
 use crate::wire::writer::Writer;
@@ -271,10 +271,7 @@ impl Xfrm {
     }
 
     fn policy(&mut self, message: &Message<'_>, kind: u16) -> std::result::Result<(), Errno> {
-        let wants_reqid = message.policy().is_some_and(|policy| {
-            let free = |reqid| reqid == 0 || reqid > MANUAL_REQID_MAX;
-            policy.requests.iter().any(|request| request.level == LEVEL_UNIQUE && free(request.reqid))
-        });
+        let wants_reqid = message.policy().is_some_and(wants_reqid);
         if wants_reqid && self.next_reqid.is_none() {
             self.learn_reqids().map_err(errno_of)?;
         }
@@ -451,19 +448,11 @@ impl Backend for Xfrm {
         result.or_else(|errno| self.refuse(&header, errno))
     }
 
-    /// ADD and UPDATE become netlink messages without PF_KEY bytes in between.
+    /// The request becomes a netlink message without PF_KEY bytes in between.
     fn submit(&mut self, request: &Request, header: RequestHeader) -> Result<()> {
         let encoding = Encoding { xfrm_extensions: true, ..Encoding::default() };
-        let sent = request.with_sa_message(header, encoding, |message| (message.header, self.request(message)))?;
-        match sent {
-            Some((_, Ok(()))) => Ok(()),
-            Some((header, Err(errno))) => self.refuse(&header, errno),
-            None => {
-                let mut message = Zeroizing::new(Vec::new());
-                request.encode(header, encoding, &mut message)?;
-                self.send(&message)
-            }
-        }
+        let message = request.message(header, encoding)?;
+        self.request(&message).or_else(|errno| self.refuse(&message.header, errno))
     }
 
     fn recv<'b>(&mut self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>> {

@@ -43,11 +43,18 @@ impl<'a> PolicyFrame<'a> {
         let policy = message.policy().ok_or(libc::EINVAL)?;
         let selector = selector(message)?;
         let direction = direction(policy)?;
+        // A tunnel has one outer header, even where the endpoints are not used.
+        let mixes_families = |request: &IpsecRequest| {
+            request.endpoints.is_some_and(|(source, destination)| !source.same_family(&destination))
+        };
+        if steps(policy).any(mixes_families) {
+            return Err(libc::EINVAL);
+        }
         if !matches!(policy.kind, POLICY_DISCARD | POLICY_NONE | POLICY_IPSEC) {
             return Err(libc::EINVAL);
         }
         let mut templates = Vec::new();
-        for request in policy.requests.iter().filter(|_| policy.kind == POLICY_IPSEC) {
+        for request in steps(policy) {
             if templates.len() == MAX_TEMPLATES {
                 return Err(libc::ELOOP);
             }
@@ -113,6 +120,21 @@ impl XfrmId {
     }
 }
 
+/// The processing steps of a policy. Only ipsec policies have any: PF_KEY has no room for others'.
+fn steps(policy: &Policy) -> impl Iterator<Item = &IpsecRequest> {
+    policy.requests.iter().filter(|_| policy.kind == POLICY_IPSEC)
+}
+
+/// Whether a step of level unique leaves the choice of its reqid to the kernel.
+pub(super) fn wants_reqid(policy: &Policy) -> bool {
+    steps(policy).any(|request| request.level == LEVEL_UNIQUE && is_free_reqid(request.reqid))
+}
+
+/// Whether `af_key` replaces a reqid of level unique by one of its own choice.
+fn is_free_reqid(reqid: u32) -> bool {
+    reqid == 0 || reqid > MANUAL_REQID_MAX
+}
+
 /// XFRM's number of a policy's direction.
 fn direction(policy: &Policy) -> std::result::Result<u8, Errno> {
     match policy.direction {
@@ -161,7 +183,7 @@ fn template(
     match request.level {
         // Whether an outbound tunnel may be optional depends on the kernel's version: it decides.
         LEVEL_USE => template.optional = true,
-        LEVEL_UNIQUE if request.reqid == 0 || request.reqid > MANUAL_REQID_MAX => template.reqid = reqid()?,
+        LEVEL_UNIQUE if is_free_reqid(request.reqid) => template.reqid = reqid()?,
         LEVEL_UNIQUE => template.reqid = request.reqid,
         // Default, require, and what is no level: a reqid counts for nothing.
         _ => {}
