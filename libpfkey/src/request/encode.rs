@@ -190,8 +190,21 @@ fn sa_extensions(
 /// DELETE and GET: the name alone.
 fn name_extensions(id: &SaId, abi: Abi, encoding: Encoding) -> Result<Vec<Extension<'_>>> {
     refuse_xfrm(abi.dialect, encoding, [(id.mark.is_some(), "a mark")])?;
+    let (mut source, mut destination) = (id.source, id.destination);
+    let (source_port, destination_port) = (source.port(), destination.port());
+    // NetBSD keeps the ports of UDP encapsulation in the addresses of an SA and compares them there. In a request it reads them
+    // from these extensions and ignores those of the addresses.
+    let has_ports =
+        abi.dialect == Dialect::NetBsd && id.sa_type == SaType::Esp && (source_port, destination_port) != (0, 0);
+    if has_ports {
+        source.set_port(0);
+        destination.set_port(0);
+    }
     let mut extensions =
-        vec![Extension::Sa(Sa::named(id.spi)), host(T::AddressSrc, id.source), host(T::AddressDst, id.destination)];
+        vec![Extension::Sa(Sa::named(id.spi)), host(T::AddressSrc, source), host(T::AddressDst, destination)];
+    if has_ports {
+        extensions.extend(natt_extensions(source_port, destination_port));
+    }
     extensions.extend(id.mark.map(Extension::XfrmMark));
     Ok(extensions)
 }
@@ -203,13 +216,19 @@ fn spi_extensions(spi: &SpiSpec) -> Vec<Extension<'static>> {
         Extension::Sa2(Sa2 { mode: spi.mode.into(), reqid: spi.reqid, ..Sa2::default() }),
     ];
     if let Some(natt) = &spi.encapsulation {
-        extensions.push(Extension::NatTType(UDP_ENCAP_ESPINUDP));
-        extensions.push(Extension::NatTPort(T::NatTSport, natt.source_port));
-        extensions.push(Extension::NatTPort(T::NatTDport, natt.destination_port));
+        extensions.extend(natt_extensions(natt.source_port, natt.destination_port));
     }
     let range = spi.range.as_ref().map(|range| SpiRange { min: *range.start(), max: *range.end() });
     extensions.extend(range.map(Extension::SpiRange));
     extensions
+}
+
+fn natt_extensions(source_port: u16, destination_port: u16) -> [Extension<'static>; 3] {
+    [
+        Extension::NatTType(UDP_ENCAP_ESPINUDP),
+        Extension::NatTPort(T::NatTSport, source_port),
+        Extension::NatTPort(T::NatTDport, destination_port),
+    ]
 }
 
 /// Writes a message with all that is known of a policy.

@@ -245,3 +245,19 @@ fn unwritten_messages_are_those_of_the_bytes() {
         }
     });
 }
+
+/// On NetBSD an SA behind a NAT is found by its ports, too.
+#[test]
+fn an_sa_behind_a_nat_is_found_by_the_name_that_a_dump_shows() {
+    for dialect in [Dialect::FreeBsd, Dialect::Linux, Dialect::NetBsd] {
+        let mut kernel = crate::Kernel::open_kind(&crate::backend::BackendKind::Memory, Some(dialect)).unwrap();
+        let sa = SaSpec { encapsulation: Some(UdpEncapsulation::new(4500, 14_500)), ..esp() };
+        kernel.add(&sa).unwrap();
+        let id = kernel.dump(SaType::Esp).unwrap()[0].spec.id;
+        let ports = if dialect == Dialect::NetBsd { (4500, 14_500) } else { (0, 0) };
+        assert_eq!((id.source.port(), id.destination.port()), ports, "{dialect}");
+        assert!(kernel.get(&id).unwrap().is_some(), "{dialect}");
+        kernel.delete(&id).unwrap();
+        assert_eq!(kernel.dump(SaType::Unspec).unwrap(), [], "{dialect}");
+    }
+}

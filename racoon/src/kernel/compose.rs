@@ -1,13 +1,11 @@
 //! Translation of the engine's SA requests to libpfkey's.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use libpfkey::num::UDP_ENCAP_ESPINUDP;
 use libpfkey::request::{RequestHeader, SpiSpec};
-use libpfkey::wire::{Address, Lifetime, Sa, XfrmAuthTrunc};
+use libpfkey::wire::{Lifetime, XfrmAuthTrunc};
 use libpfkey::{
-    Builder, Dialect, Extension, ExtensionType, Header, Lifetimes, MessageType, Replay, Request, SaId, SaSpec, SaType,
-    UdpEncapsulation,
+    Builder, Dialect, Header, Lifetimes, MessageType, Replay, Request, SaId, SaSpec, SaType, UdpEncapsulation,
 };
 use racoon_proto::kernel::{self, KernelError, SaInstallation, SaName, SpiAllocation, UdpPorts, Way};
 use racoon_proto::num::Protocol;
@@ -141,30 +139,17 @@ pub(super) fn complete_soft(dialect: Dialect, hard: Lifetime, soft: Lifetime) ->
     }
 }
 
-/// Composes a DELETE or GET of an SA. `ports` are the NAT-T ports where they are part of the SA's name: NetBSD expects them
-/// in extensions of their own, which [`Request::Delete`] does not have.
+/// Returns the name of an SA in a DELETE or GET. `ports` are the NAT-T ports where they are part of it.
 ///
 /// # Errors
 /// If the protocol has no SA type.
-pub(super) fn by_name(
-    kind: MessageType,
-    header: RequestHeader,
-    name: &SaName,
-    ports: Option<UdpPorts>,
-    buffer: &mut Vec<u8>,
-) -> Result<(), KernelError> {
-    let written = header.write(kind, sa_type(name.protocol)?, buffer, |message| {
-        message.push(&Extension::Sa(Sa::named(name.spi)))?;
-        message.push(&Extension::Address(ExtensionType::AddressSrc, Address::host(name.source.into())))?;
-        message.push(&Extension::Address(ExtensionType::AddressDst, Address::host(name.destination.into())))?;
-        if let Some(ports) = ports {
-            message.push(&Extension::NatTType(UDP_ENCAP_ESPINUDP))?;
-            message.push(&Extension::NatTPort(ExtensionType::NatTSport, ports.source))?;
-            message.push(&Extension::NatTPort(ExtensionType::NatTDport, ports.destination))?;
-        }
-        Ok(())
-    });
-    written.map_err(|error| failed(kind.what(), &error, None))
+pub(super) fn sa_id(name: &SaName, ports: Option<UdpPorts>) -> Result<SaId, KernelError> {
+    let UdpPorts { source, destination } = ports.unwrap_or(UdpPorts { source: 0, destination: 0 });
+    Ok(SaId {
+        source: SocketAddr::new(name.source, source),
+        destination: SocketAddr::new(name.destination, destination),
+        ..SaId::new(sa_type(name.protocol)?, name.source, name.destination, name.spi)
+    })
 }
 
 /// Composes the ACQUIRE that reports a failed negotiation to the kernel.
@@ -172,16 +157,16 @@ pub(super) fn by_name(
 /// # Errors
 /// If the protocol has no SA type.
 pub(super) fn acquire_failed(
-    origin: RequestHeader,
+    request: RequestHeader,
     protocol: Protocol,
     buffer: &mut Vec<u8>,
 ) -> Result<(), KernelError> {
     let header = Header {
-        seq: origin.seq,
-        pid: origin.pid,
+        seq: request.seq,
+        pid: request.pid,
         errno: NO_ENTRY,
         ..Header::new(MessageType::Acquire, sa_type(protocol)?)
     };
-    let written = Builder::new(origin.abi, header, buffer).and_then(Builder::finish);
+    let written = Builder::new(request.abi, header, buffer).and_then(Builder::finish);
     written.map_err(|error| failed("ACQUIRE", &error, None))
 }

@@ -109,13 +109,14 @@ impl KernelInterface {
     }
 
     fn remove_sa(&mut self, key: &SaKey, ports: Option<UdpPorts>) -> bool {
-        let mut bytes = Vec::new();
-        let header = self.requests.request_header(0);
-        if let Err(error) = compose::by_name(MessageType::Delete, header, &name_of(key), ports, &mut bytes) {
-            (self.log)(LogRecord::Warning(error.to_string()));
-            return false;
-        }
-        let asked = self.requests.transact_message(&bytes, |_| ());
+        let id = match compose::sa_id(&name_of(key), ports) {
+            Ok(id) => id,
+            Err(error) => {
+                (self.log)(LogRecord::Warning(error.to_string()));
+                return false;
+            }
+        };
+        let asked = self.requests.transact(&Request::Delete(id), |_| ());
         self.removed(MessageType::Delete, key, asked, Record::SaGone(*key))
     }
 

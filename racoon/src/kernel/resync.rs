@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use libpfkey::{MessageType, Result, SaState, SaType};
+use libpfkey::{Request, Result, SaState, SaType};
 use racoon_proto::kernel::{KernelEvent, SaName};
 
 use super::event::sa_name;
@@ -61,13 +61,9 @@ impl KernelInterface {
 
     /// Asks for an SA that a dump did not show. Messages of a dump get lost too, so its absence there proves nothing.
     fn is_gone(&mut self, name: &SaName) -> bool {
-        let mut request = Vec::new();
         let ports = self.natt_ports.get(name).copied();
-        let header = self.requests.request_header(0);
-        if compose::by_name(MessageType::Get, header, name, ports, &mut request).is_err() {
-            return false;
-        }
-        match self.requests.transact_message(&request, |message| message.sa().map(|sa| sa.state)) {
+        let Ok(id) = compose::sa_id(name, ports) else { return false };
+        match self.requests.transact(&Request::Get(id), |message| message.sa().map(|sa| sa.state)) {
             Ok(state) => state == Some(SaState::Dead),
             Err(error) => is_missing(&error),
         }

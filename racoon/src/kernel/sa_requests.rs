@@ -98,19 +98,18 @@ impl KernelInterface {
 
     /// Deletes an SA. A failure is only logged: the next resync tries again.
     pub(super) fn delete(&mut self, name: &SaName) {
-        let header = self.requests.request_header(0);
-        let mut request = Vec::new();
         let ports = self.natt_ports.remove(name);
         self.forget_sas(Removed::One(name));
-        if let Err(error) = compose::by_name(MessageType::Delete, header, name, ports, &mut request) {
-            return (self.log)(LogRecord::Debug(error.to_string()));
-        }
+        let id = match compose::sa_id(name, ports) {
+            Ok(id) => id,
+            Err(error) => return (self.log)(LogRecord::Debug(error.to_string())),
+        };
         if self.expected_deletes.len() >= ECHOES_MAX {
             self.expected_deletes.clear();
             self.stale_deletes.clear();
         }
         self.expected_deletes.insert(*name);
-        let deleted = self.requests.transact_message(&request, |_| ());
+        let deleted = self.requests.transact(&Request::Delete(id), |_| ());
         if deleted.as_ref().err().is_none_or(is_missing) {
             self.record_sa_gone(name);
         }

@@ -121,15 +121,6 @@ impl RequestConnection {
         self.single_reply(reply_header, |connection| connection.backend().submit(request, header), read)
     }
 
-    /// Sends a composed message and reads its reply.
-    ///
-    /// # Errors
-    /// As [`RequestConnection::transact`].
-    pub(super) fn transact_message<T>(&mut self, message: &[u8], read: impl Fn(&Message<'_>) -> T) -> Result<T> {
-        let reply_header = peek_header(self.abi(), message)?;
-        self.single_reply(reply_header, |connection| connection.send(message), read)
-    }
-
     /// Submits a [`Request::Dump`] or [`Request::PolicyDump`] and reads all messages of the reply. An empty database is no
     /// error.
     ///
@@ -248,8 +239,9 @@ fn is_reply_to(expected: &Header, header: &Header) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use libpfkey::SaType;
     use libpfkey::backend::Memory;
-    use libpfkey::{SaType, request};
+    use libpfkey::request::Encoding;
 
     use super::*;
 
@@ -257,11 +249,12 @@ mod tests {
     fn late_reply_restores_the_full_timeout() {
         let kernel = Memory::new(Abi::HOST).unwrap();
         let mut requests = RequestConnection::new(Connection::new(Box::new(kernel.another_handle().unwrap())));
-        let mut bytes = Vec::new();
-        request::flush(requests.request_header(0), SaType::Ah, &mut bytes).unwrap();
+        let flush = Request::Flush(SaType::Ah);
         kernel.drop_next_replies(1);
-        assert!(matches!(requests.transact_message(&bytes, |_| ()), Err(Error::Timeout)));
+        assert!(matches!(requests.transact(&flush, |_| ()), Err(Error::Timeout)));
         assert_eq!(requests.timeout, SHORT_TIMEOUT);
+        let mut bytes = Vec::new();
+        flush.encode(requests.request_header(0), Encoding::default(), &mut bytes).unwrap();
         requests.send(&bytes).unwrap();
         assert_eq!(requests.timeout, SHORT_TIMEOUT);
         requests.drain().unwrap();
