@@ -26,8 +26,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use ipsec_conf::hex;
-use libpfkey::kernel_state::{Protocol, SaKey};
-use libpfkey::{Dialect, ExtensionType, Message, SaType, dump};
+use libpfkey::{Dialect, ExtensionType, Message, SaId, SaType, dump};
 use nix::unistd::geteuid;
 use zeroize::Zeroizing;
 
@@ -251,15 +250,11 @@ impl SavedSa {
         })
     }
 
-    /// Returns the SA's key in the state file; `None` for SA types other than AH, ESP and IPComp.
-    pub fn key(&self, dialect: Dialect) -> Option<SaKey> {
-        let protocol = match SaType::from_number(dialect, self.sa_type) {
-            SaType::Ah => Protocol::Ah,
-            SaType::Esp => Protocol::Esp,
-            SaType::IpComp => Protocol::Ipcomp,
-            _ => return None,
-        };
-        Some(SaKey { protocol, source: self.source, destination: self.destination, spi: self.spi })
+    /// Returns the SA's name; `None` for SA types other than AH, ESP and IPComp.
+    pub fn id(&self, dialect: Dialect) -> Option<SaId> {
+        let sa_type = SaType::from_number(dialect, self.sa_type);
+        matches!(sa_type, SaType::Ah | SaType::Esp | SaType::IpComp)
+            .then(|| SaId::new(sa_type, self.source, self.destination, self.spi))
     }
 
     /// Returns the reqid, 0 for none.

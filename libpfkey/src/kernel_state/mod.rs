@@ -15,20 +15,25 @@
 //! ```
 //!
 //! `request` is written before the kernel is asked, `present` after it has confirmed, and `gone` after it has confirmed a
-//! removal, or refused the request. So an entry without `present` may be in the kernel or not, and what looks like it there may
-//! be somebody else's: [`PolicyEntry::is`] and [`SaEntry::is`] then also compare the age. Times are seconds since 1970.
+//! removal, or refused the request. So the kernel may or may not have an entry without `present`, and what equals it there may
+//! be another program's: [`PolicyEntry::is`] and [`SaEntry::is`] then also compare the age. Times are seconds since 1970.
 //!
-//! A selector is source and destination prefix, upper-layer protocol (`any` or a number), source and destination port (0: any);
-//! behind it come the policy's priority, the time, and its action: `discard`, `pass`, or `protect` with a template for each SA,
-//! the innermost first. A template is protocol, mode, level and reqid, in tunnel mode also the two tunnel endpoints. What is
-//! listed for another boot or network namespace than the kernel's is void.
+//! A selector is source and destination prefix, upper-layer protocol (`any` or a number), source and destination port (0: any).
+//! The policy's priority, the time, and its action follow: `discard`, `pass`, or `protect` with a template for each SA, the
+//! innermost first. A template is protocol, mode, level and reqid, in tunnel mode also the two tunnel endpoints. A file of
+//! another boot or network namespace than the kernel's lists nothing that still exists.
 
 mod text;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 pub use text::{FormatError, SKIPPED_MAX, SkippedLine, StateFile};
+
+use crate::policy::Action;
+use crate::sa::{InstalledSa, Mode, SaId};
+use crate::security_policy::{InstalledPolicy, PolicyId, PolicySpec, Template};
+use crate::selector::{Selector, SelectorAddress};
 
 /// Version of the format, in the first line.
 pub const VERSION: u32 = 1;
@@ -52,118 +57,11 @@ pub struct KernelId {
     pub namespace: String,
 }
 
-/// IPsec protocol of an SA or template.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Protocol {
-    /// Authentication header.
-    Ah,
-    /// Encapsulating security payload.
-    Esp,
-    /// IP payload compression.
-    Ipcomp,
-}
-
-/// Mode of an SA or template.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Mode {
-    /// Transport mode.
-    Transport,
-    /// Tunnel mode.
-    Tunnel,
-}
-
-/// Direction of a policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// To this host.
-    In,
-    /// From this host.
-    Out,
-    /// Forwarded by this host (Linux).
-    Forward,
-}
-
-/// Level of a template.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Level {
-    /// The system's default.
-    Default,
-    /// Use an SA if there is one.
-    Use,
-    /// An SA is required.
-    Require,
-    /// An SA that serves no other policy is required.
-    Unique,
-}
-
-/// Address prefix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Prefix {
-    /// Its address; the bits behind the prefix are zero in what racoon writes.
-    pub address: IpAddr,
-    /// Its length in bits.
-    pub length: u8,
-}
-
-/// Packets that a policy applies to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Selector {
-    /// Source addresses.
-    pub source: Prefix,
-    /// Destination addresses.
-    pub destination: Prefix,
-    /// Upper-layer protocol, 0 for any.
-    pub protocol: u8,
-    /// Source port or ICMP type, 0 for any.
-    pub source_port: u16,
-    /// Destination port or ICMP code, 0 for any.
-    pub destination_port: u16,
-}
-
-/// SA that a policy asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Template {
-    /// Its protocol.
-    pub protocol: Protocol,
-    /// Its mode.
-    pub mode: Mode,
-    /// Its level.
-    pub level: Level,
-    /// Its reqid, 0 for none.
-    pub reqid: u32,
-    /// Source and destination of the SA; only in tunnel mode.
-    pub endpoints: Option<(IpAddr, IpAddr)>,
-}
-
-/// What a policy does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Drops packets.
-    Discard,
-    /// Lets packets pass unprotected.
-    Pass,
-    /// Protects packets by these SAs, the innermost first.
-    Protect(Vec<Template>),
-}
-
-/// What identifies a policy in a kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PolicyKey {
-    /// Its direction.
-    pub direction: Direction,
-    /// Its selector.
-    pub selector: Selector,
-}
-
 /// Listed policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyEntry {
-    /// What identifies it.
-    pub key: PolicyKey,
-    /// What it does.
-    pub action: Action,
-    /// Its priority; 0 where the kernel has none.
-    pub priority: u32,
+    /// The policy, in the form of [`listed_policy`].
+    pub spec: PolicySpec,
     /// When it was about to be requested, in seconds since 1970.
     pub requested: u64,
     /// How the kernel confirmed it; `None` as long as it has not.
@@ -179,39 +77,11 @@ pub struct Confirmation {
     pub time: u64,
 }
 
-/// Policy as a kernel shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyInKernel {
-    /// What identifies it.
-    pub key: PolicyKey,
-    /// What it does.
-    pub action: Action,
-    /// Its priority; 0 where the kernel has none.
-    pub priority: u32,
-    /// Its index.
-    pub index: u32,
-    /// When it was added, in seconds since 1970, where the kernel tells that.
-    pub added: Option<u64>,
-}
-
-/// What identifies an SA.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SaKey {
-    /// Its protocol.
-    pub protocol: Protocol,
-    /// Its source.
-    pub source: IpAddr,
-    /// Its destination.
-    pub destination: IpAddr,
-    /// Its SPI, in host byte order.
-    pub spi: u32,
-}
-
 /// Listed SA.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SaEntry {
-    /// What identifies it.
-    pub key: SaKey,
+    /// Its name, in the form of [`listed_sa`].
+    pub id: SaId,
     /// Its mode.
     pub mode: Mode,
     /// Its reqid, 0 for none.
@@ -222,17 +92,51 @@ pub struct SaEntry {
     pub confirmed: Option<u64>,
 }
 
-/// SA as a kernel shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SaInKernel {
-    /// What identifies it.
-    pub key: SaKey,
-    /// Its mode.
-    pub mode: Mode,
-    /// Its reqid, 0 for none.
-    pub reqid: u32,
-    /// When it was added, in seconds since 1970.
-    pub added: u64,
+/// Returns the part of a policy that the file holds: no lifetimes, no zones of addresses, and of the templates in tunnel mode
+/// the addresses without ports. Policies in the kernel are compared in this form.
+pub fn listed_policy(spec: &PolicySpec) -> PolicySpec {
+    let (action, templates) = match spec.action {
+        Some(Action::Ipsec) => (Action::Ipsec, spec.templates.iter().map(listed_template).collect()),
+        Some(Action::Discard) | None => (Action::Discard, Vec::new()),
+        Some(Action::None | Action::Bypass | Action::Entrust) => (Action::None, Vec::new()),
+    };
+    PolicySpec {
+        id: listed_id(&spec.id),
+        action: Some(action),
+        priority: Some(spec.priority.unwrap_or(0)),
+        templates,
+        lifetime: 0,
+        idle_lifetime: 0,
+    }
+}
+
+/// Returns the name under which a policy is listed: without the zones of its addresses.
+pub fn listed_id(id: &PolicyId) -> PolicyId {
+    let end = |end: SelectorAddress| SelectorAddress {
+        address: SocketAddr::new(end.address.ip(), end.address.port()),
+        prefix_len: end.prefix_len,
+    };
+    let Selector { source, destination, protocol } = id.selector;
+    PolicyId { selector: Selector { source: end(source), destination: end(destination), protocol }, ..id.clone() }
+}
+
+/// Returns the name under which an SA is listed: without zones, and without the ports of UDP encapsulation.
+pub fn listed_sa(id: &SaId) -> SaId {
+    SaId { mark: id.mark, ..SaId::new(id.sa_type, id.source.ip(), id.destination.ip(), id.spi) }
+}
+
+fn listed_template(template: &Template) -> Template {
+    let Template { sa_type, level, .. } = *template;
+    let mode = listed_mode(template.mode);
+    // In transport mode kernels show no endpoints, or those of the packet.
+    match template.endpoints.filter(|_| mode == Mode::Tunnel) {
+        Some((source, destination)) => Template::tunnel(sa_type, source.ip(), destination.ip(), level),
+        None => Template { sa_type, mode, level, endpoints: None },
+    }
+}
+
+fn listed_mode(mode: Mode) -> Mode {
+    if mode == Mode::Tunnel { Mode::Tunnel } else { Mode::Transport }
 }
 
 /// One line behind the first.
@@ -241,95 +145,112 @@ pub enum Record {
     /// The kernel is about to be asked for a policy. Its [`PolicyEntry::confirmed`] is not part of the record.
     PolicyRequest(PolicyEntry),
     /// The kernel has confirmed the policy.
-    PolicyPresent(PolicyKey, Confirmation),
+    PolicyPresent(PolicyId, Confirmation),
     /// The kernel has removed the policy, or refused to add it.
-    PolicyGone(PolicyKey),
+    PolicyGone(PolicyId),
     /// The kernel is about to be asked for an SA. Its [`SaEntry::confirmed`] is not part of the record.
     SaRequest(SaEntry),
     /// The kernel has confirmed the SA, at this time.
-    SaPresent(SaKey, u64),
+    SaPresent(SaId, u64),
     /// The kernel has removed the SA, or refused to add it.
-    SaGone(SaKey),
+    SaGone(SaId),
 }
 
 /// What the records of a file amount to: policies and SAs that the kernel has, or may have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelState {
-    /// Policies by what identifies them.
-    pub policies: HashMap<PolicyKey, PolicyEntry>,
-    /// SAs by what identifies them.
-    pub sas: HashMap<SaKey, SaEntry>,
+    /// Policies by their names, in the form of [`listed_id`].
+    pub policies: HashMap<PolicyId, PolicyEntry>,
+    /// SAs by their names, in the form of [`listed_sa`].
+    pub sas: HashMap<SaId, SaEntry>,
 }
 
 impl KernelState {
-    /// Takes a record into account. False: it is about something that is not listed, and changes nothing.
+    /// Applies a record. Returns `false` if it concerns an entry that is not listed, and changes nothing then.
     pub fn apply(&mut self, record: Record) -> bool {
         match record {
             Record::PolicyRequest(entry) => {
-                self.policies.insert(entry.key, PolicyEntry { confirmed: None, ..entry });
+                self.policies.insert(entry.spec.id.clone(), PolicyEntry { confirmed: None, ..entry });
                 true
             }
-            Record::PolicyPresent(key, confirmation) => {
-                self.policies.get_mut(&key).map(|entry| entry.confirmed = Some(confirmation)).is_some()
+            Record::PolicyPresent(id, confirmation) => {
+                self.policies.get_mut(&id).map(|entry| entry.confirmed = Some(confirmation)).is_some()
             }
-            Record::PolicyGone(key) => self.policies.remove(&key).is_some(),
+            Record::PolicyGone(id) => self.policies.remove(&id).is_some(),
             Record::SaRequest(entry) => {
-                self.sas.insert(entry.key, SaEntry { confirmed: None, ..entry });
+                self.sas.insert(entry.id, SaEntry { confirmed: None, ..entry });
                 true
             }
-            Record::SaPresent(key, time) => self.sas.get_mut(&key).map(|entry| entry.confirmed = Some(time)).is_some(),
-            Record::SaGone(key) => self.sas.remove(&key).is_some(),
+            Record::SaPresent(id, time) => self.sas.get_mut(&id).map(|entry| entry.confirmed = Some(time)).is_some(),
+            Record::SaGone(id) => self.sas.remove(&id).is_some(),
         }
     }
 
-    /// The records of a new file with the same meaning.
+    /// Returns the records of a new file with the same meaning.
     pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
         let policies = self.policies.values().flat_map(|entry| {
-            let present = entry.confirmed.map(|confirmation| Record::PolicyPresent(entry.key, confirmation));
+            let present =
+                entry.confirmed.map(|confirmation| Record::PolicyPresent(entry.spec.id.clone(), confirmation));
             [Record::PolicyRequest(entry.clone())].into_iter().chain(present)
         });
         let sas = self.sas.values().flat_map(|entry| {
-            let present = entry.confirmed.map(|time| Record::SaPresent(entry.key, time));
+            let present = entry.confirmed.map(|time| Record::SaPresent(entry.id, time));
             [Record::SaRequest(entry.clone())].into_iter().chain(present)
         });
         policies.chain(sas)
     }
 
-    /// Whether a policy in the kernel is a listed one.
-    pub fn has_policy(&self, policy: &PolicyInKernel) -> bool {
-        self.policies.get(&policy.key).is_some_and(|entry| entry.is(policy))
+    /// Returns whether a policy in the kernel is a listed one.
+    pub fn has_policy(&self, policy: &InstalledPolicy) -> bool {
+        self.policies.get(&listed_id(&policy.spec.id)).is_some_and(|entry| entry.is(policy))
     }
 
-    /// Whether an SA in the kernel is a listed one.
-    pub fn has_sa(&self, sa: &SaInKernel) -> bool {
-        self.sas.get(&sa.key).is_some_and(|entry| entry.is(sa))
+    /// Returns whether an SA in the kernel is a listed one.
+    pub fn has_sa(&self, sa: &InstalledSa) -> bool {
+        self.sas.get(&listed_sa(&sa.spec.id)).is_some_and(|entry| entry.is(sa))
     }
 }
 
 impl PolicyEntry {
-    /// Whether the kernel's policy is this one. Besides all that the policy says, its index must be the confirmed one, and its
-    /// age must fit: a kernel may keep the index of a policy that somebody replaced. As long as the request is not confirmed,
-    /// a policy that equals it but is older, or of unknown age, is somebody else's, for which the kernel refused ours.
-    pub fn is(&self, policy: &PolicyInKernel) -> bool {
-        let equal = self.key == policy.key && self.action == policy.action && self.priority == policy.priority;
+    /// A policy that is about to be requested at a time in seconds since 1970.
+    pub fn new(spec: &PolicySpec, requested: u64) -> Self {
+        Self { spec: listed_policy(spec), requested, confirmed: None }
+    }
+
+    /// Returns whether the kernel's policy is this one. Besides all that the policy says, its index must be the confirmed one,
+    /// and its age must fit: a kernel may keep the index of a policy that another program replaced. As long as the request is
+    /// not confirmed, a policy that equals it but is older, or of unknown age, is another program's, for which the kernel
+    /// refused ours.
+    pub fn is(&self, policy: &InstalledPolicy) -> bool {
+        // The BSDs do not show the age of a policy: it is 0 there.
+        let added = Some(policy.current.addtime).filter(|added| *added != 0);
         let begun = |added: u64| self.requested <= added.saturating_add(CLOCK_TOLERANCE);
         let same = match self.confirmed {
-            None => policy.added.is_some_and(begun),
+            None => added.is_some_and(begun),
             Some(Confirmation { index, time }) => {
                 let ended = |added| added <= time.saturating_add(CLOCK_TOLERANCE);
-                [0, policy.index].contains(&index) && policy.added.is_none_or(|added| begun(added) && ended(added))
+                [0, policy.index].contains(&index) && added.is_none_or(|added| begun(added) && ended(added))
             }
         };
-        equal && same
+        same && self.spec == listed_policy(&policy.spec)
+    }
+
+    /// Returns whether a policy does the same to its packets as this one, whatever its priority.
+    pub fn has_action_of(&self, policy: &InstalledPolicy) -> bool {
+        let other = listed_policy(&policy.spec);
+        (self.spec.action, &self.spec.templates) == (other.action, &other.templates)
     }
 }
 
 impl SaEntry {
-    /// Whether the kernel's SA is this one: it was not added before it was requested, nor after it was confirmed.
-    pub fn is(&self, sa: &SaInKernel) -> bool {
-        let begun = self.requested <= sa.added.saturating_add(CLOCK_TOLERANCE);
-        let ended = self.confirmed.is_none_or(|time| sa.added <= time.saturating_add(CLOCK_TOLERANCE));
-        self.key == sa.key && self.mode == sa.mode && self.reqid == sa.reqid && begun && ended
+    /// Returns whether the kernel's SA is this one: it was not added before it was requested, nor after it was confirmed.
+    pub fn is(&self, sa: &InstalledSa) -> bool {
+        let added = sa.current.addtime;
+        let begun = self.requested <= added.saturating_add(CLOCK_TOLERANCE);
+        let ended = self.confirmed.is_none_or(|time| added <= time.saturating_add(CLOCK_TOLERANCE));
+        let InstalledSa { spec, .. } = sa;
+        let same = (self.id, self.mode, self.reqid) == (listed_sa(&spec.id), listed_mode(spec.mode), spec.reqid);
+        same && begun && ended
     }
 }
 

@@ -1,6 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::num::{SaState, SaType};
+use crate::policy::{Direction, Level};
+use crate::sa::SaSpec;
+use crate::wire::Lifetime;
 
 const FILE: &str = "\
 racoon-kernel-state 1 boot=6ad4d5ac-9a3f-4b8f-bd0b-4f0a1d7ef2a1 namespace=4026531840
@@ -13,48 +17,37 @@ sa request ah 2001:db8::1 2001:db8::2 0x00000100 transport 0 1764444446
 ";
 
 fn outbound() -> PolicyEntry {
-    let prefix = |address: [u8; 4]| Prefix { address: address.into(), length: 24 };
-    let (source, destination) = (prefix([10, 0, 0, 0]), prefix([10, 1, 0, 0]));
-    let template = Template {
-        protocol: Protocol::Esp,
-        mode: Mode::Tunnel,
-        level: Level::Require,
-        reqid: 0,
-        endpoints: Some(([192, 0, 2, 1].into(), [192, 0, 2, 2].into())),
-    };
+    let network = |address: [u8; 4]| (address.into(), 24);
+    let selector = Selector::networks(network([10, 0, 0, 0]), network([10, 1, 0, 0])).unwrap();
+    let (here, there) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
     PolicyEntry {
-        key: PolicyKey {
-            direction: Direction::Out,
-            selector: Selector { source, destination, protocol: 0, source_port: 0, destination_port: 0 },
-        },
-        action: Action::Protect(vec![template]),
-        priority: 0x8000_0000,
+        spec: PolicySpec::ipsec(selector, Direction::Out)
+            .template(Template::tunnel(SaType::Esp, here, there, Level::Require))
+            .priority(0x8000_0000)
+            .build()
+            .unwrap(),
         requested: 1_764_444_444,
         confirmed: Some(Confirmation { index: 4321, time: 1_764_444_445 }),
     }
 }
 
-fn in_kernel(entry: &PolicyEntry, index: u32, added: Option<u64>) -> PolicyInKernel {
-    PolicyInKernel { key: entry.key, action: entry.action.clone(), priority: entry.priority, index, added }
+fn in_kernel(entry: &PolicyEntry, index: u32, added: Option<u64>) -> InstalledPolicy {
+    let current = Lifetime { addtime: added.unwrap_or(0), ..Lifetime::default() };
+    InstalledPolicy { spec: entry.spec.clone(), index, current }
 }
 
 #[test]
 fn a_file_is_read() {
-    let StateFile { id, state, lines, skipped, skipped_lines } = StateFile::parse(FILE.as_bytes()).unwrap();
-    assert_eq!((id.boot.as_str(), id.namespace.as_str()), ("6ad4d5ac-9a3f-4b8f-bd0b-4f0a1d7ef2a1", "4026531840"));
+    let StateFile { id: of, state, lines, skipped, skipped_lines } = StateFile::parse(FILE.as_bytes()).unwrap();
+    assert_eq!((of.boot.as_str(), of.namespace.as_str()), ("6ad4d5ac-9a3f-4b8f-bd0b-4f0a1d7ef2a1", "4026531840"));
     assert_eq!((lines, skipped, skipped_lines), (6, vec![], 0));
     assert_eq!((state.policies.len(), state.sas.len()), (2, 2));
-    assert_eq!(state.policies[&outbound().key], outbound());
-    let key = SaKey {
-        protocol: Protocol::Esp,
-        source: [192, 0, 2, 1].into(),
-        destination: [192, 0, 2, 2].into(),
-        spi: 0x0123_4567,
-    };
-    let entry = SaEntry { key, mode: Mode::Tunnel, reqid: 7, requested: 1_764_444_444, confirmed: Some(1_764_444_445) };
-    assert_eq!(state.sas[&key], entry);
+    assert_eq!(state.policies[&outbound().spec.id], outbound());
+    let id = SaId::new(SaType::Esp, [192, 0, 2, 1].into(), [192, 0, 2, 2].into(), 0x0123_4567);
+    let entry = SaEntry { id, mode: Mode::Tunnel, reqid: 7, requested: 1_764_444_444, confirmed: Some(1_764_444_445) };
+    assert_eq!(state.sas[&id], entry);
     // As it was written.
-    let mut text = format!("{id}\n");
+    let mut text = format!("{of}\n");
     state.records().for_each(|record| text += &format!("{record}\n"));
     let sorted = |text: &str| {
         let mut lines = text.lines().map(str::to_owned).collect::<Vec<_>>();
@@ -94,6 +87,7 @@ fn bad_lines_are_skipped() {
         "policy request out 10.0.0.0/24 10.1.0.0/24 any 0 0 1 1 pass esp,transport,use,0",
         "policy request out 10.0.0.0/24 10.1.0.0/24 any 0 0 1 1 protect esp,transport,use,0,192.0.2.1,192.0.2.2",
         "policy request out 10.0.0.0/24 10.1.0.0/24 any 0 0 1 1 protect esp,tunnel,use,0,192.0.2.1",
+        "policy request out 10.0.0.0/24 10.1.0.0/24 any 0 0 1 1 protect esp,transport,use,7",
         "sa gone esp 192.0.2.1 192.0.2.2 0x1234567",
         "sa gone esp 192.0.2.1 192.0.2.2 0x+1234567",
         "sa gone esp 192.0.2.1 192.0.2.2 01234567",
@@ -136,8 +130,15 @@ fn which_policy_is_meant() {
     let entry = outbound();
     assert!(entry.is(&in_kernel(&entry, 4321, None)));
     assert!(!entry.is(&in_kernel(&entry, 4322, None)), "somebody replaced it by an equal one");
-    assert!(!entry.is(&PolicyInKernel { priority: 7, ..in_kernel(&entry, 4321, None) }));
-    assert!(!entry.is(&PolicyInKernel { action: Action::Discard, ..in_kernel(&entry, 4321, None) }));
+    let with = |change: fn(&mut PolicySpec)| {
+        let mut policy = in_kernel(&entry, 4321, None);
+        change(&mut policy.spec);
+        policy
+    };
+    assert!(!entry.is(&with(|spec| spec.priority = Some(7))));
+    assert!(!entry.is(&with(|spec| spec.action = Some(Action::Discard))));
+    assert!(!entry.is(&with(|spec| spec.id.if_id = Some(7))));
+    assert!(entry.is(&with(|spec| spec.lifetime = 7)), "which the file does not hold");
     let unnumbered = PolicyEntry { confirmed: Some(Confirmation { index: 0, time: 1_764_444_445 }), ..entry.clone() };
     assert!(unnumbered.is(&in_kernel(&entry, 4322, None)));
     assert!(entry.is(&in_kernel(&entry, 4321, Some(entry.requested))));
@@ -154,15 +155,22 @@ fn which_policy_is_meant() {
 fn which_sa_is_meant() {
     let StateFile { state, .. } = StateFile::parse(FILE.as_bytes()).unwrap();
     for entry in state.sas.values() {
-        let SaEntry { key, mode, reqid, requested, confirmed } = entry.clone();
-        let sa = SaInKernel { key, mode, reqid, added: requested };
-        assert!(state.has_sa(&sa));
-        assert!(!state.has_sa(&SaInKernel { reqid: reqid + 1, ..sa.clone() }));
-        assert!(!state.has_sa(&SaInKernel { added: requested - 3, ..sa.clone() }), "added by hand before");
-        let later = SaInKernel { added: requested + 9, ..sa.clone() };
-        assert_eq!(state.has_sa(&later), confirmed.is_none(), "added by hand afterwards");
+        let SaEntry { id, mode, reqid, requested, confirmed } = entry.clone();
+        let sa = |reqid, mode, addtime| InstalledSa {
+            spec: SaSpec { reqid, mode, ..SaSpec::new(id) },
+            state: SaState::Mature,
+            current: Lifetime { addtime, ..Lifetime::default() },
+            sequence: 0,
+        };
+        assert!(state.has_sa(&sa(reqid, mode, requested)));
+        assert!(!state.has_sa(&sa(reqid + 1, mode, requested)));
+        assert!(!state.has_sa(&sa(reqid, mode, requested - 3)), "added by hand before");
+        assert_eq!(state.has_sa(&sa(reqid, mode, requested + 9)), confirmed.is_none(), "added by hand afterwards");
         let other = if mode == Mode::Tunnel { Mode::Transport } else { Mode::Tunnel };
-        assert!(!state.has_sa(&SaInKernel { mode: other, ..sa }));
+        assert!(!state.has_sa(&sa(reqid, other, requested)));
+        let mut behind_nat = sa(reqid, mode, requested);
+        behind_nat.spec.id.source.set_port(4500);
+        assert!(state.has_sa(&behind_nat), "NetBSD shows the ports in the addresses");
     }
 }
 
@@ -179,11 +187,11 @@ proptest! {
         let Ok(part) = StateFile::parse(&FILE.as_bytes()[..end]) else { return Ok(()) };
         prop_assert!(part.skipped.len() <= 1);
         let unconfirmed = |entry: &PolicyEntry| PolicyEntry { confirmed: None, ..entry.clone() };
-        for (key, entry) in part.state.policies {
-            prop_assert_eq!(unconfirmed(&entry), unconfirmed(&whole.policies[&key]));
+        for (id, entry) in part.state.policies {
+            prop_assert_eq!(unconfirmed(&entry), unconfirmed(&whole.policies[&id]));
         }
-        for (key, entry) in part.state.sas {
-            prop_assert_eq!(SaEntry { confirmed: None, ..entry }, SaEntry { confirmed: None, ..whole.sas[&key].clone() });
+        for (id, entry) in part.state.sas {
+            prop_assert_eq!(SaEntry { confirmed: None, ..entry }, SaEntry { confirmed: None, ..whole.sas[&id].clone() });
         }
     }
 }

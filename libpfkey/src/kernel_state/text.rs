@@ -1,15 +1,17 @@
 //! Records as text, and back.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::{FromStr, Split};
 
 use thiserror::Error;
 
-use super::{
-    Action, Confirmation, Direction, KernelId, KernelState, LINE_MAX, Level, Mode, PolicyEntry, PolicyKey, Prefix,
-    Protocol, Record, SaEntry, SaKey, Selector, TEMPLATES_MAX, Template, VERSION,
-};
+use super::{Confirmation, KernelId, KernelState, LINE_MAX, PolicyEntry, Record, SaEntry, TEMPLATES_MAX, VERSION};
+use crate::num::{SaType, ULPROTO_ANY};
+use crate::policy::{Action, Direction, Level};
+use crate::sa::{Mode, SaId};
+use crate::security_policy::{PolicyId, PolicySpec, Template};
+use crate::selector::{Selector, SelectorAddress};
 
 /// First word of a file.
 const MAGIC: &str = "racoon-kernel-state";
@@ -120,114 +122,103 @@ fn record(line: &str) -> Option<Record> {
     let mut fields = line.split(' ');
     let fields = &mut fields;
     let record = match (fields.next()?, fields.next()?) {
-        ("policy", "request") => Record::PolicyRequest(PolicyEntry {
-            key: policy_key(fields)?,
-            priority: number(fields)?,
-            requested: number(fields)?,
-            action: action(fields)?,
-            confirmed: None,
-        }),
+        ("policy", "request") => policy_request(fields)?,
         ("policy", "present") => {
-            let key = policy_key(fields)?;
-            Record::PolicyPresent(key, Confirmation { index: number(fields)?, time: number(fields)? })
+            let id = policy_id(fields)?;
+            Record::PolicyPresent(id, Confirmation { index: number(fields)?, time: number(fields)? })
         }
-        ("policy", "gone") => Record::PolicyGone(policy_key(fields)?),
+        ("policy", "gone") => Record::PolicyGone(policy_id(fields)?),
         ("sa", "request") => Record::SaRequest(SaEntry {
-            key: sa_key(fields)?,
-            mode: Mode::from_word(fields.next()?)?,
+            id: sa_id(fields)?,
+            mode: of_word(&MODES, fields.next()?)?,
             reqid: number(fields)?,
             requested: number(fields)?,
             confirmed: None,
         }),
-        ("sa", "present") => Record::SaPresent(sa_key(fields)?, number(fields)?),
-        ("sa", "gone") => Record::SaGone(sa_key(fields)?),
+        ("sa", "present") => Record::SaPresent(sa_id(fields)?, number(fields)?),
+        ("sa", "gone") => Record::SaGone(sa_id(fields)?),
         _ => return None,
     };
     fields.next().is_none().then_some(record)
 }
 
-fn policy_key(fields: &mut Fields<'_>) -> Option<PolicyKey> {
-    let direction = Direction::from_word(fields.next()?)?;
-    let (source, destination) = (prefix(fields.next()?)?, prefix(fields.next()?)?);
-    let protocol = match fields.next()? {
-        "any" => 0,
-        number => decimal(number).filter(|number| *number != 0)?,
-    };
-    let selector =
-        Selector { source, destination, protocol, source_port: number(fields)?, destination_port: number(fields)? };
-    (source.address.is_ipv4() == destination.address.is_ipv4()).then_some(PolicyKey { direction, selector })
-}
-
-fn prefix(text: &str) -> Option<Prefix> {
-    let (address, length) = text.split_once('/')?;
-    let address: IpAddr = address.parse().ok()?;
-    let length = decimal(length).filter(|length| *length <= if address.is_ipv4() { 32 } else { 128 })?;
-    Some(Prefix { address, length })
-}
-
-fn action(fields: &mut Fields<'_>) -> Option<Action> {
-    Some(match fields.next()? {
-        "discard" => Action::Discard,
-        "pass" => Action::Pass,
+fn policy_request(fields: &mut Fields<'_>) -> Option<Record> {
+    let (id, priority, requested) = (policy_id(fields)?, number(fields)?, number(fields)?);
+    let (action, templates) = match fields.next()? {
+        "discard" => (Action::Discard, Vec::new()),
+        "pass" => (Action::None, Vec::new()),
         "protect" => {
             let templates = fields.map(template).collect::<Option<Vec<_>>>()?;
-            (1..=TEMPLATES_MAX).contains(&templates.len()).then_some(Action::Protect(templates))?
+            (1..=TEMPLATES_MAX).contains(&templates.len()).then_some((Action::Ipsec, templates))?
         }
         _ => return None,
-    })
+    };
+    let spec = PolicySpec { action: Some(action), priority: Some(priority), templates, ..PolicySpec::named(id) };
+    Some(Record::PolicyRequest(PolicyEntry { spec, requested, confirmed: None }))
+}
+
+fn policy_id(fields: &mut Fields<'_>) -> Option<PolicyId> {
+    let direction = of_word(&DIRECTIONS, fields.next()?)?;
+    let (mut source, mut destination) = (prefix(fields.next()?)?, prefix(fields.next()?)?);
+    let protocol = match fields.next()? {
+        "any" => ULPROTO_ANY,
+        number => decimal(number).filter(|number| *number != 0)?,
+    };
+    source.address.set_port(number(fields)?);
+    destination.address.set_port(number(fields)?);
+    let selector = Selector { source, destination, protocol };
+    (source.address.is_ipv4() == destination.address.is_ipv4()).then_some(PolicyId::new(selector, direction))
+}
+
+fn prefix(text: &str) -> Option<SelectorAddress> {
+    let (address, length) = text.split_once('/')?;
+    SelectorAddress::network(address.parse().ok()?, decimal(length)?).ok()
 }
 
 fn template(text: &str) -> Option<Template> {
     let mut fields = text.split(',');
     let fields = &mut fields;
-    let protocol = Protocol::from_word(fields.next()?)?;
-    let mode = Mode::from_word(fields.next()?)?;
-    let level = Level::from_word(fields.next()?)?;
-    let reqid = number(fields)?;
-    let mut address = || fields.next()?.parse::<IpAddr>().ok();
-    let endpoints = match mode {
-        Mode::Transport => None,
-        Mode::Tunnel => Some((address()?, address()?)),
+    let sa_type = of_word(&PROTOCOLS, fields.next()?)?;
+    let mode = of_word(&MODES, fields.next()?)?;
+    let level = match (fields.next()?, number(fields)?) {
+        ("default", 0) => Level::Default,
+        ("use", 0) => Level::Use,
+        ("require", 0) => Level::Require,
+        ("unique", reqid) => Level::Unique(reqid),
+        // No other level has a reqid.
+        _ => return None,
     };
-    fields.next().is_none().then_some(Template { protocol, mode, level, reqid, endpoints })
+    let mut address = || Some(SocketAddr::new(fields.next()?.parse::<IpAddr>().ok()?, 0));
+    let endpoints = match mode {
+        Mode::Tunnel => Some((address()?, address()?)),
+        _ => None,
+    };
+    fields.next().is_none().then_some(Template { sa_type, mode, level, endpoints })
 }
 
-fn sa_key(fields: &mut Fields<'_>) -> Option<SaKey> {
-    let protocol = Protocol::from_word(fields.next()?)?;
+fn sa_id(fields: &mut Fields<'_>) -> Option<SaId> {
+    let sa_type = of_word(&PROTOCOLS, fields.next()?)?;
     let (source, destination) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
     let digits = fields.next()?.strip_prefix("0x").filter(|digits| digits.len() == 8)?;
     let all_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     let spi = all_hex.then(|| u32::from_str_radix(digits, 16).ok()).flatten()?;
-    Some(SaKey { protocol, source, destination, spi })
+    Some(SaId::new(sa_type, source, destination, spi))
 }
 
-/// The words of an enumeration, both ways.
-macro_rules! words {
-    ($type:ident, $($variant:ident $word:literal),*) => {
-        impl $type {
-            fn from_word(word: &str) -> Option<Self> {
-                match word {
-                    $($word => Some(Self::$variant),)*
-                    _ => None,
-                }
-            }
-        }
+/// Words of the protocols that racoon negotiates.
+const PROTOCOLS: [(SaType, &str); 3] = [(SaType::Ah, "ah"), (SaType::Esp, "esp"), (SaType::IpComp, "ipcomp")];
+const MODES: [(Mode, &str); 2] = [(Mode::Transport, "transport"), (Mode::Tunnel, "tunnel")];
+const DIRECTIONS: [(Direction, &str); 3] =
+    [(Direction::In, "in"), (Direction::Out, "out"), (Direction::Forward, "fwd")];
 
-        impl fmt::Display for $type {
-            /// Its word in a record.
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self {
-                    $(Self::$variant => $word,)*
-                })
-            }
-        }
-    };
+fn of_word<T: Copy>(words: &[(T, &str)], word: &str) -> Option<T> {
+    words.iter().find(|(_, other)| *other == word).map(|(value, _)| *value)
 }
 
-words!(Protocol, Ah "ah", Esp "esp", Ipcomp "ipcomp");
-words!(Mode, Transport "transport", Tunnel "tunnel");
-words!(Direction, In "in", Out "out", Forward "fwd");
-words!(Level, Default "default", Use "use", Require "require", Unique "unique");
+/// The word of a value, or `-`, with which a line is no record.
+fn word_of<T: Copy + PartialEq>(words: &[(T, &'static str)], value: T) -> &'static str {
+    words.iter().find(|(other, _)| *other == value).map_or("-", |(_, word)| word)
+}
 
 impl fmt::Display for KernelId {
     /// First line of a file, without the newline.
@@ -236,69 +227,43 @@ impl fmt::Display for KernelId {
     }
 }
 
-impl fmt::Display for Prefix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.length)
-    }
-}
-
-impl fmt::Display for PolicyKey {
-    /// Direction and selector, as in a record.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Selector { source, destination, protocol, source_port, destination_port } = self.selector;
-        write!(f, "{} {source} {destination} ", self.direction)?;
-        match protocol {
-            0 => f.write_str("any")?,
-            number => write!(f, "{number}")?,
-        }
-        write!(f, " {source_port} {destination_port}")
-    }
-}
-
-impl fmt::Display for SaKey {
-    /// Protocol, addresses and SPI, as in a record.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} {:#010x}", self.protocol, self.source, self.destination, self.spi)
-    }
-}
-
-impl fmt::Display for Template {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{},{},{},{}", self.protocol, self.mode, self.level, self.reqid)?;
-        match self.endpoints.filter(|_| self.mode == Mode::Tunnel) {
-            Some((source, destination)) => write!(f, ",{source},{destination}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Discard => f.write_str("discard"),
-            Self::Pass => f.write_str("pass"),
-            Self::Protect(templates) => {
-                f.write_str("protect")?;
-                templates.iter().try_for_each(|template| write!(f, " {template}"))
-            }
-        }
-    }
-}
-
 impl fmt::Display for Record {
     /// Its line, without the newline.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::PolicyRequest(PolicyEntry { key, action, priority, requested, .. }) => {
-                write!(f, "policy request {key} {priority} {requested} {action}")
+            Self::PolicyRequest(PolicyEntry { spec, requested, .. }) => {
+                write!(f, "policy request {} {} {requested} ", spec.id, spec.priority.unwrap_or(0))?;
+                write_action(f, spec)
             }
-            Self::PolicyPresent(key, Confirmation { index, time }) => write!(f, "policy present {key} {index} {time}"),
-            Self::PolicyGone(key) => write!(f, "policy gone {key}"),
-            Self::SaRequest(SaEntry { key, mode, reqid, requested, .. }) => {
-                write!(f, "sa request {key} {mode} {reqid} {requested}")
+            Self::PolicyPresent(id, Confirmation { index, time }) => write!(f, "policy present {id} {index} {time}"),
+            Self::PolicyGone(id) => write!(f, "policy gone {id}"),
+            Self::SaRequest(SaEntry { id, mode, reqid, requested, .. }) => {
+                write!(f, "sa request {id} {} {reqid} {requested}", word_of(&MODES, *mode))
             }
-            Self::SaPresent(key, time) => write!(f, "sa present {key} {time}"),
-            Self::SaGone(key) => write!(f, "sa gone {key}"),
+            Self::SaPresent(id, time) => write!(f, "sa present {id} {time}"),
+            Self::SaGone(id) => write!(f, "sa gone {id}"),
         }
     }
+}
+
+fn write_action(f: &mut fmt::Formatter<'_>, spec: &PolicySpec) -> fmt::Result {
+    match spec.action {
+        Some(Action::Ipsec) => f.write_str("protect")?,
+        Some(Action::Discard) | None => f.write_str("discard")?,
+        Some(Action::None | Action::Bypass | Action::Entrust) => f.write_str("pass")?,
+    }
+    for template in &spec.templates {
+        let (level, reqid) = match template.level {
+            Level::Default => ("default", 0),
+            Level::Use => ("use", 0),
+            Level::Require => ("require", 0),
+            Level::Unique(reqid) => ("unique", reqid),
+        };
+        let (protocol, mode) = (word_of(&PROTOCOLS, template.sa_type), word_of(&MODES, template.mode));
+        write!(f, " {protocol},{mode},{level},{reqid}")?;
+        if let Some((source, destination)) = template.endpoints {
+            write!(f, ",{},{}", source.ip(), destination.ip())?;
+        }
+    }
+    Ok(())
 }

@@ -7,13 +7,17 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 pub use builder::PolicyBuilder;
 pub use installed::InstalledPolicy;
 pub use template::Template;
 
 use crate::dialect::Dialect;
 use crate::error::Result;
-use crate::num::{DIR_FWD, DIR_IN, DIR_OUT, POLICY_BYPASS, POLICY_DISCARD, POLICY_ENTRUST, POLICY_IPSEC, POLICY_NONE};
+use crate::num::{
+    DIR_FWD, DIR_IN, DIR_OUT, POLICY_BYPASS, POLICY_DISCARD, POLICY_ENTRUST, POLICY_IPSEC, POLICY_NONE, ULPROTO_ANY,
+};
 use crate::policy::{self, Action, Direction, PRIORITY_DEFAULT};
 use crate::sa::SecurityLabel;
 use crate::selector::Selector;
@@ -39,6 +43,26 @@ impl PolicyId {
     /// The policy of a selector and direction.
     pub fn new(selector: Selector, direction: Direction) -> Self {
         Self { selector, direction, label: None, mark: None, if_id: None }
+    }
+}
+
+impl fmt::Display for PolicyId {
+    /// Direction, addresses, upper-layer protocol (`any` or a number) and ports: `out 10.0.0.0/24 10.1.0.0/24 6 0 80`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Selector { source, destination, protocol } = self.selector;
+        f.write_str(match self.direction {
+            Direction::In => "in",
+            Direction::Out => "out",
+            Direction::Forward => "fwd",
+        })?;
+        for end in [source, destination] {
+            write!(f, " {}/{}", end.address.ip(), end.prefix_len)?;
+        }
+        match protocol {
+            ULPROTO_ANY => f.write_str(" any")?,
+            number => write!(f, " {number}")?,
+        }
+        write!(f, " {} {}", source.address.port(), destination.address.port())
     }
 }
 

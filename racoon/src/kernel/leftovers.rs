@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 
-use libpfkey::kernel_state::{self, PolicyInKernel, Record, SaInKernel, SaKey};
-use libpfkey::num::MODE_TUNNEL;
-use libpfkey::{ExtensionType, Message, MessageType, Request, Result, SaState, SaType};
+use libpfkey::kernel_state::{Record, listed_id, listed_sa};
+use libpfkey::{
+    InstalledPolicy, InstalledSa, MessageType, PolicyId, Request, Result, SaId, SaState, SaType, UdpEncapsulation,
+};
 use racoon_proto::kernel::{LeftoverSa, UdpPorts};
 
-use super::event::sa_name;
 use super::sa_requests::Removed;
-use super::state_record::{entry_of, key_of, name_of};
-use super::{KernelInterface, LogRecord, compose, is_missing_policy, policy};
+use super::state_record::name_of;
+use super::{KernelInterface, LogRecord, is_missing_policy, protocol_of};
 use crate::backup::SavedSa;
 
 /// Result of removing the SAs and policies that an earlier racoon left behind.
@@ -36,40 +36,42 @@ impl KernelInterface {
         let mut policies = log.state().policies.clone();
         let mut sas = log.state().sas.clone();
         let dialect = self.requests.abi().dialect;
-        for key in saved.iter().filter_map(|saved| saved.key(dialect)) {
-            sas.remove(&key);
+        for id in saved.iter().filter_map(|saved| saved.id(dialect)) {
+            sas.remove(&id);
         }
         // Policies first: without its SAs a policy would block the traffic that it protects.
         if !policies.is_empty() {
             for present in self.policies_in_kernel()? {
-                let Some(entry) = policies.remove(&present.key) else { continue };
+                let id = listed_id(&present.spec.id);
+                let Some(entry) = policies.remove(&id) else { continue };
                 if entry.is(&present) {
-                    done.policies += usize::from(self.remove_policy(&present));
+                    done.policies += usize::from(self.remove_policy(present.index, id));
                     continue;
                 }
                 // Killed between request and confirmation, on a kernel that does not show when a policy was added.
-                let unknown = entry.confirmed.is_none() && present.added.is_none() && entry.action == present.action;
-                if unknown {
+                let has_age = present.current.addtime != 0;
+                if entry.confirmed.is_none() && !has_age && entry.has_action_of(&present) {
                     done.ambiguous += 1;
-                    let text = format!("keeping policy {}, which may be another program's", present.key);
+                    let text = format!("keeping policy {id}, which may be another program's");
                     (self.log)(LogRecord::Warning(text));
                 }
-                self.record(Record::PolicyGone(present.key));
+                self.record(Record::PolicyGone(id));
             }
             // Not in the kernel any more.
-            policies.into_keys().for_each(|key| self.record(Record::PolicyGone(key)));
+            policies.into_keys().for_each(|id| self.record(Record::PolicyGone(id)));
         }
         if !sas.is_empty() {
-            for (present, ports) in self.sas_in_kernel()? {
-                let Some(entry) = sas.remove(&present.key) else { continue };
+            for present in self.sas_in_kernel()? {
+                let id = listed_sa(&present.spec.id);
+                let Some(entry) = sas.remove(&id) else { continue };
                 if !entry.is(&present) {
-                    self.record(Record::SaGone(present.key));
-                } else if self.remove_sa(&present.key, ports) {
-                    let (name, reqid) = (name_of(&present.key), present.reqid);
-                    done.sas.push(LeftoverSa { name, reqid, in_kernel: false });
+                    self.record(Record::SaGone(id));
+                } else if self.remove_sa(&present.spec.id) {
+                    let reqid = present.spec.reqid;
+                    done.sas.extend(name_of(&id).map(|name| LeftoverSa { name, reqid, in_kernel: false }));
                 }
             }
-            sas.into_keys().for_each(|key| self.record(Record::SaGone(key)));
+            sas.into_keys().for_each(|id| self.record(Record::SaGone(id)));
         }
         Ok(done)
     }
@@ -84,47 +86,40 @@ impl KernelInterface {
         }
         let dialect = self.requests.abi().dialect;
         let present =
-            self.sas_in_kernel()?.into_iter().map(|(sa, ports)| (sa.key, (sa, ports))).collect::<HashMap<_, _>>();
+            self.sas_in_kernel()?.into_iter().map(|sa| (listed_sa(&sa.spec.id), sa)).collect::<HashMap<_, _>>();
         let mut sas = Vec::new();
-        for key in saved.iter().filter_map(|saved| saved.key(dialect).map(|key| (key, saved))) {
-            let (key, saved) = key;
-            let name = name_of(&key);
+        for saved in saved {
+            let Some(id) = saved.id(dialect) else { continue };
+            let Some(name) = name_of(&id) else { continue };
             // With another reqid it is another program's SA that reuses the SPI.
-            let found = present.get(&key).filter(|(sa, _)| sa.reqid == saved.reqid());
-            if let Some((_, ports)) = found {
-                self.note_ports(name, *ports);
+            let found = present.get(&id).filter(|sa| sa.spec.reqid == saved.reqid());
+            if let Some(sa) = found {
+                self.note_ports(name, udp_ports(sa));
                 self.installed.insert(name);
             } else {
                 self.forget_sas(Removed::One(&name));
-                self.record(Record::SaGone(key));
+                self.record(Record::SaGone(id));
             }
             sas.push(LeftoverSa { name, reqid: saved.reqid(), in_kernel: found.is_some() });
         }
         Ok(sas)
     }
 
-    fn remove_policy(&mut self, present: &PolicyInKernel) -> bool {
-        let asked = self.requests.transact(&Request::PolicyDeleteIndex(present.index), |_| ());
-        self.removed(MessageType::SpdDelete2, &present.key, asked, Record::PolicyGone(present.key))
+    fn remove_policy(&mut self, index: u32, id: PolicyId) -> bool {
+        let asked = self.requests.transact(&Request::PolicyDeleteIndex(index), |_| ());
+        self.removed(MessageType::SpdDelete2, &id.to_string(), asked, Record::PolicyGone(id))
     }
 
-    fn remove_sa(&mut self, key: &SaKey, ports: Option<UdpPorts>) -> bool {
-        let id = match compose::sa_id(&name_of(key), ports) {
-            Ok(id) => id,
-            Err(error) => {
-                (self.log)(LogRecord::Warning(error.to_string()));
-                return false;
-            }
-        };
-        let asked = self.requests.transact(&Request::Delete(id), |_| ());
-        self.removed(MessageType::Delete, key, asked, Record::SaGone(*key))
+    fn remove_sa(&mut self, id: &SaId) -> bool {
+        let asked = self.requests.transact(&Request::Delete(*id), |_| ());
+        self.removed(MessageType::Delete, &id.to_string(), asked, Record::SaGone(listed_sa(id)))
     }
 
     /// Records a removal that the kernel confirmed. Returns whether something was removed.
-    fn removed(&mut self, what: MessageType, key: &dyn std::fmt::Display, asked: Result<()>, record: Record) -> bool {
+    fn removed(&mut self, what: MessageType, name: &str, asked: Result<()>, record: Record) -> bool {
         match asked {
             Err(error) if !is_missing_policy(&error) => {
-                let text = format!("{} {key}, left behind by an earlier racoon: {error}", what.what());
+                let text = format!("{} {name}, left behind by an earlier racoon: {error}", what.what());
                 (self.log)(LogRecord::Warning(text));
                 false
             }
@@ -135,39 +130,27 @@ impl KernelInterface {
         }
     }
 
-    fn policies_in_kernel(&mut self) -> Result<Vec<PolicyInKernel>> {
+    fn policies_in_kernel(&mut self) -> Result<Vec<InstalledPolicy>> {
         let mut policies = Vec::new();
-        self.requests.dump(&Request::PolicyDump, |message| policies.extend(policy_in_kernel(message)))?;
+        self.requests.dump(&Request::PolicyDump, |message| policies.extend(InstalledPolicy::from_message(message)))?;
         Ok(policies)
     }
 
-    /// Reads all SAs that have an SPI, with the NAT-T ports that are part of their names.
-    fn sas_in_kernel(&mut self) -> Result<Vec<(SaInKernel, Option<UdpPorts>)>> {
+    /// Reads all SAs that have an SPI, of the types that racoon uses.
+    fn sas_in_kernel(&mut self) -> Result<Vec<InstalledSa>> {
         let mut sas = Vec::new();
-        self.dump_sas(SaType::Unspec, |message| sas.extend(sa_in_kernel(message)))?;
+        self.dump_sas(SaType::Unspec, |message| {
+            let sa = InstalledSa::from_message(message);
+            sas.extend(sa.filter(|sa| {
+                protocol_of(sa.spec.id.sa_type).is_some() && sa.spec.id.spi != 0 && sa.state != SaState::Larval
+            }));
+        })?;
         Ok(sas)
     }
 }
 
-fn policy_in_kernel(message: &Message<'_>) -> Option<PolicyInKernel> {
-    let policy = policy::from_message(message).ok()??;
-    let (key, action) = entry_of(&policy)?;
-    let added = message.lifetime(ExtensionType::LifetimeCurrent).map(|lifetime| lifetime.addtime);
-    let added = added.filter(|added| *added != 0);
-    Some(PolicyInKernel { key, action, priority: policy.priority, index: policy.index, added })
-}
-
-/// Returns the SA in a message, or `None` for a reserved SPI and for types that racoon does not use.
-fn sa_in_kernel(message: &Message<'_>) -> Option<(SaInKernel, Option<UdpPorts>)> {
-    let name = sa_name(message).ok()??;
-    let named = message.sa().is_some_and(|sa| sa.spi != 0 && sa.state != SaState::Larval);
-    let sa2 = message.sa2().copied().unwrap_or_default();
-    let mode = if sa2.mode == MODE_TUNNEL { kernel_state::Mode::Tunnel } else { kernel_state::Mode::Transport };
-    let added = message.lifetime(ExtensionType::LifetimeCurrent)?.addtime;
-    let ports = match (message.natt_port(ExtensionType::NatTSport), message.natt_port(ExtensionType::NatTDport)) {
-        (Some(source), Some(destination)) => Some(UdpPorts { source, destination }),
-        _ => None,
-    };
-    let key = key_of(&name).filter(|_| named)?;
-    Some((SaInKernel { key, mode, reqid: sa2.reqid, added }, ports))
+/// Returns the ports of an SA with UDP encapsulation.
+fn udp_ports(sa: &InstalledSa) -> Option<UdpPorts> {
+    let UdpEncapsulation { source_port, destination_port, .. } = sa.spec.encapsulation?;
+    Some(UdpPorts { source: source_port, destination: destination_port })
 }

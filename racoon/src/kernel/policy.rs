@@ -97,12 +97,26 @@ fn template(request: &IpsecRequest) -> Option<Template> {
     Some(Template { protocol: protocol_of_ip(request.proto)?, mode, level, reqid: request.reqid, endpoints: ends })
 }
 
-/// Returns the specification of a policy, or `None` if the kernel has no policies of its direction.
+/// Returns the request for a policy, or `None` if the kernel has no policies of its direction.
 ///
 /// # Errors
 /// For templates of a protocol other than AH, ESP and IPComp, and for what PF_KEY of this kernel cannot carry.
 pub(super) fn to_spec(target: Target, policy: &Policy) -> Result<Option<PolicySpec>, KernelError> {
     let dialect = target.abi.dialect;
+    let Some(spec) = spec(dialect, policy)? else { return Ok(None) };
+    if !target.has_xfrm {
+        let source = policy.selector.source.address();
+        let checked = spec.to_wire(dialect).map(|policy| rules::family_change(dialect, source, &policy));
+        checked.map_err(|error| refused(error.to_string()))?.map_err(|error| refused(error.to_string()))?;
+    }
+    Ok(Some(spec))
+}
+
+/// Returns the specification of a policy, or `None` if the kernel has no policies of its direction.
+///
+/// # Errors
+/// For templates of a protocol other than AH, ESP and IPComp.
+pub(super) fn spec(dialect: Dialect, policy: &Policy) -> Result<Option<PolicySpec>, KernelError> {
     let Some(id) = policy_id(dialect, policy.direction, &policy.selector) else { return Ok(None) };
     let (action, templates) = match &policy.action {
         Action::Discard => (text::Action::Discard, Vec::new()),
@@ -113,13 +127,7 @@ pub(super) fn to_spec(target: Target, policy: &Policy) -> Result<Option<PolicySp
     };
     // Where the engine chose no priority, the policy gets the one of setkey's policies.
     let priority = (dialect.has_priority() && policy.priority != PRIORITY_DEFAULT).then_some(policy.priority);
-    let spec = PolicySpec { id, action: Some(action), priority, templates, lifetime: 0, idle_lifetime: 0 };
-    if !target.has_xfrm {
-        let source = policy.selector.source.address();
-        let checked = spec.to_wire(dialect).map(|policy| rules::family_change(dialect, source, &policy));
-        checked.map_err(|error| refused(error.to_string()))?.map_err(|error| refused(error.to_string()))?;
-    }
-    Ok(Some(spec))
+    Ok(Some(PolicySpec { id, action: Some(action), priority, templates, lifetime: 0, idle_lifetime: 0 }))
 }
 
 /// Returns the priority that a policy gets.

@@ -1,13 +1,10 @@
 //! Entries of the state file about SAs and policies.
 
-use libpfkey::Dialect;
-use libpfkey::kernel_state::{self, Confirmation, PolicyEntry, PolicyKey, Record, SaEntry, SaKey};
-use racoon_proto::kernel::{
-    Action, Direction, Level, Mode, Policy, PolicyName, Prefix, SaInstallation, SaName, Selector, Template,
-};
-use racoon_proto::num::Protocol;
+use libpfkey::kernel_state::{Confirmation, PolicyEntry, Record, SaEntry, listed_policy};
+use libpfkey::{Dialect, PolicyId, PolicySpec, SaId};
+use racoon_proto::kernel::{Direction, Policy, PolicyName, SaInstallation, SaName, Selector};
 
-use super::{KernelInterface, LogRecord, policy};
+use super::{KernelInterface, LogRecord, compose, mode_of, policy, protocol_of};
 use crate::clock::since_1970;
 use crate::kernel_state::StateLog;
 
@@ -19,7 +16,7 @@ impl KernelInterface {
 
     /// Returns the contents of the state file.
     #[cfg(test)]
-    pub(super) fn listed(&self) -> Option<&kernel_state::KernelState> {
+    pub(super) fn listed(&self) -> Option<&libpfkey::kernel_state::KernelState> {
         self.state_log.as_ref().map(StateLog::state)
     }
 
@@ -35,11 +32,11 @@ impl KernelInterface {
         if self.state_log.is_none() {
             return;
         }
-        let Some(key) = key_of(&installation.name) else { return };
+        let Some(id) = id_of(&installation.name) else { return };
         let SaInstallation { mode, reqid, .. } = *installation;
         self.record(Record::SaRequest(SaEntry {
-            key,
-            mode: of_mode(mode),
+            id,
+            mode: mode_of(mode),
             reqid,
             requested: since_1970(),
             confirmed: None,
@@ -48,44 +45,44 @@ impl KernelInterface {
 
     /// Records that the kernel has an SA.
     pub(super) fn record_sa_present(&mut self, name: &SaName) {
-        if let Some(key) = key_of(name).filter(|_| self.state_log.is_some()) {
-            self.record(Record::SaPresent(key, since_1970()));
+        if let Some(id) = id_of(name).filter(|_| self.state_log.is_some()) {
+            self.record(Record::SaPresent(id, since_1970()));
         }
     }
 
     /// Records that the kernel has no such SA.
     pub(super) fn record_sa_gone(&mut self, name: &SaName) {
-        if let Some(key) = key_of(name) {
-            self.record(Record::SaGone(key));
+        if let Some(id) = id_of(name) {
+            self.record(Record::SaGone(id));
         }
     }
 
     /// Records that a policy is about to be requested. Returns the previous entry of that name.
     pub(super) fn record_policy_request(&mut self, policy: &Policy) -> Option<PolicyEntry> {
         let log = self.state_log.as_ref()?;
-        let (key, action) = entry_of(policy)?;
-        let listed = log.state().policies.get(&key).cloned();
-        let priority = policy::priority_in(self.requests.abi().dialect, policy.priority);
-        let requested = since_1970();
-        self.record(Record::PolicyRequest(PolicyEntry { key, action, priority, requested, confirmed: None }));
+        let spec = spec_of(self.requests.abi().dialect, policy)?;
+        let listed = log.state().policies.get(&spec.id).cloned();
+        self.record(Record::PolicyRequest(PolicyEntry::new(&spec, since_1970())));
         listed
     }
 
     /// Restores the previous entry after the kernel refused a policy: another one exists, which may be ours.
     pub(super) fn record_policy_refused(&mut self, policy: &Policy, listed: Option<PolicyEntry>) {
         let Some(entry) = listed else { return self.record_policy_gone(policy.direction, &policy.selector) };
-        let (key, confirmed) = (entry.key, entry.confirmed);
+        let (id, confirmed) = (entry.spec.id.clone(), entry.confirmed);
         self.record(Record::PolicyRequest(entry));
         if let Some(confirmation) = confirmed {
-            self.record(Record::PolicyPresent(key, confirmation));
+            self.record(Record::PolicyPresent(id, confirmation));
         }
     }
 
     /// Records that the kernel has a policy, with its index.
     pub(super) fn record_policy_present(&mut self, policy: &Policy) {
-        if self.state_log.is_some() {
-            let key = policy_key(policy.direction, &policy.selector);
-            self.record(Record::PolicyPresent(key, Confirmation { index: policy.index, time: since_1970() }));
+        if self.state_log.is_none() {
+            return;
+        }
+        if let Some(id) = self.policy_id(policy.direction, &policy.selector) {
+            self.record(Record::PolicyPresent(id, Confirmation { index: policy.index, time: since_1970() }));
         }
     }
 
@@ -95,21 +92,24 @@ impl KernelInterface {
         if (present.direction, present.selector) != (name.direction, name.selector) {
             return false;
         }
-        let Some(log) = self.state_log.as_ref().filter(|_| self.requests.abi().dialect == Dialect::Linux) else {
-            return true;
-        };
-        let listed = log.state().policies.get(&policy_key(name.direction, &name.selector));
+        let dialect = self.requests.abi().dialect;
+        let Some(log) = self.state_log.as_ref().filter(|_| dialect == Dialect::Linux) else { return true };
+        let Some(present) = spec_of(dialect, present) else { return false };
+        let listed = log.state().policies.get(&present.id);
         let listed = listed.filter(|entry| entry.confirmed.is_some_and(|confirmed| confirmed.index == name.index));
-        listed.is_none_or(|entry| {
-            let action = entry_of(present).map(|(_, action)| action);
-            present.priority == entry.priority && action.as_ref() == Some(&entry.action)
-        })
+        listed.is_none_or(|entry| entry.spec == listed_policy(&present))
     }
 
     /// Records that the kernel has no such policy of ours. Deletion by another program needs no record, because the
     /// policy put in its place differs from the entry.
     pub(super) fn record_policy_gone(&mut self, direction: Direction, selector: &Selector) {
-        self.record(Record::PolicyGone(policy_key(direction, selector)));
+        if let Some(id) = self.policy_id(direction, selector) {
+            self.record(Record::PolicyGone(id));
+        }
+    }
+
+    fn policy_id(&self, direction: Direction, selector: &Selector) -> Option<PolicyId> {
+        policy::policy_id(self.requests.abi().dialect, direction, selector)
     }
 
     /// Writes a record. A failure is logged once, until a record can be written again.
@@ -128,82 +128,19 @@ impl KernelInterface {
     }
 }
 
-/// Returns a policy's key and action in the state file's terms; `None` if the file cannot express it.
-pub(super) fn entry_of(policy: &Policy) -> Option<(PolicyKey, kernel_state::Action)> {
-    let action = match &policy.action {
-        Action::Discard => kernel_state::Action::Discard,
-        Action::Pass => kernel_state::Action::Pass,
-        Action::Protect(templates) => {
-            kernel_state::Action::Protect(templates.iter().map(template).collect::<Option<_>>()?)
-        }
-    };
-    Some((policy_key(policy.direction, &policy.selector), action))
+/// Returns a policy as the kernel will show it; `None` if it has none of this direction, or cannot express its templates.
+fn spec_of(dialect: Dialect, policy: &Policy) -> Option<PolicySpec> {
+    let spec = policy::spec(dialect, policy).ok()??;
+    Some(PolicySpec { priority: Some(policy::priority_in(dialect, policy.priority)), ..spec })
 }
 
-fn template(template: &Template) -> Option<kernel_state::Template> {
-    let level = match template.level {
-        Level::Default => kernel_state::Level::Default,
-        Level::Use => kernel_state::Level::Use,
-        Level::Require => kernel_state::Level::Require,
-        Level::Unique => kernel_state::Level::Unique,
-    };
-    let tunnel = template.mode == Mode::Tunnel;
-    Some(kernel_state::Template {
-        protocol: protocol_of(template.protocol)?,
-        mode: of_mode(template.mode),
-        level,
-        reqid: template.reqid,
-        // In transport mode kernels show no endpoints, or those of the packet.
-        endpoints: template.endpoints.filter(|_| tunnel),
-    })
+/// Returns the name of an SA in the state file; `None` for a protocol that has no SAs.
+pub(super) fn id_of(name: &SaName) -> Option<SaId> {
+    compose::sa_id(name, None).ok()
 }
 
-fn policy_key(direction: Direction, selector: &Selector) -> PolicyKey {
-    let prefix = |prefix: Prefix| kernel_state::Prefix { address: prefix.address(), length: prefix.length() };
-    PolicyKey {
-        direction: match direction {
-            Direction::In => kernel_state::Direction::In,
-            Direction::Out => kernel_state::Direction::Out,
-            Direction::Forward => kernel_state::Direction::Forward,
-        },
-        selector: kernel_state::Selector {
-            source: prefix(selector.source),
-            destination: prefix(selector.destination),
-            protocol: selector.protocol,
-            source_port: selector.source_port,
-            destination_port: selector.destination_port,
-        },
-    }
-}
-
-/// Returns an SA's key in the state file; `None` if the file cannot express its protocol.
-pub(super) fn key_of(name: &SaName) -> Option<SaKey> {
-    let SaName { protocol, source, destination, spi } = *name;
-    Some(SaKey { protocol: protocol_of(protocol)?, source, destination, spi })
-}
-
-pub(super) fn name_of(key: &SaKey) -> SaName {
-    let SaKey { protocol, source, destination, spi } = *key;
-    let protocol = match protocol {
-        kernel_state::Protocol::Ah => Protocol::AH,
-        kernel_state::Protocol::Esp => Protocol::ESP,
-        kernel_state::Protocol::Ipcomp => Protocol::IPCOMP,
-    };
-    SaName { protocol, source, destination, spi }
-}
-
-fn protocol_of(protocol: Protocol) -> Option<kernel_state::Protocol> {
-    match protocol {
-        Protocol::AH => Some(kernel_state::Protocol::Ah),
-        Protocol::ESP => Some(kernel_state::Protocol::Esp),
-        Protocol::IPCOMP => Some(kernel_state::Protocol::Ipcomp),
-        _ => None,
-    }
-}
-
-fn of_mode(mode: Mode) -> kernel_state::Mode {
-    match mode {
-        Mode::Transport => kernel_state::Mode::Transport,
-        Mode::Tunnel => kernel_state::Mode::Tunnel,
-    }
+/// Returns the engine's name of a listed SA; `None` for a protocol that racoon does not negotiate.
+pub(super) fn name_of(id: &SaId) -> Option<SaName> {
+    let SaId { source, destination, spi, .. } = *id;
+    Some(SaName { protocol: protocol_of(id.sa_type)?, source: source.ip(), destination: destination.ip(), spi })
 }

@@ -1,6 +1,7 @@
 use std::os::unix::fs::symlink;
 
-use libpfkey::kernel_state::{Mode, Protocol, SaEntry, SaKey};
+use libpfkey::kernel_state::SaEntry;
+use libpfkey::{Mode, SaId, SaType};
 use tempfile::TempDir;
 
 use super::*;
@@ -9,12 +10,12 @@ fn id(boot: &str) -> KernelId {
     KernelId { boot: boot.into(), namespace: "1".into() }
 }
 
-fn key(spi: u32) -> SaKey {
-    SaKey { protocol: Protocol::Esp, source: [192, 0, 2, 1].into(), destination: [192, 0, 2, 2].into(), spi }
+fn sa(spi: u32) -> SaId {
+    SaId::new(SaType::Esp, [192, 0, 2, 1].into(), [192, 0, 2, 2].into(), spi)
 }
 
 fn request(spi: u32) -> Record {
-    Record::SaRequest(SaEntry { key: key(spi), mode: Mode::Tunnel, reqid: 7, requested: 1000, confirmed: None })
+    Record::SaRequest(SaEntry { id: sa(spi), mode: Mode::Tunnel, reqid: 7, requested: 1000, confirmed: None })
 }
 
 struct Fixture {
@@ -49,11 +50,11 @@ fn entries_survive_a_crash_but_not_a_reboot() {
     let mut fixture = Fixture::new();
     let mut log = fixture.open("a").unwrap();
     log.record(request(0x100)).unwrap();
-    log.record(Record::SaPresent(key(0x100), 1001)).unwrap();
+    log.record(Record::SaPresent(sa(0x100), 1001)).unwrap();
     log.record(request(0x200)).unwrap();
     log.record(request(0x300)).unwrap();
-    log.record(Record::SaGone(key(0x300))).unwrap();
-    log.record(Record::SaGone(key(0x400))).unwrap();
+    log.record(Record::SaGone(sa(0x300))).unwrap();
+    log.record(Record::SaGone(sa(0x400))).unwrap();
     let text = "racoon-kernel-state 1 boot=a namespace=1\n\
                 sa request esp 192.0.2.1 192.0.2.2 0x00000100 tunnel 7 1000\n\
                 sa present esp 192.0.2.1 192.0.2.2 0x00000100 1001\n\
@@ -114,10 +115,10 @@ fn the_file_stays_small() {
     let mut fixture = Fixture::new();
     let mut log = fixture.open("a").unwrap();
     log.record(request(0x100)).unwrap();
-    log.record(Record::SaPresent(key(0x100), 1001)).unwrap();
+    log.record(Record::SaPresent(sa(0x100), 1001)).unwrap();
     for spi in 0x1000..0x2000 {
         log.record(request(spi)).unwrap();
-        log.record(Record::SaGone(key(spi))).unwrap();
+        log.record(Record::SaGone(sa(spi))).unwrap();
         assert!(fixture.text().lines().count() <= LINES_MIN + 1);
     }
     // The replacement of a file is locked too.
@@ -125,7 +126,7 @@ fn the_file_stays_small() {
     let state = log.state().clone();
     drop(log);
     assert_eq!(fixture.open("a").unwrap().state(), &state);
-    assert_eq!(state.sas[&key(0x100)].confirmed, Some(1001));
+    assert_eq!(state.sas[&sa(0x100)].confirmed, Some(1001));
     assert_eq!(fs::read_dir(fixture.path().parent().unwrap()).unwrap().count(), 1, "nothing is left behind");
 }
 
