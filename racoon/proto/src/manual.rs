@@ -280,13 +280,13 @@
 //! ```text
 //!   FailureReason ──► FailureReason::notify ──► a notify to the peer   encrypted; unencrypted only rate-limited
 //!     │
-//!     ├─────► Display ──► one line at level error       rate-limited if a message of the peer causes it
 //!     ├─────► phase1_event, phase2_event ──► Event      for reasons that have one
-//!     └─────► Outcome { result: Failed(reason), offered, configured, peer_said, steps } ──► Journal
+//!     └─────► Outcome { result: Failed(reason), offered, configured, peer_said, … } ──► Journal
+//!               └── failure_line ──► one line at level error   rate-limited if a message of the peer causes it
 //! ```
 //!
 //! A [`FailureReason`](crate::reason::FailureReason) is created where the fault is found. It says whose fault it is, what was
-//! expected and what was found, as values; only `reason::text` makes text of it, and only where a line is logged.
+//! expected and what was found, as values; only `reason::text` makes text of it, and only where a line is logged. The line of a negotiation that failed is a view of its `Outcome`.
 //! [`FailureReason::notify`](crate::reason::FailureReason::notify) is the only place that knows notifies. The journal, the output
 //! and the event of a negotiation share one `Outcome`. `reason::tests` has a row for each reason. A `Record` collects what
 //! was offered and configured, and what the peer said. Thus a refusal by the peer, which gives no details, is reported together

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::num::{ExchangeType, NotifyType};
+use crate::num::NotifyType;
 use crate::path::Path;
 use crate::proposal::Phase1Terms;
-use crate::reason::{FailureReason, Negotiation, NegotiationResult, Outcome, Role, context};
+use crate::reason::{FailureReason, Negotiation, NegotiationResult, Outcome, Role};
 use crate::time::Time;
 
 /// Limit on recorded notifies, which may be forged.
@@ -27,8 +27,10 @@ pub(crate) struct Record {
     pub(crate) configured: Vec<String>,
     /// Errors of which the peer notified us.
     pub(crate) peer_said: Vec<NotifyType>,
-    /// Text of the notify that ended it, with the separator before it; empty if there is none.
-    pub(crate) peer_text: String,
+    /// Text of the notify that ended it, if it has one.
+    pub(crate) peer_text: Option<String>,
+    /// Whether its time is up.
+    pub(crate) timed_out: bool,
     /// The fault of the last message that was ignored.
     pub(crate) fault: Option<FailureReason>,
     /// Number of ignored messages.
@@ -52,7 +54,8 @@ impl Record {
             offered: Vec::new(),
             configured: Vec::new(),
             peer_said: Vec::new(),
-            peer_text: String::new(),
+            peer_text: None,
+            timed_out: false,
             fault: None,
             faults: 0,
             unreadable: 0,
@@ -78,15 +81,12 @@ impl Record {
         is_new
     }
 
-    /// The reason of a time-out: the missing key, or else the last fault, the peer's last notify, or its `silence`.
-    pub(crate) fn why(&self, silence: FailureReason) -> FailureReason {
+    /// Records that the time is up. Returns the reason: the missing key, or else the last fault, the peer's last notify, or its
+    /// `silence`.
+    pub(crate) fn time_up(&mut self, silence: FailureReason) -> FailureReason {
+        self.timed_out = true;
         let refused = || self.peer_said.last().copied().map(FailureReason::Refused);
         self.no_key.clone().or_else(|| self.fault.clone()).or_else(refused).unwrap_or(silence)
-    }
-
-    /// The text that follows the reason of a failure in its log line.
-    pub(crate) fn context(&self, exchange: ExchangeType, role: Role, cause: &FailureReason) -> String {
-        context(cause, (exchange, role), &self.offered, &self.configured, !self.peer_text.is_empty())
     }
 
     /// The outcome of a negotiation that ended, or succeeded, at `ended`. `block` is the name of its remote section.
@@ -109,6 +109,9 @@ impl Record {
             offered: self.offered.clone(),
             configured: self.configured.clone(),
             peer_said: self.peer_said.clone(),
+            peer_text: self.peer_text.clone(),
+            undelivered: Vec::new(),
+            timed_out: self.timed_out,
             result,
         }
     }
@@ -156,13 +159,13 @@ mod tests {
     #[test]
     fn a_fault_explains_a_time_out_better_than_a_notify() {
         let mut record = Record::new(Time::default());
-        let why = |record: &Record| record.why(FailureReason::computed_late());
-        assert_eq!(why(&record), FailureReason::computed_late());
+        let why = |record: &mut Record| record.time_up(FailureReason::computed_late());
+        assert_eq!(why(&mut record), FailureReason::computed_late());
         assert!(record.said(NotifyType::NO_PROPOSAL_CHOSEN));
-        assert_eq!(why(&record), FailureReason::Refused(NotifyType::NO_PROPOSAL_CHOSEN));
+        assert_eq!(why(&mut record), FailureReason::Refused(NotifyType::NO_PROPOSAL_CHOSEN));
         let malformed = FailureReason::Malformed(Malformed::LongSa(7));
         record.fault = Some(malformed.clone());
-        assert_eq!(why(&record), malformed);
+        assert_eq!(why(&mut record), malformed);
     }
 
     #[test]

@@ -150,6 +150,14 @@ impl Core {
         }
     }
 
+    /// Logs a negotiation that failed.
+    #[track_caller]
+    pub(crate) fn log_failure(&mut self, level: Level, outcome: &Outcome) {
+        if let Some(line) = outcome.failure_line() {
+            self.log(level, Some(outcome.remote), || line.to_string());
+        }
+    }
+
     /// Logs what encrypted messages contain, ahead of the lines that follow from it.
     pub(crate) fn log_plaintext(&mut self) {
         for PlaintextTrace { peer, lines } in self.codec.take_traces() {

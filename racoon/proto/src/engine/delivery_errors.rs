@@ -52,19 +52,24 @@ impl DeliveryErrors {
         }
     }
 
-    /// Returns the errors of a peer since `began`, to be appended to a reason: empty, or begins with a semicolon.
-    fn since(&self, remote: SocketAddr, began: Time) -> String {
+    /// Returns the errors of a peer since `began`.
+    fn since(&self, remote: SocketAddr, began: Time) -> Vec<DeliveryError> {
         let errors = self.peers.get(&remote).map(|peer| peer.errors.as_slice()).unwrap_or_default();
-        errors.iter().filter(|(last, _)| *last >= began).map(|(_, error)| format!("; {error}")).collect()
+        errors.iter().filter(|(last, _)| *last >= began).map(|(_, error)| error.clone()).collect()
     }
 }
 
 impl Core {
     /// Returns the delivery errors of a negotiation that fails because no answer came.
-    pub(crate) fn delivery_errors(&self, remote: SocketAddr, began: Time, reason: &FailureReason) -> String {
+    pub(crate) fn delivery_errors(
+        &self,
+        remote: SocketAddr,
+        began: Time,
+        reason: &FailureReason,
+    ) -> Vec<DeliveryError> {
         match reason {
             FailureReason::NoAnswer(_) | FailureReason::Phase1Late(_) => self.delivery_errors.since(remote, began),
-            _ => String::new(),
+            _ => Vec::new(),
         }
     }
 }
@@ -83,11 +88,11 @@ mod tests {
             errors.note((remote(9999), false), local, Time::from_secs(number.into()));
             assert!(errors.peers.len() <= PEERS_MAX);
         }
-        let of_last = "; this host cannot send: 4997; this host cannot send: 4998; this host cannot send: 4999";
-        assert_eq!(errors.since(remote(9999), Time::default()), of_last);
-        assert_eq!(errors.since(remote(9999), Time::from_secs(4999)), "; this host cannot send: 4999");
-        assert_eq!(errors.since(remote(1), Time::default()), "");
-        assert_eq!(errors.since(remote(4000), Time::default()), "; this host cannot send: 4000");
+        let local = |number: u32| DeliveryError::Local(number.to_string());
+        assert_eq!(errors.since(remote(9999), Time::default()), [4997, 4998, 4999].map(local));
+        assert_eq!(errors.since(remote(9999), Time::from_secs(4999)), [local(4999)]);
+        assert_eq!(errors.since(remote(1), Time::default()), []);
+        assert_eq!(errors.since(remote(4000), Time::default()), [local(4000)]);
     }
 
     #[test]

@@ -120,7 +120,7 @@ impl Engine {
                 // If it ends a negotiation, that has its own line.
                 let ended = self.peer_refused(id, notify) || self.phase1_refused(id, kind);
                 let level = if ended { Level::Debug } else { Level::Warning };
-                let text = || format!("the peer says {kind}{}", text_of(notify));
+                let text = || format!("the peer says {kind}{}", text_suffix(notify));
                 let kind_of_line = (PeerStanding::Proved(remote.ip()), LoggedEvent::Notified);
                 self.core.log_reason(kind_of_line, &kind, level, remote, text);
             }
@@ -256,13 +256,13 @@ impl Engine {
                     format!(
                         "unauthenticated notify {}{}{offered}; negotiation goes on for up to {seconds} s",
                         notify.kind,
-                        text_of(notify)
+                        text_suffix(notify)
                     )
                 });
             }
             Message::Notify(notify) if phase1.established().is_some() && notify.kind.is_error() => {
                 self.core.log(Level::Debug, Some(remote), || {
-                    format!("unauthenticated notify {}{}: the peer is asked", notify.kind, text_of(notify))
+                    format!("unauthenticated notify {}{}: the peer is asked", notify.kind, text_suffix(notify))
                 });
                 self.phase1s.unknown_to_peer(&mut self.core, id);
             }
@@ -332,14 +332,15 @@ fn delete_names(delete: &Delete, ours: CookiePair) -> bool {
     delete.protocol == Protocol::ISAKMP && named.into_iter().any(is_ours)
 }
 
-/// Returns the text that some peers append to an error.
-pub(crate) fn text_of(notify: &Notify) -> String {
-    match std::str::from_utf8(&notify.data) {
-        Ok(text) if !text.is_empty() && text.len() <= TEXT_MAX && text.chars().all(|c| !c.is_control()) => {
-            format!(": {text}")
-        }
-        _ => String::new(),
-    }
+/// Returns the text that some peers append to an error, if it can be logged.
+pub(crate) fn text_of(notify: &Notify) -> Option<&str> {
+    let text = std::str::from_utf8(&notify.data).ok()?;
+    (!text.is_empty() && text.len() <= TEXT_MAX && text.chars().all(|c| !c.is_control())).then_some(text)
+}
+
+/// Returns that text behind a colon, to be appended to a log line; empty if there is none.
+fn text_suffix(notify: &Notify) -> String {
+    text_of(notify).map(|text| format!(": {text}")).unwrap_or_default()
 }
 
 /// Returns an SPI of up to 4 bytes as a number.

@@ -61,9 +61,9 @@ impl Engine {
         self.core.log_notes(remote, notes);
         self.phase1s.insert(id, phase1);
         waiting.into_iter().for_each(|phase2| self.phase1s.wait(id, phase2));
-        if let Transition::Failed(cause) = transition {
-            self.fail_phase1(id, cause.clone());
-            return Err(cause);
+        if let Transition::Failed(reason) = transition {
+            self.fail_phase1(id, reason.clone());
+            return Err(reason);
         }
         self.perform(id, transition);
         Ok(())
@@ -84,30 +84,30 @@ impl Engine {
         let is_repeated = self.core.rate_limits.was_refused(incoming.header.cookies.initiator, remote);
         let in_words = !is_repeated && self.core.formats_reasons(standing, LoggedEvent::Refused);
         let mut record = Record { in_words, ..Record::new(self.core.now) };
-        if let Err(cause) = self.respond(incoming, standing, &mut record) {
+        if let Err(reason) = self.respond(incoming, standing, &mut record) {
             let cookies = incoming.header.cookies;
-            if let Some(kind) = cause.notify() {
+            if let Some(kind) = reason.notify() {
                 self.core.notify_in_clear(incoming.path, cookies, incoming.datagram.len(), kind);
             }
             if is_repeated {
-                return self.core.log(Level::Debug, Some(remote), || format!("{cookies} is refused again: {cause}"));
+                return self.core.log(Level::Debug, Some(remote), || format!("{cookies} is refused again: {reason}"));
             }
-            let text = || {
-                format!(
-                    "phase1 negotiation failed: {cookies}: {cause}{}",
-                    record.context(incoming.header.exchange, Role::Responder, &cause)
-                )
-            };
-            let told = self.core.log_reason((standing, LoggedEvent::Refused), &cause, Level::Error, remote, text);
+            let kind = (standing, LoggedEvent::Refused);
+            let (told, level) = self.core.apply_rate_limit(kind, Some(&reason), Level::Error, remote);
+            // In a flood, a message beyond the quota costs no more than to count it.
+            if !told && level > self.core.settings.log {
+                return;
+            }
+            let negotiation =
+                Negotiation::Phase1 { exchange: incoming.header.exchange, role: Role::Responder, cookies };
+            let event = reason.phase1_event();
+            let result = NegotiationResult::Failed(reason);
+            let outcome = record.outcome(negotiation, incoming.path, None, result, self.core.now);
+            self.core.log_failure(level, &outcome);
             if told {
                 self.core.rate_limits.refused(cookies.initiator, remote);
-                let negotiation =
-                    Negotiation::Phase1 { exchange: incoming.header.exchange, role: Role::Responder, cookies };
-                let kind = cause.phase1_event();
-                let result = NegotiationResult::Failed(cause);
-                let outcome = record.outcome(negotiation, incoming.path, None, result, self.core.now);
                 let outcome = self.core.record_outcome(outcome);
-                kind.into_iter().for_each(|kind| self.core.emit(Event::with_outcome(kind, &outcome)));
+                event.into_iter().for_each(|kind| self.core.emit(Event::with_outcome(kind, &outcome)));
             }
         }
     }
@@ -136,9 +136,9 @@ impl Engine {
         let mut context = Context::new(&mut self.core, &mut phase1, false);
         let transition = Exchange::respond(&mut context, choice);
         let notes = context.notes;
-        if let Transition::Failed(cause) = transition {
+        if let Transition::Failed(reason) = transition {
             *record = phase1.conversation.record;
-            return Err(cause);
+            return Err(reason);
         }
         self.core.log(level, Some(remote), || format!("respond new phase 1 negotiation: {path}"));
         self.core.log_mode(level, remote, header.exchange);
@@ -203,7 +203,7 @@ impl Engine {
                         self.core.start_job(ConversationId::Phase1(id), urgency, job);
                     }
                     Action::Send(message) => phase1.answer(&mut self.core, message),
-                    Action::Ignore(cause) => self.phase1_fault(id, cause),
+                    Action::Ignore(reason) => self.phase1_fault(id, reason),
                 }
             }
             Transition::Established(agreed) => {
@@ -212,15 +212,15 @@ impl Engine {
                 phase1.finish_exchange(&mut self.core, last_message);
                 self.phase1_established(id, sa, features, initial_contact);
             }
-            Transition::Failed(cause) => {
-                self.phase1s.notify_of_failure(&mut self.core, id, &cause);
-                self.fail_phase1(id, cause);
+            Transition::Failed(reason) => {
+                self.phase1s.notify_of_failure(&mut self.core, id, &reason);
+                self.fail_phase1(id, reason);
             }
-            Transition::Rejected(mut sa, cause) => {
-                if let Some((kind, path)) = cause.notify().zip(self.phase1s.get(id).map(Phase1::path)) {
+            Transition::Rejected(mut sa, reason) => {
+                if let Some((kind, path)) = reason.notify().zip(self.phase1s.get(id).map(Phase1::path)) {
                     self.notify_under(path, &mut sa, kind, &[]);
                 }
-                self.fail_phase1(id, cause);
+                self.fail_phase1(id, reason);
             }
         }
     }
@@ -241,18 +241,18 @@ impl Engine {
 
     /// Ends a negotiation in which the peer does not continue, or a job does not finish.
     pub(crate) fn phase1_time_up(&mut self, id: Phase1Id) {
-        let Some(phase1) = self.phase1s.get(id) else { return };
+        let Some(phase1) = self.phase1s.get_mut(id) else { return };
         let silence = phase1.unanswered().map_or_else(FailureReason::computed_late, FailureReason::NoAnswer);
-        let cause = phase1.conversation.record.why(silence);
-        self.end_phase1(id, "phase1 negotiation failed due to time up.", cause);
+        let reason = phase1.conversation.record.time_up(silence);
+        self.fail_phase1(id, reason);
     }
 
     /// Ignores an invalid message of a negotiation. It may be forged, so the negotiation continues; if no valid one arrives, the
     /// fault becomes the reason of its failure.
-    pub(crate) fn phase1_fault(&mut self, id: Phase1Id, cause: FailureReason) {
+    pub(crate) fn phase1_fault(&mut self, id: Phase1Id, reason: FailureReason) {
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         phase1.conversation.reject(&mut self.core);
-        if phase1.negotiation().is_none() || phase1.conversation.record.fault.as_ref() == Some(&cause) {
+        if phase1.negotiation().is_none() || phase1.conversation.record.fault.as_ref() == Some(&reason) {
             return;
         }
         let (remote, cookies, role) = (phase1.remote(), phase1.cookies, phase1.role);
@@ -265,73 +265,68 @@ impl Engine {
         };
         let level = match role {
             Role::Responder if level < Level::Debug => {
-                self.core.apply_rate_limit((standing, LoggedEvent::Ignored), Some(&cause), level, remote).1
+                self.core.apply_rate_limit((standing, LoggedEvent::Ignored), Some(&reason), level, remote).1
             }
             _ => level,
         };
         self.core
-            .log(level, Some(remote), || format!("a message of phase 1 {cookies} is ignored: {}", cause.explained()));
+            .log(level, Some(remote), || format!("a message of phase 1 {cookies} is ignored: {}", reason.explained()));
         if first {
-            self.phase1s.notify_of_failure(&mut self.core, id, &cause);
+            self.phase1s.notify_of_failure(&mut self.core, id, &reason);
         }
         if let Some(phase1) = self.phase1s.get_mut(id) {
-            phase1.conversation.record.fault = Some(cause);
+            phase1.conversation.record.fault = Some(reason);
         }
     }
 
     /// Fails a negotiation.
-    pub(crate) fn fail_phase1(&mut self, id: Phase1Id, cause: FailureReason) {
-        self.end_phase1(id, "phase1 negotiation failed:", cause);
-    }
-
-    fn end_phase1(&mut self, id: Phase1Id, what: &str, cause: FailureReason) {
+    pub(crate) fn fail_phase1(&mut self, id: Phase1Id, reason: FailureReason) {
         let Some(mut phase1) = self.phase1s.end(&mut self.core, id) else { return };
-        let (cookies, path) = (phase1.cookies, phase1.path());
-        let remote = path.remote;
-        let standing = self.phase1s.standing_of_phase1(&self.core, &phase1);
-        let told_peer = match (&cause, cause.notify()) {
-            (FailureReason::Identity { .. }, Some(kind)) => format!("; the peer is told {kind}"),
-            _ => String::new(),
-        };
-        let undelivered = self.core.delivery_errors(remote, phase1.conversation.record.began, &cause);
-        let context = phase1.conversation.record.context(phase1.exchange, phase1.role, &cause);
-        let text = || format!("{what} {cookies}: {cause}{told_peer}{undelivered}{context}");
-        let told = match (phase1.role, &cause) {
-            (Role::Initiator, _) => {
-                self.core.log(Level::Error, Some(remote), text);
-                true
-            }
-            // A peer whose identity was refused has proved its key, and is not unknown.
-            (Role::Responder, FailureReason::Identity { .. }) => {
-                let kind = (PeerStanding::Proved(remote.ip()), LoggedEvent::Unproved);
-                self.core.log_reason(kind, &cause, Level::Error, remote, text)
-            }
-            (Role::Responder, FailureReason::NoAnswer(_) | FailureReason::Crypto(_)) => {
-                self.core.log_reason((standing, LoggedEvent::Unfinished), &cause, Level::Error, remote, text)
-            }
-            (Role::Responder, _) => {
-                self.core.log_reason((standing, LoggedEvent::Unproved), &cause, Level::Error, remote, text)
-            }
-        };
-        if told {
+        let path = phase1.path();
+        let (is_within_quota, level) = self.apply_failure_limit(&phase1, &reason);
+        if is_within_quota {
             phase1.describe_offer(&self.core.settings);
-            let outcome = self.phase1_outcome(&phase1, NegotiationResult::Failed(cause.clone()));
+        }
+        let undelivered = self.core.delivery_errors(path.remote, phase1.conversation.record.began, &reason);
+        let outcome = self.phase1_outcome(&phase1, NegotiationResult::Failed(reason.clone()));
+        let outcome = Outcome { undelivered, ..outcome };
+        self.core.log_failure(level, &outcome);
+        // Suppressed failures are not recorded: they would displace the outcomes of other peers in the journal.
+        if is_within_quota {
             self.report_failed_phase1(&phase1, outcome);
         }
         if let Some(old) = phase1.renews {
             self.phase1s.renewal_failed(&mut self.core, old);
         }
-        self.resume_waiting(path, phase1.waiting, &cause);
+        self.resume_waiting(path, phase1.waiting, &reason);
+    }
+
+    /// Counts a failure. Returns whether it is within its quota, and the level of its line. Only what peers begin is limited.
+    fn apply_failure_limit(&mut self, phase1: &Phase1, reason: &FailureReason) -> (bool, Level) {
+        let remote = phase1.remote();
+        let standing = self.phase1s.standing_of_phase1(&self.core, phase1);
+        let kind = match (phase1.role, reason) {
+            (Role::Initiator, _) => return (true, Level::Error),
+            // A peer whose identity was refused has proved its key, and is not unknown.
+            (Role::Responder, FailureReason::Identity { .. }) => {
+                (PeerStanding::Proved(remote.ip()), LoggedEvent::Unproved)
+            }
+            (Role::Responder, FailureReason::NoAnswer(_) | FailureReason::Crypto(_)) => {
+                (standing, LoggedEvent::Unfinished)
+            }
+            (Role::Responder, _) => (standing, LoggedEvent::Unproved),
+        };
+        self.core.apply_rate_limit(kind, Some(reason), Level::Error, remote)
     }
 
     /// Continues the phase 2s that waited for a failed phase 1 under another one, or fails them.
-    pub(crate) fn resume_waiting(&mut self, path: Path, waiting: Vec<Phase2Id>, cause: &FailureReason) {
+    pub(crate) fn resume_waiting(&mut self, path: Path, waiting: Vec<Phase2Id>, reason: &FailureReason) {
         match self.phase1s.usable(path) {
             _ if waiting.is_empty() => {}
             Some(other) => self.phase1_up(other, waiting),
-            None => match cause {
+            None => match reason {
                 FailureReason::NoPhase1(why) => self.phase1_failed(waiting, why),
-                cause => self.phase1_failed(waiting, &NoPhase1::Failed(cause.clone().into())),
+                reason => self.phase1_failed(waiting, &NoPhase1::Failed(reason.clone().into())),
             },
         }
     }
@@ -419,10 +414,10 @@ impl Phase1s {
     }
 
     /// Sends an unencrypted notify about a failure: there is no SA yet.
-    fn notify_of_failure(&self, core: &mut Core, id: Phase1Id, cause: &FailureReason) {
+    fn notify_of_failure(&self, core: &mut Core, id: Phase1Id, reason: &FailureReason) {
         let Some(phase1) = self.get(id) else { return };
         let (path, cookies) = (phase1.path(), phase1.cookies);
-        if let Some(kind) = cause.notify() {
+        if let Some(kind) = reason.notify() {
             // No limit: this is sent once per exchange, and exchanges are limited.
             core.notify_in_clear(path, cookies, usize::MAX, kind);
         }

@@ -166,7 +166,7 @@ impl Engine {
         // 3. Report it.
         self.core.log(Level::Debug, Some(remote), || format!("phase 2 established for {traffic_key}"));
         if let Some(phase2) = self.phase2s.get(id) {
-            let outcome = phase2_outcome(phase2, NegotiationResult::Established, self.core.now);
+            let outcome = phase2_outcome(phase2, NegotiationResult::Established, &self.core);
             let outcome = self.core.record_outcome(outcome);
             self.emit_phase2_event(id, EventKind::Phase2Up, Some(outcome));
         }
@@ -220,16 +220,19 @@ impl Engine {
         let Some(first_sent) = phase2.conversation.first_sent(&self.core) else { return };
         let is_sent = phase2.conversation.retransmit(&mut self.core, addresses);
         self.quick_mode_unanswered(id, first_sent, !is_sent);
-        if !is_sent && let Some(phase2) = self.phase2s.get(id) {
-            let cause = phase2.conversation.record.why(FailureReason::NoAnswer(phase2.unanswered()));
-            self.fail_phase2(id, cause);
+        if !is_sent && let Some(phase2) = self.phase2s.get_mut(id) {
+            let silence = FailureReason::NoAnswer(phase2.unanswered());
+            let reason = phase2.conversation.record.time_up(silence);
+            self.fail_phase2(id, reason);
         }
     }
 
     /// Fails a phase 2 that has waited too long for its phase 1, the kernel or a job.
     pub(crate) fn phase2_deadline(&mut self, id: Phase2Id) {
-        if let Some(cause) = self.phase2s.get(id).and_then(|phase2| phase2.late(&self.core)) {
-            self.fail_phase2(id, cause);
+        let Some(phase2) = self.phase2s.get_mut(id) else { return };
+        if let Some(reason) = phase2.late(&self.core) {
+            phase2.conversation.record.timed_out = true;
+            self.fail_phase2(id, reason);
         }
     }
 

@@ -257,7 +257,7 @@ impl Phase2s {
             if let Some(phase2) = self.get_mut(id) {
                 phase2.conversation.record.said(notify.kind);
                 if refused.is_some() {
-                    phase2.conversation.record.peer_text = text_of(notify);
+                    phase2.conversation.record.peer_text = text_of(notify).map(String::from);
                 }
             }
         }

@@ -7,7 +7,7 @@ use crate::crypto::DhOperation;
 use crate::engine::core::Core;
 use crate::engine::{Engine, Phase1Id, Phase2Id};
 use crate::kernel::{Direction, Mode, Selector, Template};
-use crate::num::{EncapsulationMode, ExchangeType, NotifyType};
+use crate::num::{EncapsulationMode, NotifyType};
 use crate::output::Level;
 use crate::phase1::Phase1Sa;
 use crate::phase1::entry::Phase1;
@@ -16,7 +16,6 @@ use crate::phase1::table::Phase1s;
 use crate::phase2::TrafficKey;
 use crate::phase2::bundle::{Agreement, Bundle, in_words, proposed};
 use crate::phase2::entry::{Phase2, State};
-use crate::phase2::failure::failed;
 use crate::phase2::message::{Message, Negotiation, Received, Rejection};
 use crate::phase2::pending_inputs::PendingInputs;
 use crate::phase2::responder::{Accepted, check_exchange, identities, read};
@@ -320,20 +319,19 @@ impl Engine {
         let endpoints = Endpoints::of(path);
         let traffic_key = traffic_key.unwrap_or(TrafficKey { selector: between_hosts(endpoints), endpoints });
         let kind = (PeerStanding::Proved(remote.ip()), LoggedEvent::Phase2Failed);
-        let told = self.core.log_reason(kind, &format_args!("{cause}: {traffic_key}"), Level::Error, remote, || {
-            let context = record.context(ExchangeType::QUICK, Role::Responder, &cause);
-            failed(&cause, &traffic_key, &format!(" {cookies}:{message_id:08x}"), &context)
-        });
-        self.phase1s.notify_refusal(&mut self.core, phase1, &cause);
-        // Suppressed refusals are not recorded: they would displace the outcomes of other peers in the journal.
-        if !told {
-            return;
-        }
+        let text = format_args!("{cause}: {traffic_key}");
+        let (told, level) = self.core.apply_rate_limit(kind, Some(&text), Level::Error, remote);
         let traffic = traffic_key.selector;
         let negotiation =
             reason::Negotiation::Phase2 { role: Role::Responder, cookies: Some(cookies), message_id, traffic };
-        let result = NegotiationResult::Failed(cause);
-        self.core.record_outcome(record.outcome(negotiation, path, block, result, self.core.now));
+        let result = NegotiationResult::Failed(cause.clone());
+        let outcome = record.outcome(negotiation, path, block, result, self.core.now);
+        self.core.log_failure(level, &outcome);
+        self.phase1s.notify_refusal(&mut self.core, phase1, &cause);
+        // Suppressed refusals are not recorded: they would displace the outcomes of other peers in the journal.
+        if told {
+            self.core.record_outcome(outcome);
+        }
     }
 }
 impl Phase1s {

@@ -15,6 +15,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::kernel::Selector;
+use crate::num::{ExchangeType, NotifyType};
+use crate::time::Time;
+use crate::undelivered::DeliveryError;
+use crate::wire::CookiePair;
 pub use denial::{DenialReason, Denied};
 pub use failure::{BadChoice, FailureReason, Unanswered};
 pub use local_failure::{CryptoFailure, KernelFailure, NoPhase1};
@@ -22,12 +27,6 @@ pub use missing::{MissingPolicy, MissingRemote, MissingSainfo, Named, PolicyProb
 pub use peer_fault::{
     AuthenticationFailure, ExpectedIdentity, Malformed, PayloadProblem, Phase2IdentityError, TrafficError, Unreadable,
 };
-pub(crate) use text::context;
-
-use crate::kernel::Selector;
-use crate::num::{ExchangeType, NotifyType};
-use crate::time::Time;
-use crate::wire::CookiePair;
 
 /// A negotiation that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +49,14 @@ pub struct Outcome {
     pub offered: Vec<String>,
     /// What the responder has configured, in words.
     pub configured: Vec<String>,
-    /// What the peer said about it.
+    /// Errors of which the peer notified us.
     pub peer_said: Vec<NotifyType>,
+    /// Text of the notify by which the peer refused, if it has one.
+    pub peer_text: Option<String>,
+    /// Reports since it began that datagrams to the peer were not delivered, if it failed without an answer.
+    pub undelivered: Vec<DeliveryError>,
+    /// Whether it failed because its time was up. The reason is then the best explanation that is known.
+    pub timed_out: bool,
     /// How it ended.
     pub result: NegotiationResult,
 }

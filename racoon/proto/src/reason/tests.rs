@@ -277,9 +277,15 @@ fn a_wrong_key_has_no_offset() {
 /// The hint to the peer's log is left out where the peer's own words are in the line.
 #[test]
 fn an_explained_refusal_has_no_hint() {
-    let refused = FailureReason::Refused(NotifyType::NO_PROPOSAL_CHOSEN);
-    let context = |explained| context(&refused, (ExchangeType::QUICK, Role::Initiator), &[], &[], explained);
-    assert_eq!((context(false).as_str(), context(true).as_str()), ("; the peer's log names the difference", ""));
+    let line = |peer_text| {
+        let result = NegotiationResult::Failed(FailureReason::Refused(NotifyType::NO_PROPOSAL_CHOSEN));
+        let negotiation = phase2(None);
+        Outcome { negotiation, peer_text, result, ..outcome(1) }.failure_line().unwrap().to_string()
+    };
+    let refused =
+        "phase2 negotiation failed due to the peer says NO-PROPOSAL-CHOSEN: 192.0.2.1/32 -> 192.0.2.2/32[80] tcp";
+    assert_eq!(line(None), format!("{refused}; the peer's log names the difference"));
+    assert_eq!(line(Some("no sainfo".into())), format!("{refused}; in its words: no sainfo"));
 }
 
 #[test]
@@ -326,8 +332,50 @@ fn outcome(number: u64) -> Outcome {
         offered: Vec::new(),
         configured: Vec::new(),
         peer_said: Vec::new(),
+        peer_text: None,
+        undelivered: Vec::new(),
+        timed_out: false,
         result: NegotiationResult::Abandoned,
     }
+}
+
+/// A quick mode that we began under a phase 1, or that did not get so far.
+fn phase2(cookies: Option<CookiePair>) -> Negotiation {
+    Negotiation::Phase2 { role: Role::Initiator, cookies, message_id: 0x1234, traffic: traffic() }
+}
+
+#[test]
+fn a_line_has_what_is_known_besides_the_reason() {
+    let cookies = CookiePair::default();
+    let zero = "0000000000000000:0000000000000000";
+    let failed = NegotiationResult::Failed;
+    let line = |outcome: Outcome| outcome.failure_line().unwrap().to_string();
+    let undelivered = vec![DeliveryError::Local("Network is unreachable".into())];
+    let silent = Outcome { result: failed(FailureReason::NoAnswer(unanswered())), undelivered, ..outcome(1) };
+    let no_answer = "no answer to message 1 of main mode (104 bytes) after 1 transmission; \
+                     this host cannot send: Network is unreachable; check that an IKEv1 daemon runs there, \
+                     that it is configured for this host, and that UDP port 500 is open";
+    let timed_out = Outcome { timed_out: true, ..silent.clone() };
+    assert_eq!(line(timed_out), format!("phase1 negotiation failed due to time up. {zero}: {no_answer}"));
+    assert_eq!(line(silent), format!("phase1 negotiation failed: {zero}: {no_answer}"));
+    let late = failed(FailureReason::KernelTimeout(Duration::from_secs(30)));
+    assert_eq!(
+        line(Outcome { negotiation: phase2(Some(cookies)), result: late, ..outcome(1) }),
+        format!(
+            "phase2 negotiation failed due to the kernel did not answer within 30 s: \
+             192.0.2.1/32 -> 192.0.2.2/32[80] tcp {zero}:00001234"
+        )
+    );
+    let denied = Denied { traffic: traffic(), problem: DenialReason::GeneratedForAnother };
+    let (offered, denied) = (vec!["esp".into()], failed(FailureReason::NotAuthorized(denied.into())));
+    assert_eq!(
+        line(Outcome { negotiation: phase2(Some(cookies)), offered, result: denied, ..outcome(1) }),
+        format!(
+            "phase2 negotiation failed due to not authorized: 192.0.2.1/32 -> 192.0.2.2/32[80] tcp: its policies were \
+             generated for another peer: {zero}:00001234; offered: [esp]"
+        )
+    );
+    assert!(outcome(1).failure_line().is_none(), "it was abandoned");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use crate::kernel::Direction;
 use crate::num::{ExchangeType, NotifyType};
 use crate::proposal::ProposalRefusal;
-use crate::reason::{FailureReason, MissingPolicy, MissingRemote, PolicyProblem, Role, Unanswered};
+use crate::reason::{
+    FailureReason, MissingPolicy, MissingRemote, Negotiation, Outcome, PolicyProblem, Role, Unanswered,
+};
 
 /// A longer message may need fragments on a path with a small MTU: IPv6 guarantees packets of 1280 bytes.
 const LARGE: usize = 1200;
@@ -12,24 +14,22 @@ const LARGE: usize = 1200;
 const IKEV1_AT_PEER: &str = "configure the peer for IKEv1 (strongSwan: `version = 1` or `keyexchange=ikev1`, \
                              libreswan: `ikev2=no` or `keyexchange=ikev1`)";
 
-/// What follows a reason in its line: what was offered and configured, where that matters, and what to look at unless the peer
-/// has `explained` its refusal. Empty, or begins with a semicolon.
-pub(crate) fn context(
-    reason: &FailureReason,
-    (exchange, role): (ExchangeType, Role),
-    offered: &[String],
-    configured: &[String],
-    explained: bool,
-) -> String {
+/// Returns the end of a failure's line: what was offered and configured, where that matters, and what to look at unless the peer
+/// has explained its refusal. Empty, or begins with a semicolon.
+pub(super) fn context(outcome: &Outcome, reason: &FailureReason) -> String {
+    let (exchange, role) = match outcome.negotiation {
+        Negotiation::Phase1 { exchange, role, .. } => (exchange, role),
+        Negotiation::Phase2 { role, .. } => (ExchangeType::QUICK, role),
+    };
     let mut text = String::new();
     if is_about_proposals(reason, exchange, role) {
-        for (what, lines) in [("offered", offered), ("configured", configured)] {
+        for (what, lines) in [("offered", &outcome.offered), ("configured", &outcome.configured)] {
             if !lines.is_empty() {
                 text.push_str(&format!("; {what}: [{}]", lines.join("; ")));
             }
         }
     }
-    let is_known = explained && matches!(reason, FailureReason::Refused(_));
+    let is_known = outcome.peer_text.is_some() && matches!(reason, FailureReason::Refused(_));
     if let Some(hint) = hint(reason, exchange).filter(|_| !is_known) {
         text.push_str(&format!("; {hint}"));
     }

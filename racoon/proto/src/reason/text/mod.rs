@@ -4,10 +4,10 @@
 mod details;
 mod hint;
 mod missing;
+mod outcome;
+mod peer;
 
 use std::fmt;
-
-pub(crate) use hint::context;
 
 use super::{FailureReason, KernelFailure};
 use crate::num::ExchangeType;
