@@ -30,6 +30,7 @@ use crate::settings::Settings;
 use crate::wire::{Header, RawPayload};
 use choice::FirstChoice;
 pub(crate) use context::Context;
+use keyed::Keyed;
 pub(crate) use keyed::Transcript;
 use main::MainMode;
 pub(crate) use transition::{Action, Agreed, Features, Transition};
@@ -94,8 +95,13 @@ impl Exchange {
         codec: (&MessageCodec, SocketAddr),
         read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, FailureReason>,
     ) -> Option<Result<T, FailureReason>> {
+        self.keys_before_last_message().map(|keyed| keyed.informational(message, codec, read))
+    }
+
+    /// The keys of an exchange that waits for its last message.
+    fn keys_before_last_message(&self) -> Option<&Keyed> {
         match self {
-            Self::Main(main) => main.informational(message, codec, read),
+            Self::Main(main) => main.keys_before_last_message(),
         }
     }
 
@@ -143,9 +149,7 @@ impl Exchange {
 
     /// Whether the peer may have the SA already. Messages that it protects with the SA are then deferred until we have it, too.
     pub(crate) fn awaits_last_message(&self) -> bool {
-        match self {
-            Self::Main(main) => main.awaits_last_message(),
-        }
+        self.keys_before_last_message().is_some()
     }
 }
 

@@ -1,10 +1,7 @@
 //! The initiator of main mode.
 
-use std::net::SocketAddr;
-
 use crate::conversation::record::{bounded, in_words};
 use crate::crypto::{DhOperation, DhTask, Exponent, Job, JobResult, Task};
-use crate::message::codec::MessageCodec;
 use crate::message::rules::{self, MAIN};
 use crate::num::PayloadType;
 use crate::phase1::auth::{self, Authenticator};
@@ -14,7 +11,7 @@ use crate::phase1::exchange::payloads::{draw_nonce, features, in_clear, key_and_
 use crate::phase1::exchange::{Agreed, Context, Features, Transition};
 use crate::proposal::{Phase1Terms, ProposalRefusal, accept_phase1, answered_phase1, closest_phase1, phase1_sa};
 use crate::reason::{BadChoice, CryptoFailure, FailureReason, Malformed, Role};
-use crate::wire::{Header, RawPayload, SaBody};
+use crate::wire::{Header, SaBody};
 
 /// The state of an initiator.
 pub(crate) enum Initiator {
@@ -206,14 +203,9 @@ impl DerivesKeys {
 }
 
 impl AwaitsIdentity {
-    /// Reads an informational message that comes instead of message 6.
-    pub(super) fn informational<T>(
-        &self,
-        message: (&Header, &[u8]),
-        codec: (&MessageCodec, SocketAddr),
-        read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, FailureReason>,
-    ) -> Result<T, FailureReason> {
-        self.keyed.informational(message, codec, read)
+    /// The keys, under which the peer may refuse in place of message 6.
+    pub(super) fn keyed(&self) -> &Keyed {
+        &self.keyed
     }
 
     /// Processes message 6, the peer's identity and its proof.

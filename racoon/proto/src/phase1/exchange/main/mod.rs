@@ -17,13 +17,12 @@ use std::net::SocketAddr;
 pub(super) use initiator::Initiator;
 pub(super) use responder::Responder;
 
+use super::keyed::Keyed;
 use super::{Context, Exchange, Transition};
 use crate::conversation::Record;
 use crate::crypto::JobResult;
-use crate::message::codec::MessageCodec;
-use crate::reason::FailureReason;
 use crate::settings::Settings;
-use crate::wire::{Header, RawPayload};
+use crate::wire::Header;
 
 /// A main mode exchange in its current state.
 pub(crate) enum MainMode {
@@ -50,16 +49,11 @@ impl MainMode {
         }
     }
 
-    /// Reads an informational message that an initiator receives instead of message 6. Returns `None` in any other state.
-    pub(super) fn informational<T>(
-        &self,
-        message: (&Header, &[u8]),
-        codec: (&MessageCodec, SocketAddr),
-        read: impl FnOnce(&[RawPayload<'_>]) -> Result<T, FailureReason>,
-    ) -> Option<Result<T, FailureReason>> {
+    /// The keys of an initiator that waits for message 6.
+    pub(super) fn keys_before_last_message(&self) -> Option<&Keyed> {
         match self {
-            Self::Initiator(Initiator::AwaitsIdentity(state)) => Some(state.informational(message, codec, read)),
-            // A responder is never refused like this: the initiator reads its proof in message 6, and then both have the SA.
+            Self::Initiator(Initiator::AwaitsIdentity(state)) => Some(state.keyed()),
+            // A responder has the SA when it sends the last message. If the initiator then refuses, it does so under the SA.
             Self::Initiator(_) | Self::Responder(_) => None,
         }
     }
@@ -105,11 +99,6 @@ impl MainMode {
     /// Whether messages 5 and 6 are to come, which are encrypted.
     pub(super) fn is_encrypted(&self) -> bool {
         matches!(self, Self::Initiator(Initiator::AwaitsIdentity(_)) | Self::Responder(Responder::AwaitsIdentity(_)))
-    }
-
-    /// Whether the peer may have the SA already: it has, once it has sent message 6.
-    pub(super) fn awaits_last_message(&self) -> bool {
-        matches!(self, Self::Initiator(Initiator::AwaitsIdentity(_)))
     }
 }
 
