@@ -69,6 +69,7 @@
 //! - [`backend`]: the kernel interfaces, and [`Memory`](backend::Memory), an in-process key engine for tests.
 //! - [`rules`]: what kernels refuse, and why.
 //! - [`dump`]: the texts that `setkey -D` prints.
+//! - `json`, with the feature `serde`: SAs and policies as JSON, and its schema.
 //! - [`state_file`], [`kernel_state`]: the file in which racoon lists its SAs and policies.
 //!
 //! The types are built on messages: [`wire`] parses and writes them, [`request`] composes them as libipsec does,
@@ -82,6 +83,8 @@ mod dialect;
 pub mod dump;
 mod error;
 mod event;
+#[cfg(feature = "serde")]
+pub mod json;
 mod kernel;
 pub mod kernel_state;
 pub mod lifetime;

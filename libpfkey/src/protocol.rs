@@ -1,14 +1,25 @@
-//! Names of upper-layer protocols, from the system's table.
+//! Names of protocols: those of IPsec, and upper-layer protocols from the system's table.
 
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 use crate::dialect::Dialect;
-use crate::num::ULPROTO_ANY;
+use crate::num::{SaType, ULPROTO_ANY};
 use crate::sys;
 
 /// Cached answers of the system's table.
 static NAMES: Mutex<[Option<Option<&'static str>>; 256]> = Mutex::new([None; 256]);
+
+/// The keyword for the protocol of an SA in ipsec.conf and JSON; `unknown` for SAs that IPsec does not use.
+pub const fn ipsec_protocol_name(sa_type: SaType) -> &'static str {
+    match sa_type {
+        SaType::Ah => "ah",
+        SaType::Esp => "esp",
+        SaType::IpComp => "ipcomp",
+        SaType::TcpSignature => "tcp",
+        _ => "unknown",
+    }
+}
 
 /// The name of a protocol, or its number in decimal. The name any (255) has no entry in most tables.
 pub fn protocol_name(number: u8) -> Cow<'static, str> {

@@ -8,7 +8,6 @@ mod help;
 mod json;
 mod monitor;
 mod output;
-mod protocol;
 mod reason;
 mod replace;
 mod replay;

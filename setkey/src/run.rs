@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use libpfkey::algorithm::Supported;
 use libpfkey::backend::BackendKind;
+use libpfkey::json::Keys;
 use libpfkey::{Connection, Dialect, Error, SaType, SendMode, request};
 
 use crate::cli::{self, Invocation, Mode, Refused};
@@ -70,7 +71,10 @@ fn execute(run: &Invocation) -> Result<ExitCode, String> {
         Mode::Check(file) => check::run(file, run.dialect, &run.backend, run.mirror),
         Mode::Files(files) => replay::run(files, run.style, run.dialect),
         Mode::Monitor(count) => monitor::run(open(run)?, run.style.hex, *count > 1),
-        Mode::Dump if run.json => json::run(open(run)?, run.policies.then_some(run.scope), run.keys, run.style.dead),
+        Mode::Dump if run.json => {
+            let keys = if run.keys { Keys::Included } else { Keys::Omitted };
+            json::run(open(run)?, run.policies.then_some(run.scope), keys, run.style.dead)
+        }
         Mode::Dump => dump(run),
         Mode::Flush => {
             let mut session = unregistered(run)?;

@@ -12,7 +12,7 @@ mod sa;
 pub(crate) mod sockaddr;
 mod supported;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod writer;
 mod xfrm;
 

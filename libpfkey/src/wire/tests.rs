@@ -2,7 +2,7 @@
 
 mod golden;
 mod malformed;
-mod property;
+pub(crate) mod property;
 
 use super::reader::Reader;
 use super::writer::Writer;

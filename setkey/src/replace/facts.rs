@@ -11,12 +11,11 @@ use libpfkey::num::{
     DIR_FWD, DIR_IN, DIR_OUT, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MANUAL_REQID_MAX, MODE_ANY, MODE_TRANSPORT,
     MODE_TUNNEL, POLICY_BYPASS, POLICY_ENTRUST, POLICY_IPSEC, POLICY_NONE, ULPROTO_ANY,
 };
+use libpfkey::protocol::ipsec_protocol_name;
 use libpfkey::rules::{self, PolicyKey, without_port};
 use libpfkey::wire::{IpsecRequest, Lifetime, Policy, SecurityContext, SockAddr, XfrmMark, XfrmOffload, XfrmReplay};
 use libpfkey::{Dialect, ExtensionType, Message, SaFlags, SaType};
 use zeroize::Zeroizing;
-
-use crate::protocol::protocol_word;
 
 /// Largest replay window, in packets, that the SA extension of Linux can express.
 const LINUX_WINDOW_MAX: u8 = 32;
@@ -163,7 +162,7 @@ impl fmt::Debug for SaFacts {
 impl fmt::Display for SaFacts {
     /// `esp 192.0.2.1 192.0.2.2 0x00001001`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let protocol = protocol_word(self.sa_type);
+        let protocol = ipsec_protocol_name(self.sa_type);
         write!(f, "{protocol} {} {} 0x{:08x}", self.source.ip(), self.destination.ip(), self.spi)
     }
 }
@@ -177,7 +176,7 @@ pub(crate) fn in_the_way(request: &Message<'_>) -> Option<String> {
     let dialect = request.abi.dialect;
     let end = |address: &SockAddr| without_port(dialect, address).map(|address| address.ip());
     let (source, destination) = (end(&request.source()?.sockaddr)?, end(&request.destination()?.sockaddr)?);
-    let (protocol, spi) = (protocol_word(request.header.sa_type), request.sa()?.spi);
+    let (protocol, spi) = (ipsec_protocol_name(request.header.sa_type), request.sa()?.spi);
     let ends = match dialect {
         // The source may differ.
         Dialect::Linux => format!("to {destination}"),

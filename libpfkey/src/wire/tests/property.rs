@@ -210,7 +210,7 @@ fn mark() -> impl Strategy<Value = XfrmMark> {
 }
 
 /// A message with any of the dialect's extensions, each at most once, in any order, and one of an unknown kind.
-fn message() -> impl Strategy<Value = Message<'static>> {
+pub(crate) fn message() -> impl Strategy<Value = Message<'static>> {
     let header = any::<(u8, u8, u8, u8, u16, u32, u32)>();
     (abi(), header).prop_flat_map(|(abi, (version, number, errno, sa_type, reserved, seq, pid))| {
         let header = Header {

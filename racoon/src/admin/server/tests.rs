@@ -97,7 +97,7 @@ fn malformed_requests() {
     let bytes = read(&mut unknown);
     let errno = u16::try_from(libc::EPROTONOSUPPORT).unwrap();
     assert_eq!(bytes, [8, 0x0777, errno, 0x02ff].map(u16::to_ne_bytes).concat());
-    assert_eq!(read(&mut huge), []);
+    assert_eq!(read(&mut huge), b"");
     let refused = "control socket: command 0x0777 refused: the client speaks another protocol, such as the racoonctl \
                    of ipsec-tools";
     assert_eq!(fixture.errors, [refused, "control socket: invalid message length: 65535 bytes"]);
