@@ -27,7 +27,7 @@ usage: setkey [-vrk] file ...
        setkey [-Pv] -F
        setkey [-H] -x
        setkey --check filename
-       setkey [-V | --version] [-h | --help]
+       setkey [-V | --version] [-h | --help] [--json-schema]
        with --backend auto|pfkey|xfrm|memory|socket:PATH and --dialect linux|freebsd|netbsd|darwin
 ";
 
@@ -83,6 +83,8 @@ pub(crate) struct Invocation {
 pub(crate) enum Refused {
     /// `-h`, `--help`: print the usage text and the explanation of the options.
     Help,
+    /// `--json-schema`: print the schema of `--json`.
+    JsonSchema,
     /// `--version`
     LongVersion,
     /// Print the usage text, and a line on standard error if there is a more specific reason.
@@ -103,7 +105,7 @@ fn options() -> Options {
     }
     options.optmulti("f", "", "", "");
     options.optmulti("", "check", "", "").optmulti("", "backend", "", "").optmulti("", "dialect", "", "");
-    for flag in ["json", "keys", "replace", "help", "version"] {
+    for flag in ["json", "json-schema", "keys", "replace", "help", "version"] {
         options.optflagmulti("", flag, "");
     }
     options.parsing_style(ParsingStyle::StopAtFirstFree);
@@ -168,6 +170,9 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Invocation, Refused> {
     }
     if given.opt_present("help") {
         return Err(Refused::Help);
+    }
+    if given.opt_present("json-schema") {
+        return Err(Refused::JsonSchema);
     }
     let last = |name| given.opt_strs_pos(name).pop().map(|(_, value)| value);
     let failure = |error: &dyn std::fmt::Display| Refused::Failure(format!("setkey: {error}"));

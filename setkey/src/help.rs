@@ -13,6 +13,7 @@ Modes; the last one given takes effect:
   FILE..              print the binary PF_KEY messages in these files
   -h, --help          print this text (with a mode, -h of FreeBSD and NetBSD is -H)
   -V, --version       print the version
+  --json-schema       print the JSON Schema of --json
 
 Options:
   -a                  -D: also dead SAs

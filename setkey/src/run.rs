@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use libpfkey::algorithm::Supported;
 use libpfkey::backend::BackendKind;
-use libpfkey::json::Keys;
+use libpfkey::json::{Keys, SCHEMA};
 use libpfkey::{Connection, Dialect, Error, SaType, SendMode, request};
 
 use crate::cli::{self, Invocation, Mode, Refused};
@@ -44,6 +44,7 @@ fn refuse(refused: Refused) -> ExitCode {
         Refused::Version => output::print(&format!("{}\n", cli::VERSION_LINE), ExitCode::SUCCESS),
         Refused::LongVersion => output::print(&format!("{}\n", cli::LONG_VERSION), ExitCode::SUCCESS),
         Refused::Help => output::print(&format!("{}\n{}", cli::usage(), help::OPTIONS), ExitCode::SUCCESS),
+        Refused::JsonSchema => output::print(SCHEMA, ExitCode::SUCCESS),
         Refused::Usage(line) => {
             if let Some(line) = line {
                 complain(&line);
