@@ -7,14 +7,16 @@
 
 mod encode;
 mod libipsec;
+mod sa_message;
 #[cfg(test)]
 mod tests;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
-pub use encode::{Encoding, Order, encode_policy, encode_sa};
+pub use encode::{Encoding, Order, encode_policy};
 pub use libipsec::*;
+pub use sa_message::encode_sa;
 
 use crate::dialect::{Abi, Dialect};
 use crate::error::{Error, Result};
