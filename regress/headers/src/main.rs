@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use libpfkey::Dialect;
 use libpfkey::algorithm::{Authentication, Compression, Encryption};
-use libpfkey::num::{self, Row, SaFlags, Tables};
+use libpfkey::num::{self, NumberRow, SaFlags, Tables};
 
 fn main() -> ExitCode {
     match std::env::args().nth(1).map(|name| name.parse::<Dialect>()) {
@@ -42,8 +42,8 @@ fn assertions(dialect: Dialect) -> String {
     text
 }
 
-fn rows<T>(rows: &[Row<T>]) -> String {
-    rows.iter().map(|Row(number, _, name)| constant(name, *number)).collect()
+fn rows<T>(rows: &[NumberRow<T>]) -> String {
+    rows.iter().map(|NumberRow(number, _, name)| constant(name, *number)).collect()
 }
 
 /// The assertion of a number, if the header has a name for it.
