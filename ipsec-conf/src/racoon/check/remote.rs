@@ -1,164 +1,27 @@
 //! The `remote` section.
 
-use std::collections::HashMap;
+mod certificate;
+mod draft;
+mod whole;
+
 use std::net::IpAddr;
-use std::path::Path;
 use std::time::Duration;
 
-use super::proposal::{self, lifetime};
+use super::proposal::lifetime;
 use super::{Check, resolve, unexpected_body};
-use crate::plainrsa;
 use crate::racoon::address::is_any;
-use crate::racoon::algorithm::AuthenticationMethod;
 use crate::racoon::directive::Section;
-use crate::racoon::identifier::{Address, Identifier};
 use crate::racoon::meaning;
 use crate::racoon::operands::Operands;
 use crate::racoon::parser::{Body, Statement};
-use crate::racoon::place::Place;
 use crate::racoon::problem::SYNTAX_ERROR;
 use crate::racoon::remote::*;
 use crate::racoon::source::Source;
-use crate::racoon::token::{Kind, Token};
+use crate::racoon::token::Kind;
 use crate::system_error;
+use draft::{Draft, Given};
 
-/// Life of a phase 1, seconds.
-const LIFETIME: Duration = Duration::from_secs(28800);
-
-/// A remote as written, with what the remotes that inherit from it need.
-#[derive(Clone, Debug)]
-pub(super) struct Draft {
-    /// Without proposals.
-    remote: Remote,
-    proposals: Vec<proposal::Draft>,
-    modes_given: bool,
-}
-
-/// The remotes so far, indexed by name.
-#[derive(Default)]
-pub(super) struct Drafts {
-    list: Vec<Draft>,
-    by_name: HashMap<RemoteName, usize>,
-    by_address: HashMap<Address, usize>,
-    anonymous: Option<usize>,
-}
-
-/// Directives that the child has set itself: the first of each replaces what the parent set.
-#[derive(Default)]
-struct Given {
-    address: bool,
-    certificate: bool,
-    peers_certificate: bool,
-    ca_file: bool,
-    peers_identifiers: bool,
-    proposals: bool,
-}
-
-impl Drafts {
-    fn push(&mut self, draft: Draft) {
-        let at = self.list.len();
-        match &draft.remote.name {
-            RemoteName::Address(address, _) => {
-                self.by_address.entry(address.clone()).or_insert(at);
-            }
-            RemoteName::Anonymous(_) => self.anonymous = self.anonymous.or(Some(at)),
-            RemoteName::Quoted(_) => {}
-        }
-        self.by_name.entry(draft.remote.name.clone()).or_insert(at);
-        self.list.push(draft);
-    }
-
-    /// The remote that is called so; an address without a port is called so by any remote with that address.
-    fn parent(&self, name: &RemoteName) -> Option<&Draft> {
-        let at = self.by_name.get(name).copied().or_else(|| match name {
-            RemoteName::Address(address, None) => self.by_address.get(address).copied(),
-            RemoteName::Anonymous(None) => self.anonymous,
-            _ => None,
-        });
-        self.list.get(at?)
-    }
-
-    pub(super) fn into_remotes(self) -> Vec<Remote> {
-        self.list.into_iter().map(Draft::into_remote).collect()
-    }
-}
-
-impl Draft {
-    fn new(name: RemoteName, place: Place) -> Self {
-        let remote = Remote {
-            name,
-            place,
-            address: None,
-            port: None,
-            exchange_modes: Vec::new(),
-            my_identifier: Identifier::Address(None),
-            peers_identifiers: Vec::new(),
-            verify_identifier: false,
-            xauth_login: None,
-            certificate: None,
-            peers_certificate: None,
-            trust: Trust::default(),
-            crl_policy: CrlPolicy::Optional,
-            mode_cfg: false,
-            weak_phase1_check: false,
-            scripts: Scripts::default(),
-            send_cert: true,
-            send_cr: true,
-            match_empty_cr: false,
-            verify_cert: true,
-            ike_frag: Ternary::Off,
-            esp_frag: u16::MAX,
-            initial_contact: true,
-            passive: false,
-            proposal_check: ProposalCheck::Strict,
-            support_proxy: false,
-            generate_policy: GeneratePolicy::Off,
-            generate_policy_bounds: true,
-            nat_traversal: Ternary::Off,
-            dpd: true,
-            dpd_delay: None,
-            dpd_retry: Duration::from_secs(5),
-            dpd_maxfail: 5,
-            dpd_mode: DpdMode::Always,
-            rekey: Ternary::On,
-            nonce_size: 16,
-            ph1id: 0,
-            lifetime: LIFETIME,
-            proposals: Vec::new(),
-        };
-        Self { remote, proposals: Vec::new(), modes_given: false }
-    }
-
-    fn into_remote(self) -> Remote {
-        let lifetime = self.remote.lifetime;
-        let finish = |draft: proposal::Draft| Proposal {
-            place: draft.place,
-            encryption: draft.encryption,
-            hash: draft.hash,
-            method: draft.method,
-            dh_group: draft.dh_group,
-            lifetime: draft.lifetime.unwrap_or(lifetime),
-        };
-        Remote { proposals: self.proposals.into_iter().map(finish).collect(), ..self.remote }
-    }
-
-    /// Gives the address that the name says.
-    fn name(&mut self, name: RemoteName, place: Place) {
-        match &name {
-            RemoteName::Address(address, port) => {
-                self.remote.address = Some(RemoteAddress::Numeric(address.clone()));
-                self.remote.port = *port;
-            }
-            RemoteName::Anonymous(port) => {
-                self.remote.address = None;
-                self.remote.port = *port;
-            }
-            RemoteName::Quoted(_) => {}
-        }
-        self.remote.name = name;
-        self.remote.place = place;
-    }
-}
+pub(super) use draft::Drafts;
 
 impl Check<'_> {
     /// `remote NAME [inherit NAME] { … }`.
@@ -294,155 +157,6 @@ impl Check<'_> {
             name => simple(name, &mut op, remote)?,
         }
         op.finish()
-    }
-
-    /// Checks that need the whole of a remote.
-    fn remote_end(
-        &mut self,
-        source: &Source,
-        statement: &Statement<'_>,
-        body: &Body<'_>,
-        draft: &Draft,
-        complete: bool,
-    ) {
-        let remote = &draft.remote;
-        let first = statement.words.first().unwrap_or(&statement.end);
-        let error = |token: &Token<'_>, message: &str, hint: &str| {
-            self.problems.error(source, token, message, Some(hint.to_owned()));
-        };
-        if complete && !draft.modes_given {
-            error(&body.close, "no exchange mode specified.", "as in `exchange_mode main;`");
-        }
-        if complete && draft.proposals.is_empty() {
-            error(&body.close, "no proposal specified.", "at least one `proposal { ... }` is needed");
-        }
-        let aggressive = remote.exchange_modes.contains(&ExchangeMode::Aggressive);
-        let mut groups = draft.proposals.iter().map(|proposal| proposal.dh_group).filter(|group| group.is_supported());
-        let group = groups.next();
-        if aggressive && groups.any(|other| Some(other) != group) {
-            let hint = "in aggressive mode the first message has the key exchange in it";
-            error(first, "DH group must be equal in all proposals when aggressive mode is used.", hint);
-        }
-        let own_name = Identifier::DistinguishedName(None);
-        if complete
-            && remote.my_identifier == own_name
-            && !matches!(remote.certificate, Some(OwnCertificate::X509 { .. }))
-        {
-            error(
-                &body.close,
-                "id type mismatched due to no certificate",
-                "my_identifier asn1dn needs a DN in quotes or certificate_type x509",
-            );
-        }
-        if let (Identifier::DistinguishedName(Some(_)), Some(OwnCertificate::X509 { .. })) =
-            (&remote.my_identifier, &remote.certificate)
-        {
-            let hint = "without a DN the certificate's subject is taken; a peer refuses another".to_owned();
-            self.problems.warning(source, first, "my_identifier asn1dn and a certificate", Some(hint));
-        }
-        if complete && remote.verify_identifier && remote.peers_identifiers.is_empty() {
-            let hint = "there is no peers_identifier: every identity will do".to_owned();
-            self.problems.warning(source, first, "verify_identifier on has no effect", Some(hint));
-        }
-        if let (true, RemoteName::Quoted(name), None) = (complete, &remote.name, &remote.address)
-            && name.parse::<IpAddr>().is_ok()
-        {
-            let hint = format!(
-                "in quotes it is only a name; for one peer write `remote {name}`, or `remote_address {name};` in it"
-            );
-            self.problems.warning(source, first, "this remote is for any peer", Some(hint));
-        }
-        if complete && !draft.proposals.is_empty() && draft.proposals.iter().all(|one| !one.dh_group.is_supported()) {
-            let hint = "the groups of all its proposals are EC2N".to_owned();
-            self.problems.warning(source, first, "nothing can be negotiated with this remote", Some(hint));
-        }
-        if complete {
-            let methods: Vec<AuthenticationMethod> = draft.proposals.iter().map(|proposal| proposal.method).collect();
-            self.weak_remote(source, first, remote, &methods);
-        }
-    }
-
-    fn certificate_type(&self, op: &mut Operands<'_, '_>, remote: &mut Remote, given: &mut Given) -> Option<()> {
-        if std::mem::replace(&mut given.certificate, true) {
-            return op.fail(&op.first(), "certificate_type is already defined", None);
-        }
-        let directory = self.config.paths.certificate.as_deref();
-        if op.accept("plain_rsa") {
-            let token = op.string_token("the file of the private key")?;
-            let key = resolve(directory, token.value());
-            if let Err(error) = plainrsa::load_private(&key, self.loader) {
-                return op.fail(&token, "Couldn't parse keyfile.", Some(error.to_string()));
-            }
-            remote.certificate = Some(OwnCertificate::PlainRsa(key));
-            // Certificates are not used unless a method below needs them.
-            (remote.send_cert, remote.send_cr, remote.verify_cert) = (false, false, false);
-            return Some(());
-        }
-        if !op.accept("x509") {
-            return op.unexpected("x509 or plain_rsa");
-        }
-        let certificate = self.pem(op, "the file of the certificate", "certificate");
-        if certificate.is_none() && op.at_end() {
-            return None;
-        }
-        // Both are checked, so that both errors are reported.
-        let key = self.pem(op, "the file of the private key", "private key");
-        let (certificate, key) = (certificate?, key?);
-        remote.certificate = Some(OwnCertificate::X509 { certificate, key });
-        Some(())
-    }
-
-    fn peers_certfile(&self, op: &mut Operands<'_, '_>, remote: &mut Remote, given: &mut Given) -> Option<()> {
-        if std::mem::replace(&mut given.peers_certificate, true) {
-            return op.fail(&op.first(), "peers_certfile is already defined", None);
-        }
-        let token = op.peek();
-        if op.accept("dnssec") {
-            let hint = "CERT records are left out: name a file".to_owned();
-            return op.fail(&token, "dnssec is not supported", Some(hint));
-        }
-        if op.accept("plain_rsa") {
-            let token = op.string_token("the file of public keys")?;
-            let keys = resolve(self.config.paths.certificate.as_deref(), token.value());
-            if let Err(error) = plainrsa::load_public(&keys, self.loader) {
-                return op.fail(&token, "Couldn't parse keyfile.", Some(error.to_string()));
-            }
-            remote.peers_certificate = Some(PeersCertificate::PlainRsa(keys));
-            return Some(());
-        }
-        if !op.accept("x509") && !op.at_end() && token.kind == Kind::String {
-            op.warn(&token, "peers_certfile without a type is deprecated", Some("write x509 before it".to_owned()));
-        }
-        remote.peers_certificate = Some(PeersCertificate::X509(self.pem(op, "x509 and a file", "certificate")?));
-        Some(())
-    }
-
-    fn ca_type(&self, op: &mut Operands<'_, '_>, remote: &mut Remote, given: &mut Given) -> Option<()> {
-        if op.accept("system") {
-            remote.trust.system = true;
-            return Some(());
-        }
-        if !op.accept("x509") {
-            return op.unexpected("x509 and a file, or system");
-        }
-        if std::mem::replace(&mut given.ca_file, true) {
-            return op.fail(&op.first(), "ca_type is already defined", None);
-        }
-        remote.trust.file = Some(self.pem(op, "the file of the certificate", "certificate")?);
-        Some(())
-    }
-
-    /// The name of a file, which must exist.
-    fn pem(&self, op: &mut Operands<'_, '_>, noun: &str, kind: &str) -> Option<Box<Path>> {
-        let token = op.string_token(noun)?;
-        let path = resolve(self.config.paths.certificate.as_deref(), token.value());
-        let error = match self.loader.metadata(&path) {
-            Ok(metadata) if metadata.regular => return Some(path),
-            Ok(_) => "not a regular file".to_owned(),
-            Err(error) => system_error(&error),
-        };
-        let message = format!("failed to load {kind} \"{}\"", token.value());
-        op.fail(&token, &message, Some(format!("{}: {error}", path.display())))
     }
 
     fn script(&self, op: &mut Operands<'_, '_>, scripts: &mut Scripts) -> Option<()> {
