@@ -92,7 +92,7 @@ pub enum LoadError {
         error: SyntaxError,
     },
     /// No key of the kind that is looked for is in it.
-    #[error("{}: no {kind} key in it", path.display())]
+    #[error("{}: contains no {kind} key", path.display())]
     NoKey {
         /// Its name.
         path: std::path::PathBuf,
@@ -232,7 +232,7 @@ impl<'b> Reader<'b> {
         let width = if address.is_ipv4() { 32 } else { 128 };
         match prefix.map_or(Some(width), |text| text.parse().ok().filter(|prefix| *prefix <= width)) {
             Some(prefix) => Ok(Network::Prefix(address, prefix)),
-            None => self.fail("a wrong prefix length"),
+            None => self.fail("invalid prefix length"),
         }
     }
 
@@ -270,10 +270,10 @@ impl<'b> Reader<'b> {
                 b"Exponent1" => &mut key.exponent1,
                 b"Exponent2" => &mut key.exponent2,
                 b"Coefficient" => &mut key.coefficient,
-                _ => return self.fail("no such part of a key"),
+                _ => return self.fail("unknown part of a key"),
             };
             if number.is_empty() || !field.is_empty() {
-                return self.fail("a part of the key that is 0, or was there before");
+                return self.fail("a part of the key is 0 or occurs twice");
             }
             *field = number;
             count += 1;
@@ -406,10 +406,10 @@ mod tests {
     #[test]
     fn refused() {
         assert_eq!(error(": RSA {\n Modulus: 0x1 }"), (2, "a part of the key is missing".into()));
-        assert_eq!(error(": RSA { Modulus: 0x1 Modulus: 0x1 }").1, "a part of the key that is 0, or was there before");
-        assert_eq!(error(&PRIVATE.replace("Prime2", "Prime3")), (8, "no such part of a key".into()));
+        assert_eq!(error(": RSA { Modulus: 0x1 Modulus: 0x1 }").1, "a part of the key is 0 or occurs twice");
+        assert_eq!(error(&PRIVATE.replace("Prime2", "Prime3")), (8, "unknown part of a key".into()));
         assert_eq!(error(&PRIVATE.replace("0x4", "0xg")).1, "expected 0x and hex digits");
-        assert_eq!(error("192.0.2.1/33 : PUB 0sAQPA/+4=").1, "a wrong prefix length");
+        assert_eq!(error("192.0.2.1/33 : PUB 0sAQPA/+4=").1, "invalid prefix length");
         assert_eq!(error("host : PUB 0sAQPA/+4=").1, "expected an address, any or `:`");
         assert_eq!(error("any any any : PUB 0sAQPA/+4=").1, "expected `:`");
         let public = "expected a public key: 0s and base64, or 0x and hex digits";

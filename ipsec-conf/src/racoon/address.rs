@@ -12,13 +12,13 @@ impl Operands<'_, '_> {
     pub(super) fn address(&mut self) -> Option<Address> {
         let token = self.peek();
         if !self.at_end() && token.kind == Kind::String {
-            return self.fail(&token, SYNTAX_ERROR, Some("an address stands without quotes".to_owned()));
+            return self.fail(&token, SYNTAX_ERROR, Some("write the address without quotes".to_owned()));
         }
         if !self.at_end() && token.kind == Kind::Port && token.value().contains(':') {
             return self.fail(
                 &token,
                 SYNTAX_ERROR,
-                Some("an address stands without brackets, a port in them".to_owned()),
+                Some("write the address without brackets; brackets are for a port".to_owned()),
             );
         }
         if self.at_end() || token.kind != Kind::Word {
@@ -102,11 +102,11 @@ impl Operands<'_, '_> {
         let token = self.peek();
         let is_number = token.kind == Kind::Word && token.text.bytes().all(|byte| byte.is_ascii_digit());
         if !self.at_end() && is_number && !allow_any {
-            let hint = format!("a port stands in brackets: `[{}]`", token.text);
+            let hint = format!("write the port in brackets: `[{}]`", token.text);
             return self.fail(&token, SYNTAX_ERROR, Some(hint));
         }
         if !self.at_end() && token.text == "[" {
-            return self.fail(&token, SYNTAX_ERROR, Some("the `]` behind the port is missing".to_owned()));
+            return self.fail(&token, SYNTAX_ERROR, Some("the `]` after the port is missing".to_owned()));
         }
         if self.at_end() || token.kind != Kind::Port {
             return Some(None);
@@ -151,19 +151,19 @@ fn hint(text: &str) -> String {
         && ip.parse::<Ipv4Addr>().is_ok()
         && port.parse::<u16>().is_ok()
     {
-        return format!("a port stands in brackets: `{ip} [{port}]`");
+        return format!("write the port in brackets: `{ip} [{port}]`");
     }
     match text {
-        "me" => "expected an address, in numbers".to_owned(),
-        _ if is_any(text) => "expected an address in numbers, not a word for any".to_owned(),
+        "me" => "expected a numeric address".to_owned(),
+        _ if is_any(text) => "expected a numeric address, not a word for any address".to_owned(),
         _ if text.starts_with('<') || text.contains('>') || is_placeholder(text) => {
-            "put the address in place of the placeholder, in numbers".to_owned()
+            "replace the placeholder with a numeric address".to_owned()
         }
         _ if numeric && text.parse::<Ipv6Addr>().is_err() => match without_zeros(text) {
             Some(ip) => format!("write `{ip}`, without leading zeros"),
             None => format!("`{text}` is not an IPv4 or IPv6 address"),
         },
-        _ => "expected an address in numbers: host names are not looked up here".to_owned(),
+        _ => "expected a numeric address: host names are not looked up here".to_owned(),
     }
 }
 

@@ -26,7 +26,9 @@ impl DistinguishedName {
     /// Reads a name: `,` or `/` between attributes, blanks after them skipped, escapes of RFC 2253.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         if let Some(digits) = text.strip_prefix('~') {
-            return from_hex(digits).map(Self::Der).ok_or_else(|| "hex digits, two an octet, follow `~`".to_owned());
+            return from_hex(digits)
+                .map(Self::Der)
+                .ok_or_else(|| "`~` must be followed by hex digits, two per octet".to_owned());
         }
         let mut rest = text.trim_start_matches(|c| is_blank(c) || matches!(c, '/' | ','));
         let mut attributes = Vec::new();
@@ -94,7 +96,7 @@ fn escape(text: &str) -> Result<(u8, &str), String> {
             let (_, after) = text.split_at(c.len_utf8());
             Ok((u8::try_from(u32::from(c)).unwrap_or(b'?'), after))
         }
-        _ => Err("after a backslash stands one of `,\\=+<>#;` or two hex digits".to_owned()),
+        _ => Err("a backslash must be followed by one of `,\\=+<>#;` or by two hex digits".to_owned()),
     }
 }
 

@@ -16,25 +16,25 @@ pub(super) fn foreign(section: Option<Section>, word: &str) -> Option<Foreign> {
     use Foreign::{Ignored, Refused};
     Some(match (section, word) {
         (Some(Section::Top), "gss_id_enc") | (Some(Section::Proposal), "gss_id") => {
-            Refused("GSSAPI is left out: use certificates or pre-shared keys")
+            Refused("GSSAPI is not implemented: use certificates or pre-shared keys")
         }
         (Some(Section::Listen), "admin") => Refused("the control socket is `adminsock \"PATH\"`"),
-        (_, "shared_secret") => {
-            Refused("a word of Apple's racoon: keys stand in the file of `path pre_shared_key`, there is no keychain")
-        }
+        (_, "shared_secret") => Refused(
+            "a directive of Apple's racoon: keys are in the file that `path pre_shared_key` names; there is no keychain",
+        ),
         (_, "verification_module") => {
-            Refused("a word of Apple's racoon: `verify_cert on` checks certificates, with `ca_type`")
+            Refused("a directive of Apple's racoon: `verify_cert on` checks certificates, with `ca_type`")
         }
-        (_, "auto_exit_delay") => Ignored("a word of Apple's racoon: the daemon stays, whoever starts it stops it"),
-        (_, "disconnect_on_idle") => Ignored("a word of Apple's racoon: lifetimes and dpd_delay end what is idle"),
+        (_, "auto_exit_delay") => Ignored("a directive of Apple's racoon: racoon runs until it is stopped"),
+        (_, "disconnect_on_idle") => Ignored("a directive of Apple's racoon: lifetimes and dpd_delay end idle SAs"),
         (_, "natt_multiple_user") => {
-            Ignored("a word of Apple's racoon: several peers behind one address are told apart")
+            Ignored("a directive of Apple's racoon: peers behind one address are always distinguished")
         }
-        (_, "identifier") => Ignored("a word of the old KAME racoon: my_identifier in remote replaces it"),
-        (_, "policy") => Ignored("a word of the old KAME racoon: policies are set with setkey"),
-        (_, "keepalive") => Ignored("a word of the old KAME racoon: dpd_delay in remote replaces it"),
-        (_, "support_mip6") => Ignored("a word of the old KAME racoon: support_proxy replaces it"),
-        (_, "secrecy" | "integrity") => Refused("a word of the old KAME racoon: sainfo lists algorithms"),
+        (_, "identifier") => Ignored("a directive of the old KAME racoon: my_identifier in remote replaces it"),
+        (_, "policy") => Ignored("a directive of the old KAME racoon: policies are set with setkey"),
+        (_, "keepalive") => Ignored("a directive of the old KAME racoon: dpd_delay in remote replaces it"),
+        (_, "support_mip6") => Ignored("a directive of the old KAME racoon: support_proxy replaces it"),
+        (_, "secrecy" | "integrity") => Refused("a directive of the old KAME racoon: sainfo lists algorithms"),
         _ => return None,
     })
 }
@@ -81,23 +81,23 @@ fn in_sainfo(word: &str) -> Option<&'static str> {
 fn at_top(word: &str) -> Option<&'static str> {
     Some(match word {
         "conn" | "config" | "ca" | "version" => {
-            "this is a word of strongSwan's and libreswan's ipsec.conf: a conn is a `remote` and a `sainfo` here"
+            "this is a keyword of strongSwan's and libreswan's ipsec.conf: a conn is a `remote` and a `sainfo` here"
         }
         "connections" | "secrets" | "pools" | "authorities" => {
-            "this is a word of strongSwan's swanctl.conf: a connection is a `remote`, its children are `sainfo` sections"
+            "this is a keyword of strongSwan's swanctl.conf: a connection is a `remote`, its children are `sainfo` sections"
         }
         "ike" | "flow" | "ikev2" => {
-            "this is a word of OpenBSD's ipsec.conf: an ike rule is a `remote` and a `sainfo` here, and policies are set with setkey"
+            "this is a keyword of OpenBSD's ipsec.conf: an ike rule is a `remote` and a `sainfo` here, and policies are set with setkey"
         }
-        "crypto" => "this is a word of Cisco's IOS: an isakmp policy is a `remote`, a transform set a `sainfo`",
+        "crypto" => "this is a keyword of Cisco's IOS: an isakmp policy is a `remote`, a transform set a `sainfo`",
         "spdadd" | "spdupdate" | "spddelete" | "spdflush" | "spddump" | "add" | "update" | "delete" | "deleteall"
-        | "get" | "flush" | "dump" => "this is a statement of setkey: it stands in a file of its own, for `setkey -f`",
+        | "get" | "flush" | "dump" => "this is a statement of setkey: put it into a file of its own for `setkey -f`",
         "psk" | "pre_shared_key" | "pre_shared_keys" | "psk_file" => "write `path pre_shared_key \"FILE\";`",
         "pidfile" | "pid_file" => "write `path pidfile \"FILE\";`",
         "certificate" | "certs" | "cert_path" => "write `path certificate \"DIRECTORY\";`",
         "log_level" | "loglevel" | "logging" | "debug" => "write `log`, as in `log debug;`",
-        "phase1" | "peer" => "phase 1 with a peer is a section `remote`",
-        "phase2" | "sa" => "phase 2 is a section `sainfo`",
+        "phase1" | "peer" => "phase 1 with a peer is configured in a `remote` section",
+        "phase2" | "sa" => "phase 2 is configured in a `sainfo` section",
         _ => return None,
     })
 }
@@ -106,18 +106,20 @@ fn at_top(word: &str) -> Option<&'static str> {
 fn of_connection(word: &str) -> Option<&'static str> {
     Some(match word {
         "psk" | "secret" | "pre_shared_key" | "preshared_key" | "shared_key" | "password" => {
-            "keys stand in the file of `path pre_shared_key`, one line for each peer"
+            "keys are in the file that `path pre_shared_key` names, one line per peer"
         }
-        "left" | "local_addrs" | "local_address" => "the own address stands in `listen`, and in the policies of setkey",
+        "left" | "local_addrs" | "local_address" => {
+            "local addresses are configured in `listen` and in setkey's policies"
+        }
         "right" | "remote_addrs" | "peer" | "gateway" | "address" => {
-            "the peer's address stands behind `remote`, or in `remote_address`"
+            "write the peer's address after `remote`, or in `remote_address`"
         }
         "leftid" | "local_id" | "myid" => "write `my_identifier`",
         "rightid" | "remote_id" | "peerid" | "peer_identifier" | "peers_id" => {
             "write `peers_identifier`, and `verify_identifier on`"
         }
         "leftsubnet" | "rightsubnet" | "local_ts" | "remote_ts" | "subnet" => {
-            "networks are the ends of a `sainfo`, and stand in the policies of setkey"
+            "networks are configured as the ends of a `sainfo` and in setkey's policies"
         }
         "authby" | "leftauth" | "rightauth" | "auth" | "authentication" => {
             "write `authentication_method` in `proposal`"
@@ -133,19 +135,19 @@ fn of_connection(word: &str) -> Option<&'static str> {
         "dpddelay" => "write `dpd_delay`, in seconds",
         "dpdtimeout" | "dpd_timeout" => "write `dpd_retry` and `dpd_maxfail`",
         "dpdaction" | "dpd_action" => {
-            "a dead peer's SAs are deleted, and made again when there is traffic: leave the line out"
+            "a dead peer's SAs are deleted, and negotiated again when there is traffic: remove the line"
         }
-        "aggressive" | "aggrmode" | "mode" => "write `exchange_mode`, as in `exchange_mode main;`",
-        "keyexchange" | "ikev2" | "mobike" => "racoon speaks IKEv1, and nothing else: leave the line out",
+        "aggressive" | "aggrmode" | "mode" => "write `exchange_mode`, for example `exchange_mode main;`",
+        "keyexchange" | "ikev2" | "mobike" => "racoon speaks only IKEv1: remove the line",
         "leftcert" | "certs" | "cert" | "certificate" => "write `certificate_type x509 \"CERTIFICATE\" \"KEY\";`",
         "rightcert" => "write `peers_certfile x509 \"CERTIFICATE\";`",
         "cacerts" | "rightca" | "leftca" => "write `ca_type x509 \"CERTIFICATE\";`",
         "leftsendcert" | "sendcert" => "write `send_cert`",
         "auto" | "start_action" => {
-            "SAs are made when there is traffic, unless `passive on`; racoonctl establish-sa begins at once"
+            "SAs are negotiated when there is traffic, except with `passive on`; `racoonctl establish-sa` begins at once"
         }
         "pfs" | "pfsgroup" => "write `pfs_group` in `sainfo`",
-        "compress" | "ipcomp" => "a policy of setkey asks for ipcomp",
+        "compress" | "ipcomp" => "request ipcomp in setkey's policy",
         "forceencaps" | "encap" | "encapsulation" => "write `nat_traversal force`",
         "natt" | "nat_t" => "write `nat_traversal`",
         "fragmentation" | "ike_frag_size" => "write `ike_frag`",

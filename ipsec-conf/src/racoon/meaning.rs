@@ -67,7 +67,7 @@ pub(super) fn cipher(text: &str) -> Option<String> {
         (Some("null_enc"), _) => "phase 1 is always encrypted: write `aes 256`".to_owned(),
         (Some(name), _) if name.starts_with("aes_") || name == "twofish" => {
             let bits = suite.bits.map_or_else(String::new, |bits| format!(" {bits}"));
-            format!("{name} is for sainfo; phase 1 has `aes{bits}`")
+            format!("{name} is valid in sainfo only; in phase 1, write `aes{bits}`")
         }
         _ => write(&suite.cipher_text()?),
     })
@@ -80,7 +80,7 @@ pub(super) fn hash(text: &str) -> Option<String> {
     }
     let suite = Suite::read(text)?;
     Some(match (suite.hash, suite.kinds()) {
-        (Some("aes_xcbc"), 1) => "aes_xcbc is for sainfo; phase 1 has `sha256`".to_owned(),
+        (Some("aes_xcbc"), 1) => "aes_xcbc is valid in sainfo only; in phase 1, write `sha256`".to_owned(),
         (Some(hash), 1) => write(hash),
         _ => in_proposal(&suite),
     })
@@ -91,11 +91,13 @@ pub(super) fn group(text: &str, directive: &str) -> Option<String> {
     let plain = plain(text);
     match plain.as_str() {
         "none" | "no" | "off" | "0" | "disable" | "disabled" if directive == "pfs_group" => {
-            return Some("without a pfs_group there is no PFS: leave the line out".to_owned());
+            return Some("without a pfs_group there is no PFS: remove the line".to_owned());
         }
-        "yes" | "on" | "true" if directive == "pfs_group" => return Some("name a group, as in `modp2048`".to_owned()),
+        "yes" | "on" | "true" if directive == "pfs_group" => {
+            return Some("name a group, such as `modp2048`".to_owned());
+        }
         "22" | "23" | "24" | "dh22" | "dh23" | "dh24" | "group22" | "group23" | "group24" => {
-            return Some("the groups 22 to 24 are not trusted, and not there: use modp2048".to_owned());
+            return Some("groups 22 to 24 are not trustworthy and not supported: use modp2048".to_owned());
         }
         _ => {}
     }
@@ -117,7 +119,7 @@ pub(super) fn group(text: &str, directive: &str) -> Option<String> {
 /// A cipher of ESP.
 pub(super) fn esp_cipher(text: &str) -> Option<String> {
     if matches!(plain(text).as_str(), "none" | "no" | "off" | "non_enc") {
-        return Some("`null_enc` is no encryption".to_owned());
+        return Some("write `null_enc` for no encryption".to_owned());
     }
     if plain(text).starts_with("chacha20") {
         return Some("IKEv1 has no number for it: use aes_gcm 256".to_owned());
@@ -132,7 +134,7 @@ pub(super) fn esp_cipher(text: &str) -> Option<String> {
 /// An authentication algorithm of ESP and AH.
 pub(super) fn esp_authentication(text: &str) -> Option<String> {
     if matches!(plain(text).as_str(), "none" | "no" | "off" | "null") {
-        return Some("`non_auth` is no authentication".to_owned());
+        return Some("write `non_auth` for no authentication".to_owned());
     }
     let suite = Suite::read(text)?;
     Some(match (suite.authentication(), suite.kinds()) {
@@ -145,7 +147,7 @@ pub(super) fn esp_authentication(text: &str) -> Option<String> {
 pub(super) fn compression(text: &str) -> Option<String> {
     Some(match plain(text).as_str() {
         "none" | "no" | "off" | "null" => {
-            "without a compression_algorithm there is no IPComp: leave the line out".to_owned()
+            "without a compression_algorithm there is no IPComp: remove the line".to_owned()
         }
         "yes" | "on" | "zlib" | "gzip" | "def" | "ipcomp" => write("deflate"),
         _ => return None,
@@ -182,7 +184,7 @@ pub(super) fn exchange(text: &str) -> Option<String> {
         "main_mode" | "mainmode" | "id_prot" | "identity_protection" | "idprot" | "ike" | "ikev1" => write("main"),
         "aggressive_mode" | "aggressivemode" | "aggr" | "aggrmode" | "agressive" => write("aggressive"),
         "base_mode" | "basemode" => write("base"),
-        "quick" | "quick_mode" => "quick mode is phase 2, and always there".to_owned(),
+        "quick" | "quick_mode" => "quick mode is phase 2, which needs no word here".to_owned(),
         "ikev2" | "ike_v2" | "l2tp" => "racoon speaks IKEv1 only: main, aggressive or base".to_owned(),
         _ => return None,
     })
@@ -202,7 +204,7 @@ pub(super) fn identifier(text: &str) -> Option<String> {
         "email" | "mail" | "user" | "userfqdn" | "ufqdn" | "rfc822" | "id_user_fqdn" => write("user_fqdn"),
         "dn" | "der_asn1_dn" | "asn1_dn" | "x509" | "cert" | "certificate" | "subject" => write("asn1dn"),
         "key_id" | "id_key_id" | "group" | "keyid_use" => write("keyid tag"),
-        "any" | "%any" => "any peer will do without a peers_identifier: leave the line out".to_owned(),
+        "any" | "%any" => "without a peers_identifier, any peer is accepted: remove the line".to_owned(),
         _ if text.contains('@') && !text.starts_with('@') => write(&format!("user_fqdn \"{text}\"")),
         _ if text.contains('.') || text.starts_with('@') => {
             write(&format!("fqdn \"{}\"", text.trim_start_matches('@')))
@@ -250,8 +252,8 @@ pub(super) fn time_unit(text: &str) -> Option<String> {
         "s" => write("sec"),
         "m" => write("min"),
         "h" | "hr" | "hrs" => write("hour"),
-        "d" | "day" | "days" => "there are no days here: one is 24 hours".to_owned(),
-        "w" | "week" | "weeks" => "there are no weeks here: one is 168 hours".to_owned(),
+        "d" | "day" | "days" => "there is no such unit: write 24 hours for a day".to_owned(),
+        "w" | "week" | "weeks" => "there is no such unit: write 168 hours for a week".to_owned(),
         _ => return None,
     })
 }
@@ -278,7 +280,7 @@ fn in_sainfo(suite: &Suite) -> String {
 fn each(parts: [Option<String>; 3]) -> String {
     let parts = parts.into_iter().flatten().collect::<Vec<_>>();
     match parts.as_slice() {
-        [one] => format!("that belongs into another directive: `{one}`"),
+        [one] => format!("that belongs in another directive: `{one}`"),
         several => format!("each has its own directive: `{}`", several.join(" ")),
     }
 }
@@ -312,13 +314,16 @@ mod tests {
         assert_eq!(choice("pre-shared-key", &["pre_shared_key"]), "write `pre_shared_key`");
         assert_eq!(hash("hmac-sha1").as_deref(), Some("write `sha1`"));
         assert_eq!(esp_authentication("sha1").as_deref(), Some("write `hmac_sha1`"));
-        assert_eq!(esp_authentication("none").as_deref(), Some("`non_auth` is no authentication"));
+        assert_eq!(esp_authentication("none").as_deref(), Some("write `non_auth` for no authentication"));
         assert_eq!(group("group2", "dh_group").as_deref(), Some("write `modp1024`"));
         assert_eq!(group("2048", "dh_group").as_deref(), Some("write `modp2048`"));
         assert_eq!(group("modp14", "dh_group").as_deref(), Some("write `modp2048`"));
         assert_eq!(group("MODP-2", "pfs_group").as_deref(), Some("write `modp1024`"));
         assert_eq!(cipher("aes-256").as_deref(), Some("write `aes 256`"));
-        assert_eq!(cipher("aes128gcm16").as_deref(), Some("aes_gcm is for sainfo; phase 1 has `aes 128`"));
+        assert_eq!(
+            cipher("aes128gcm16").as_deref(),
+            Some("aes_gcm is valid in sainfo only; in phase 1, write `aes 128`")
+        );
         assert_eq!(
             cipher("aes128-sha1-modp1024").as_deref(),
             Some("each has its own directive: `encryption_algorithm aes 128; hash_algorithm sha1; dh_group modp1024;`")
@@ -327,7 +332,7 @@ mod tests {
             esp_cipher("3des-md5").as_deref(),
             Some("each has its own directive: `encryption_algorithm 3des; authentication_algorithm hmac_md5;`")
         );
-        assert_eq!(cipher("sha1").as_deref(), Some("that belongs into another directive: `hash_algorithm sha1;`"));
+        assert_eq!(cipher("sha1").as_deref(), Some("that belongs in another directive: `hash_algorithm sha1;`"));
         assert_eq!(identifier("@gw.example").as_deref(), Some("write `fqdn \"gw.example\"`"));
         assert_eq!(exchange("ikev2").as_deref(), Some("racoon speaks IKEv1 only: main, aggressive or base"));
     }

@@ -116,7 +116,7 @@ impl<'a, 's> Operands<'a, 's> {
     fn cut_short(&self, noun: &str) {
         let Some(last) = self.statement.words.last().filter(|_| !self.statement.reported) else { return };
         let end = if self.statement.opens_section { "`{`" } else { "`;`" };
-        let message = format!("`{}` is cut short", self.first().text);
+        let message = format!("`{}` is incomplete", self.first().text);
         self.problems.error_behind(self.source, last, &message, format!("expected {noun}, then {end}"));
     }
 
@@ -136,10 +136,10 @@ impl<'a, 's> Operands<'a, 's> {
             _ if (token.kind == Kind::Comma || is_value && ONE_VALUE.contains(&self.first().text))
                 && self.no_comma.is_none() =>
             {
-                self.fail(&token, SYNTAX_ERROR, Some(format!("expected `;`: {} has one value", self.first().text)))
+                self.fail(&token, SYNTAX_ERROR, Some(format!("expected `;`: {} takes one value", self.first().text)))
             }
             _ if TIME_UNITS.iter().any(|(unit, _)| token.is_word(unit)) || meaning::time_unit(token.text).is_some() => {
-                self.unexpected("`;`: the number stands without a unit")
+                self.unexpected("`;`: the number takes no unit")
             }
             _ => self.unexpected("`;`"),
         }
@@ -301,7 +301,7 @@ impl<'a, 's> Operands<'a, 's> {
             return self.fail(&token, &format!("{word} is not supported"), Some((*why).to_owned()));
         }
         let hint = match name {
-            "" => "the name of a cipher stands before the length of its key, as in `aes 256`".to_owned(),
+            "" => "write the cipher's name before the length of its key, as in `aes 256`".to_owned(),
             _ => known(token.text).unwrap_or_else(|| {
                 let mut names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
                 names.dedup();
@@ -320,8 +320,8 @@ pub(super) fn no_semicolon(problems: &Problems, source: &Source, last: &Token<'_
             format!("`{}` in line {} begins another statement", next.text, next.line)
         }
         Kind::Word => format!("`{}` begins another statement", next.text),
-        Kind::Close => "the section ends behind it".to_owned(),
-        _ => "the file ends behind it".to_owned(),
+        Kind::Close => "the section ends after it".to_owned(),
+        _ => "the file ends after it".to_owned(),
     };
     problems.error_behind(source, last, "a `;` is missing", hint);
 }

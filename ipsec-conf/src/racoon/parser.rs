@@ -120,10 +120,10 @@ impl<'s> Parser<'s, '_> {
                 }
                 Kind::Semicolon => {
                     self.advance();
-                    self.error(&token, "a stray `;`: no statement ends here, and none follows a closing brace");
+                    self.error(&token, "a stray `;`: no statement ends here, and a closing brace needs none");
                 }
                 Kind::Open => {
-                    self.error(&token, "a word must stand before the brace");
+                    self.error(&token, "a word must precede the brace");
                     self.skip_block();
                 }
                 _ if self.is_unclosed(section, &token, open) => {
@@ -159,7 +159,7 @@ impl<'s> Parser<'s, '_> {
                     return Some(Statement::new(words, end));
                 }
                 Kind::Open if depth == DEPTH => {
-                    self.error(&end, "too many sections in each other");
+                    self.error(&end, "sections are nested too deeply");
                     self.skip_block();
                     return None;
                 }
@@ -234,7 +234,7 @@ impl<'s> Parser<'s, '_> {
         }
         match inner {
             Some(_) => {
-                let hint = format!("`{}` is a section: what it says stands between `{{` and `}}`", first.text);
+                let hint = format!("`{}` is a section: write its directives between `{{` and `}}`", first.text);
                 self.problems.error_behind(self.source, &last, "a `{` is missing", hint);
             }
             None => no_semicolon(self.problems, self.source, &last, &end),

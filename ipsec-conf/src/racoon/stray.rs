@@ -51,28 +51,28 @@ impl Found {
         match self.kind {
             Kind::ByteOrderMark => format!("{name} at the beginning of the file"),
             Kind::Space => format!("{name} in place of a blank"),
-            Kind::Invisible => format!("{name}, which cannot be seen"),
+            Kind::Invisible => format!("{name}, which is invisible"),
             Kind::InString => format!("{name} in a string"),
             Kind::Quote => format!("{name} in place of `\"`"),
             Kind::Dash => format!("{name} in place of `-`"),
             Kind::FullWidth => format!("{name} in place of `{}`", lookalike(self.character).unwrap_or('?')),
-            Kind::Comment => format!("`/{}` begins no comment", self.character),
+            Kind::Comment => format!("`/{}` does not begin a comment", self.character),
             Kind::Return | Kind::ReturnInComment => format!("{name} without a line feed"),
         }
     }
 
     pub(super) fn hint(&self) -> String {
         let hint = match self.kind {
-            Kind::ByteOrderMark => "it is passed over here, other programs refuse it: save the file as plain UTF-8",
-            Kind::Space => "web pages and word processors write it: replace it by a plain blank",
+            Kind::ByteOrderMark => "racoon ignores it, but other programs refuse it: save the file as plain UTF-8",
+            Kind::Space => "web pages and word processors write it: replace it with a plain blank",
             Kind::Invisible => "web pages and word processors write it: delete it and write the word again",
-            Kind::InString => "it is a part of the value, and a peer most likely has none there",
-            Kind::Quote => "a string stands between two plain double quotes",
+            Kind::InString => "it is part of the value, and the peer's value probably lacks it",
+            Kind::Quote => "write a string between two plain double quotes",
             Kind::Dash | Kind::FullWidth => "write the plain ASCII character",
             Kind::Comment => "comments begin with `#`",
-            Kind::Return => "it is taken for a line end; convert the file, as with `tr '\\r' '\\n'`",
+            Kind::Return => "it is treated as a line end; convert the file, for example with `tr '\\r' '\\n'`",
             Kind::ReturnInComment => {
-                "a comment goes on to the line feed, so that what follows would be lost; convert the file, as with `tr '\\r' '\\n'`"
+                "a comment extends to the line feed, so what follows would be lost; convert the file, for example with `tr '\\r' '\\n'`"
             }
         };
         match self.count {

@@ -70,7 +70,7 @@ fn warnings_are_no_errors() {
         racoon.conf:2:1: warning: verify_cert off is weak
           remote anonymous {
           ^
-          anyone can be the peer
+          anyone can impersonate the peer
     "#]]
     .assert_eq(&site().accepted(&text));
 }

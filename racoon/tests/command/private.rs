@@ -58,8 +58,8 @@ fn keys_are_not_shown() {
     let said = site.accepted(TEXT);
     assert!(!said.contains("topsecret"), "{said}");
     expect![[r#"
-        DIR/psk.txt:1:1: warning: a pre-shared key of less than 20 characters is weak
-          a recorded negotiation is enough to guess it: use 20 characters or more, at random
+        DIR/psk.txt:1:1: warning: a pre-shared key of fewer than 20 characters is weak
+          it can be guessed from a recorded negotiation: use at least 20 random characters
         DIR/psk.txt:2:1: warning: 0x must be followed by hex digits, two for each octet
         DIR/psk.txt:3:1: warning: an identifier without a key
     "#]]

@@ -27,7 +27,7 @@ fn all_errors_with_their_places() {
         racoon.conf:7:23: a `;` is missing
               exchange_mode main
                                 ^
-          the section ends behind it
+          the section ends after it
         racoon: configuration file "racoon.conf" test failed
     "#]]
     .assert_eq(&said);

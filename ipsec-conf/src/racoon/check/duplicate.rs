@@ -17,7 +17,7 @@ impl Check<'_> {
         if self.loader.has_interface(scope) == Some(false) {
             let at = token.text.find('%').map_or(*token, |at| token.rest(at));
             let hint =
-                "no peer is reached through it; racoon looks for it when it starts and when it reloads".to_owned();
+                "no peer can be reached through it; racoon looks for it only when it starts or reloads".to_owned();
             self.problems.warning(source, &at, &format!("there is no interface `{scope}`"), Some(hint));
         }
     }
@@ -35,12 +35,12 @@ impl Check<'_> {
         for_the_same.retain(|(first, second)| by_name(first) || first.name != second.name);
         for (first, second) in &for_the_same {
             let what = second.address.as_ref().map_or_else(String::new, ToString::to_string);
-            let hint = "racoon begins no negotiation with it, for both fit; join them, or make one `passive on`";
+            let hint = "both match, so racoon does not initiate: merge them, or write `passive on` in one";
             self.duplicate(first, second, &what, hint);
         }
         for (first, second) in called_the_same {
             if !for_the_same.iter().any(|(_, told)| std::ptr::eq(*told, second)) {
-                let hint = "of remotes for the same peer the identities and proposals decide; join them, or give each a name in quotes";
+                let hint = "identities and proposals decide between remotes for the same peer: merge them, or give each a quoted name";
                 self.duplicate(first, second, &second.name.to_string(), hint);
             }
         }

@@ -58,7 +58,7 @@ impl Check<'_> {
         let paths = &self.config.paths;
         for (name, path) in [("path certificate", &paths.certificate), ("path script", &paths.script)] {
             if path.is_none() {
-                let why = "the privileged process hands out files of that directory, and no others";
+                let why = "the privileged process opens only files in that directory";
                 let message = format!("privsep needs `{name}`");
                 at_place(&self.problems, &privsep.place, Severity::Error, message, Some(why.to_owned()));
             }
@@ -145,7 +145,7 @@ pub(super) fn listen(listen: &mut Listen, name: &str, op: &mut Operands<'_, '_>)
             let natt = name == "isakmp_natt";
             let token = op.peek();
             if !op.at_end() && is_any(token.text) {
-                let hint = format!("without `{name}` racoon listens at all addresses of the host: leave the line out");
+                let hint = format!("without `{name}`, racoon listens on all addresses: remove the line");
                 return op.fail(&token, SYNTAX_ERROR, Some(hint));
             }
             let address = op.address()?;

@@ -45,7 +45,7 @@ impl Check<'_> {
         };
         match identifier {
             Identifier::KeyId(None) => op.fail(&first, "a keyid needs a value", None),
-            _ if wild => op.fail(&first, "`*` is for peers_identifier", None),
+            _ if wild => op.fail(&first, "`*` is valid in peers_identifier only", None),
             identifier => Some(identifier),
         }
     }
@@ -82,8 +82,8 @@ impl Check<'_> {
             Kind::Asn1Dn if op.at_end() => Identifier::DistinguishedName(None),
             Kind::Asn1Dn => Identifier::DistinguishedName(Some(distinguished_name(op)?)),
             Kind::Subnet => {
-                let hint = "subnet is for the ends of a sainfo: here stands an address".to_owned();
-                return op.fail(&first, "a subnet is no identity of a peer", Some(hint));
+                let hint = "`subnet` is valid in sainfo only: write an address here".to_owned();
+                return op.fail(&first, "a subnet cannot identify a peer", Some(hint));
             }
         })
     }

@@ -78,7 +78,7 @@ impl Check<'_> {
         let outer = self.problems.enter(self.files);
         if is_utf16(&bytes) {
             let place = Place { file: path.to_string_lossy().into(), line: 0, column: 0 };
-            let hint = Some("save it as UTF-8, as with `iconv -f UTF-16 -t UTF-8`".to_owned());
+            let hint = Some("save it as UTF-8, for example with `iconv -f UTF-16 -t UTF-8`".to_owned());
             self.problems.at_place(place, Severity::Error, "", "the file is in UTF-16".to_owned(), hint);
             self.problems.enter(outer);
             return Ok(());
@@ -86,7 +86,7 @@ impl Check<'_> {
         let source = Source::new(&path.to_string_lossy(), bytes);
         if source.latin1 {
             let place = Place { file: source.name.clone(), line: 0, column: 0 };
-            let hint = Some("comments may be anything; names and identities may not be what they seem".to_owned());
+            let hint = Some("comments do not matter, but names and identities may be misread".to_owned());
             self.problems.at_place(place, Severity::Warning, "", "not UTF-8: read as ISO 8859-1".to_owned(), hint);
         }
         source.report_stray(&self.problems);

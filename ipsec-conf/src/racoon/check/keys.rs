@@ -45,7 +45,7 @@ impl Check<'_> {
         }
         if let Some((remote, _)) = all.get(REMOTES_MAX) {
             let message = format!("{} more remotes have no pre-shared key", all.len() - REMOTES_MAX);
-            self.warn_of_keys(&remote.place, &message, "this is the first one of them");
+            self.warn_of_keys(&remote.place, &message, "this is the first of them");
         }
         named
     }
@@ -60,8 +60,8 @@ impl Check<'_> {
             at_place(&self.problems, &place(problem.line), Severity::Warning, problem.to_string(), None);
         }
         if let Some(line) = keys.short_keys().next() {
-            let hint = "a recorded negotiation is enough to guess it: use 20 characters or more, at random";
-            self.warn_of_keys(&place(line), "a pre-shared key of less than 20 characters is weak", hint);
+            let hint = "it can be guessed from a recorded negotiation: use at least 20 random characters";
+            self.warn_of_keys(&place(line), "a pre-shared key of fewer than 20 characters is weak", hint);
         }
     }
 }
@@ -71,7 +71,7 @@ impl Check<'_> {
 fn missing(remote: &Remote, path: &Path, keys: &PreSharedKeys) -> Option<(String, String, Option<u32>)> {
     let file = path.display();
     if keys.is_empty() && keys.nearest(b"*").is_none() {
-        return Some((format!("no line of {file} is for this remote"), "there is no key in it".to_owned(), None));
+        return Some((format!("no line of {file} is for this remote"), "it contains no key".to_owned(), None));
     }
     let names = names(remote);
     let first = names.first()?;
@@ -84,10 +84,10 @@ fn missing(remote: &Remote, path: &Path, keys: &PreSharedKeys) -> Option<(String
         Some(nearest) => nearest.to_string(),
         None => match identifiers(remote).find(|name| keys.find(name).is_some()) {
             Some(name) => format!(
-                "there is one for {}, but in main mode the key is looked for by the peer's address alone",
+                "there is one for {}, but main mode looks the key up by the peer's address alone",
                 String::from_utf8_lossy(&name)
             ),
-            None if keys.len() == 1 => "its one line is for another peer".to_owned(),
+            None if keys.len() == 1 => "its only line is for another peer".to_owned(),
             None => format!("its {} lines are for other peers", keys.len()),
         },
     };

@@ -254,7 +254,9 @@ fn path_hint(word: &str, words: &[&str]) -> String {
 fn misplaced(section: Section, word: &Token<'_>) -> Option<String> {
     match word.kind {
         Kind::Port => {
-            return Some("`[section]` is the form of isakmpd.conf: here a section is a word and braces".to_owned());
+            return Some(
+                "`[section]` is the form of isakmpd.conf: here a section is a word followed by braces".to_owned(),
+            );
         }
         Kind::String | Kind::Comma => return Some("a directive begins with a word".to_owned()),
         _ => {}
@@ -264,12 +266,12 @@ fn misplaced(section: Section, word: &Token<'_>) -> Option<String> {
     let of_others = || replacement(section, word.text);
     match homes.as_slice() {
         [] if section == Section::Sainfo && Suite::read(word.text).is_some_and(|suite| suite.kinds() == 1) => {
-            Some("several algorithms stand in one list, with commas between".to_owned())
+            Some("write several algorithms in one list, separated by commas".to_owned())
         }
         [] => of_others().or_else(|| spelling::guess(word.text, section.words())),
-        [""] => Some(format!("`{}` stands outside of sections", word.text)),
+        [""] => Some(format!("`{}` belongs outside of all sections", word.text)),
         // A word that is also allowed outside names a section here.
-        names if of_others().is_none() => Some(format!("`{}` stands in {}", word.text, spelling::either(names))),
+        names if of_others().is_none() => Some(format!("`{}` belongs in {}", word.text, spelling::either(names))),
         _ => of_others(),
     }
 }
@@ -290,7 +292,7 @@ fn body<'a, 's>(problems: &Problems, source: &Source, statement: &'a Statement<'
 }
 
 fn unexpected_body(problems: &Problems, source: &Source, statement: &Statement<'_>) -> Option<()> {
-    problems.error(source, &statement.end, SYNTAX_ERROR, Some("expected `;`: this is no section".to_owned()));
+    problems.error(source, &statement.end, SYNTAX_ERROR, Some("expected `;`: this is not a section".to_owned()));
     None
 }
 

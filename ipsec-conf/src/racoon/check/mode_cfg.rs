@@ -45,7 +45,7 @@ pub(super) fn mode_cfg(
         "auth_groups" => config.auth_groups.extend(op.names("a group")?),
         "group_source" => config.group_source = op.choice(GroupSource::WORDS, "a source")?,
         "conf_source" => config.conf_source = op.choice(ConfSource::WORDS, "a source")?,
-        "accounting" => config.accounting = op.choice(Accounting::WORDS, "a keeper")?,
+        "accounting" => config.accounting = op.choice(Accounting::WORDS, "a kind of accounting")?,
         "auth_throttle" => config.auth_throttle = Duration::from_secs(op.number(0_u32, u32::MAX)?.into()),
         "pfs_group" => config.pfs_group = op.number(0, u32::MAX)?,
         _ => config.save_passwd = op.switch()?,
@@ -59,7 +59,7 @@ fn netmask(op: &mut Operands<'_, '_>) -> Option<Ipv4Addr> {
     let bits = mask.to_bits();
     match bits.leading_ones() == bits.count_ones() {
         true => Some(mask),
-        false => op.fail(&token, "not a mask: ones stand before zeros", None),
+        false => op.fail(&token, "not a network mask: its one bits must precede its zero bits", None),
     }
 }
 

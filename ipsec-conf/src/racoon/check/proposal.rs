@@ -18,8 +18,8 @@ use crate::racoon::source::Source;
 use crate::racoon::suite::Suite;
 use crate::racoon::token::Token;
 
-const LEFT_OUT: &str = "it is left out: use certificates with rsasig or ecdsasig, or pre-shared keys";
-const CIPHER_LEFT_OUT: &str = "it is left out: use aes";
+const LEFT_OUT: &str = "use certificates with rsasig or ecdsasig, or pre-shared keys";
+const CIPHER_LEFT_OUT: &str = "use aes";
 
 /// Ciphers that other daemons have.
 pub(super) const REFUSED_CIPHERS: &[(&str, &str)] =
@@ -127,7 +127,8 @@ pub(super) fn key_bits(op: &mut Operands<'_, '_>, name: &Token<'_>, lengths: Key
     if lengths.is_fixed() {
         // `des3`, read as `des` and a number.
         let is_triple = bits == 3 && name.text.starts_with("des");
-        let hint = if is_triple { meaning::write("3des") } else { "keys of this cipher have one length".to_owned() };
+        let hint =
+            if is_triple { meaning::write("3des") } else { "keys of this cipher have a fixed length".to_owned() };
         return op.fail(name, "keylen not allowed", Some(hint));
     }
     match u16::try_from(bits).ok().filter(|bits| lengths.allows(*bits)) {
@@ -169,7 +170,7 @@ pub(super) fn dh_group(op: &mut Operands<'_, '_>, directive: &str) -> Option<DhG
     if let (Some(group), false) = (unsupported, op.at_end()) {
         op.next();
         let what = if directive == "dh_group" { "proposal" } else { "sainfo" };
-        let hint = format!("nothing can be agreed by this {what}: write modp2048 or ecp256");
+        let hint = format!("this {what} can never be agreed on: use modp2048 or ecp256");
         op.warn(&token, &format!("{group} (group {}) is not supported", group.number()), Some(hint));
         return Some(group);
     }
@@ -177,7 +178,7 @@ pub(super) fn dh_group(op: &mut Operands<'_, '_>, directive: &str) -> Option<DhG
         op.next();
         let name = format!("{}{}", token.text, op.peek().text);
         let hint =
-            meaning::group(&name, directive).unwrap_or_else(|| "write the group's name, as `modp2048`".to_owned());
+            meaning::group(&name, directive).unwrap_or_else(|| "write the group's name, such as `modp2048`".to_owned());
         return op.fail(&token, SYNTAX_ERROR, Some(hint));
     }
     op.choice_or(&words, "a group", |text| meaning::group(text, directive))
@@ -190,7 +191,7 @@ pub(super) fn lifetime(op: &mut Operands<'_, '_>) -> Option<Duration> {
         return op.time(1);
     }
     if op.accept("byte") {
-        let hint = "a lifetime in octets is for sainfo".to_owned();
+        let hint = "a lifetime in bytes is valid in sainfo only".to_owned();
         return op.fail(&token, "no byte lifetime in phase 1", Some(hint));
     }
     op.unexpected("`time`, a number and a unit, as in `lifetime time 8 hour`")

@@ -56,7 +56,7 @@ impl Check<'_> {
             self.check_scope(source, &token, address);
         }
         if matches!(name, RemoteName::Quoted(_)) && self.remotes.by_name.contains_key(&name) {
-            let hint = Some("names of remotes are used once".to_owned());
+            let hint = Some("each remote needs a name of its own".to_owned());
             self.problems.error(source, &token, "duplicated remote", hint);
         }
         let parent = if op.accept("inherit") { Some(self.parent(&mut op, &name)?) } else { None };
@@ -80,12 +80,12 @@ impl Check<'_> {
         let token = op.peek();
         let name = remote_name(op)?;
         if matches!(name, RemoteName::Quoted(_)) != matches!(child, RemoteName::Quoted(_)) {
-            let hint = "a remote with a quoted name inherits from one with a quoted name, others from others";
+            let hint = "a remote with a quoted name inherits only from one with a quoted name, and any other only from another without";
             return op.fail(&token, SYNTAX_ERROR, Some(hint.to_owned()));
         }
         let parent = self.remotes.parent(&name);
         if parent.is_none() {
-            let hint = "it must stand before this one";
+            let hint = "it must precede this one";
             return op.fail(&token, "no remote configuration to inherit from", Some(hint.to_owned()));
         }
         parent
@@ -189,7 +189,7 @@ fn remote_name(op: &mut Operands<'_, '_>) -> Option<RemoteName> {
         return op.unexpected("an address, anonymous, or a name in quotes");
     }
     if is_any(token.text) {
-        let hint = "expected an address in numbers; `remote anonymous` is for any peer";
+        let hint = "expected a numeric address; `remote anonymous` matches any peer";
         return op.fail(&token, SYNTAX_ERROR, Some(hint.to_owned()));
     }
     let address = op.address()?;
@@ -222,7 +222,7 @@ fn exchange_modes(op: &mut Operands<'_, '_>) -> Option<Vec<ExchangeMode>> {
         let token = op.peek();
         let mode = op.choice_or(ExchangeMode::WORDS, "main, aggressive or base", meaning::exchange)?;
         if modes.contains(&mode) {
-            op.warn(&token, "the exchange mode is in the list already", None);
+            op.warn(&token, "the exchange mode is listed twice", None);
         } else {
             modes.push(mode);
         }
@@ -233,7 +233,7 @@ fn exchange_modes(op: &mut Operands<'_, '_>) -> Option<Vec<ExchangeMode>> {
     }
 }
 
-/// A directive that has one value.
+/// A directive that takes one value.
 fn simple(name: &str, op: &mut Operands<'_, '_>, remote: &mut Remote) -> Option<()> {
     let seconds =
         |op: &mut Operands<'_, '_>, least: u32| op.number(least, u32::MAX).map(|n| Duration::from_secs(n.into()));

@@ -41,9 +41,9 @@ const PROTOCOLS: [(&str, u8); 9] = [
 ];
 
 /// Message about ends that no policy has.
-const FOR_NOBODY: &str = "this sainfo is for nobody";
+const FOR_NOBODY: &str = "this sainfo matches no policy";
 
-const NOT_KEYED: &str = "no peer has it: use hmac_sha256";
+const NOT_KEYED: &str = "no peer supports it: use hmac_sha256";
 
 /// Authentication algorithms that the reference reads and cannot use.
 const REFUSED_AUTHENTICATIONS: &[(&str, &str)] = &[("des_mac", NOT_KEYED), ("kpdk", NOT_KEYED)];
@@ -161,7 +161,8 @@ impl Check<'_> {
                 self.sainfos.insert(key, source.place(first));
             }
             Some(place) if anonymous => {
-                let hint = Some(format!("the one in {}:{} matches all that this one does", place.file, place.line));
+                let hint =
+                    Some(format!("the one in {}:{} matches everything that this one does", place.file, place.line));
                 if sainfo.group.is_none() {
                     self.problems.warning(source, first, "this sainfo is never used", hint);
                 }
@@ -224,7 +225,7 @@ fn sainfo_id(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
     let noun = "anonymous, address, subnet, fqdn, user_fqdn or keyid";
     let kind = op.choice_or(&kinds, noun, meaning::sainfo_end)?;
     if (2..=4).contains(&kind) {
-        op.warn(&token, FOR_NOBODY, Some("a policy is for addresses: no peer can use one by a name".to_owned()));
+        op.warn(&token, FOR_NOBODY, Some("policies select traffic by address, not by name".to_owned()));
     }
     match kind {
         0 | 1 => network(op),
@@ -260,7 +261,7 @@ fn network(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
         return op.fail(&token, "upper layer protocol mismatched with the address", Some(hint));
     }
     if last.is_some_and(|last| !is_prefix(first, last)) {
-        op.warn(&token, FOR_NOBODY, Some("a policy is for a prefix: no peer can use one by another range".to_owned()));
+        op.warn(&token, FOR_NOBODY, Some("policies select prefixes, and this range is not one".to_owned()));
     }
     Some(match last {
         Some(last) => SainfoId::Range { first, last, port, protocol },
@@ -272,7 +273,7 @@ fn network(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
 fn quoted_host(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
     let token = op.peek();
     if token.value().split_once('/').is_some_and(|(ip, _)| ip.parse::<IpAddr>().is_ok()) {
-        let hint = format!("a network stands without quotes: `{}`", token.value());
+        let hint = format!("write a network without quotes: `{}`", token.value());
         return op.fail(&token, SYNTAX_ERROR, Some(hint));
     }
     let address = op.quoted_ip()?;
@@ -302,7 +303,7 @@ fn range_end(op: &mut Operands<'_, '_>, first: IpAddr) -> Option<Option<IpAddr>>
     op.skip_octet();
     let last = op.ip()?;
     if last.is_ipv4() != first.is_ipv4() {
-        return op.fail(&token, "the ends of the range are of different families", None);
+        return op.fail(&token, "the ends of the range belong to different families", None);
     }
     if last < first {
         return op.fail(&token, "the range ends before it begins", None);

@@ -59,17 +59,17 @@ impl Weakness {
 
     fn reason(self) -> &'static str {
         match self {
-            Self::Algorithm(_, algorithm::Weakness::ShortKey) => "its 56-bit keys are found by trying all",
+            Self::Algorithm(_, algorithm::Weakness::ShortKey) => "its 56-bit keys can be found by exhaustive search",
             Self::Algorithm(_, algorithm::Weakness::BrokenHash) => {
                 "MD5 is broken; sha256 and hmac_sha256 are not slower"
             }
             Self::Group(DhGroup::Modp768 | DhGroup::Modp1024) => {
-                "its discrete logarithms are within reach; modp2048 or ecp256 are the least to use"
+                "its discrete logarithms can be computed: use at least modp2048 or ecp256"
             }
-            Self::Group(_) => "less than 112 bits of strength; modp2048 or ecp256 are the least to use",
-            Self::AggressivePsk => "anyone who asks gets a hash to guess the key with; use main mode, or certificates",
-            Self::VerifyCertOff => "anyone can be the peer",
-            Self::NoProtection => "packets can be changed on their way",
+            Self::Group(_) => "less than 112 bits of strength: use at least modp2048 or ecp256",
+            Self::AggressivePsk => "anyone can obtain a hash and guess the key offline: use main mode or certificates",
+            Self::VerifyCertOff => "anyone can impersonate the peer",
+            Self::NoProtection => "packets can be modified in transit",
         }
     }
 }
@@ -112,12 +112,12 @@ impl Check<'_> {
             let open = self.config.sainfos.iter().find(is_open);
             let (message, hint) = match open {
                 Some(_) if !remote.generate_policy_bounds => (
-                    "peers of this remote may have any traffic that no other peer has",
-                    "generate_policy_bounds off, and a sainfo whose remote side is anonymous: name the peers' sides in sainfos",
+                    "peers of this remote may claim any traffic that no other peer has",
+                    "because of generate_policy_bounds off and a sainfo with an anonymous remote side: name the peers' networks in sainfos",
                 ),
                 Some(_) => (
                     "peers of this remote may choose any address that nobody else has",
-                    "generate_policy, and a sainfo whose remote side is anonymous: clientaddr, or an address, binds them",
+                    "because of generate_policy and a sainfo with an anonymous remote side: write clientaddr or an address there",
                 ),
                 None => continue,
             };

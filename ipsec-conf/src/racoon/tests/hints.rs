@@ -66,7 +66,7 @@ fn addresses_in_quotes() {
             a.conf:2:23: syntax error at `"gw.example"'
               my_identifier address "gw.example"; peers_identifier address "192.0.2.1/32";
                                     ^
-              expected an address in numbers: host names are not looked up here
+              expected a numeric address: host names are not looked up here
             a.conf:2:62: syntax error at `"192.0.2.1/32"'
               my_identifier address "gw.example"; peers_identifier address "192.0.2.1/32";
                                                                            ^
@@ -115,10 +115,10 @@ fn algorithms_of_other_programs() {
         "3:75 write `pre_shared_key`",
         "3:92 write `modp1024`",
         "4:22 each has its own directive: `encryption_algorithm aes 128; hash_algorithm sha1; dh_group modp1024;`",
-        "4:59 that belongs into another directive: `encryption_algorithm aes;`",
+        "4:59 that belongs in another directive: `encryption_algorithm aes;`",
         "4:73 write `modp2048`",
-        "4:92 the groups 22 to 24 are not trusted, and not there: use modp2048",
-        "5:25 expected `;`: encryption_algorithm has one value",
+        "4:92 groups 22 to 24 are not trustworthy and not supported: use modp2048",
+        "5:25 expected `;`: encryption_algorithm takes one value",
         "5:33 write `hash_algorithm`",
         "5:44 write `authentication_method`",
         "5:70 write `dh_group`",
@@ -134,11 +134,11 @@ fn algorithms_of_other_programs() {
         "2:92 a comma is missing before it",
         "3:26 write `hmac_sha1`",
         "3:67 a comma is missing before it",
-        "3:87 without a pfs_group there is no PFS: leave the line out",
+        "3:87 without a pfs_group there is no PFS: remove the line",
         "4:22 each has its own directive: `encryption_algorithm aes 128; authentication_algorithm hmac_sha1;`",
-        "4:65 the name of a cipher stands before the length of its key, as in `aes 256`",
-        "4:95 `non_auth` is no authentication",
-        "5:27 several algorithms stand in one list, with commas between",
+        "4:65 write the cipher's name before the length of its key, as in `aes 256`",
+        "4:95 write `non_auth` for no authentication",
+        "5:27 write several algorithms in one list, separated by commas",
         "5:54 write `aes_gcm 256`",
         "5:76 expected `time` or `byte`, a number and a unit, as in `lifetime time 1 hour`",
         "5:97 write `hour`",
@@ -165,30 +165,30 @@ fn words_of_other_programs() {
         "2:40 write `fqdn \"gw.example\"`",
         "2:67 write `user_fqdn`",
         "2:97 expected address, fqdn, user_fqdn, keyid or asn1dn, and then the value",
-        "3:1 the own address stands in `listen`, and in the policies of setkey",
+        "3:1 local addresses are configured in `listen` and in setkey's policies",
         "3:17 write `peers_identifier`, and `verify_identifier on`",
         "3:30 write `authentication_method` in `proposal`",
-        "3:45 racoon speaks IKEv1, and nothing else: leave the line out",
+        "3:45 racoon speaks only IKEv1: remove the line",
         "3:64 write `dpd_delay`",
         "3:91 racoon speaks IKEv1 only: main, aggressive or base",
         "4:1 write `exchange_mode`",
-        "4:36 a port stands in brackets: `192.0.2.1 [500]`",
+        "4:36 write the port in brackets: `192.0.2.1 [500]`",
     ];
     assert_eq!(hints(&in_remote(text).replace("remote 192.0.2.1", "remote \"gw\"")), expected);
     for (text, hint) in [
         (
             "conn a\n left=192.0.2.1\n",
-            "1:1 this is a word of strongSwan's and libreswan's ipsec.conf: a conn is a `remote` and a `sainfo` here",
+            "1:1 this is a keyword of strongSwan's and libreswan's ipsec.conf: a conn is a `remote` and a `sainfo` here",
         ),
         (
             "connections {\n gw {\n version = 1\n }\n}\n",
-            "1:1 this is a word of strongSwan's swanctl.conf: a connection is a `remote`, its children are `sainfo` sections",
+            "1:1 this is a keyword of strongSwan's swanctl.conf: a connection is a `remote`, its children are `sainfo` sections",
         ),
         (
             "[General]\nListen-on= 192.0.2.1\n",
-            "1:1 `[section]` is the form of isakmpd.conf: here a section is a word and braces",
+            "1:1 `[section]` is the form of isakmpd.conf: here a section is a word followed by braces",
         ),
-        ("flush;", "1:1 this is a statement of setkey: it stands in a file of its own, for `setkey -f`"),
+        ("flush;", "1:1 this is a statement of setkey: put it into a file of its own for `setkey -f`"),
     ] {
         assert_eq!(hints(text), [hint], "{text}");
     }
@@ -197,18 +197,18 @@ fn words_of_other_programs() {
         ("any any", "write `anonymous`"),
         ("address 10.0.0.0/8 all anonymous", "write `any`"),
         ("address 10.0.0.0/255.0.0.0 any anonymous", "write `/8`"),
-        ("address \"10.0.0.0/8\" any anonymous", "a network stands without quotes: `10.0.0.0/8`"),
+        ("address \"10.0.0.0/8\" any anonymous", "write a network without quotes: `10.0.0.0/8`"),
     ] {
         assert!(hints(&format!("sainfo {text} {SAINFO}"))[0].ends_with(hint), "{text}");
     }
     for (text, hint) in [
-        ("%any", "expected an address in numbers; `remote anonymous` is for any peer"),
+        ("%any", "expected a numeric address; `remote anonymous` matches any peer"),
         ("192.0.2.0/24", "expected `{`: a remote is one address, or anonymous"),
-        ("192.0.2.1 [500", "the `]` behind the port is missing"),
-        ("192.0.2.1 500", "a port stands in brackets: `[500]`"),
+        ("192.0.2.1 [500", "the `]` after the port is missing"),
+        ("192.0.2.1 500", "write the port in brackets: `[500]`"),
         ("[2001:db8::1]", "expected an address, anonymous, or a name in quotes"),
         ("192.000.002.001", "write `192.0.2.1`, without leading zeros"),
-        ("X.X.X.X", "put the address in place of the placeholder, in numbers"),
+        ("X.X.X.X", "replace the placeholder with a numeric address"),
     ] {
         let all = hints(&REMOTE.replace("remote 192.0.2.1", &format!("remote {text}")));
         assert!(all[0].ends_with(hint), "{all:?}");
@@ -219,7 +219,7 @@ fn words_of_other_programs() {
 fn any_address_to_listen_at() {
     assert_eq!(
         hints("listen { isakmp any; }"),
-        ["1:17 without `isakmp` racoon listens at all addresses of the host: leave the line out"]
+        ["1:17 without `isakmp`, racoon listens on all addresses: remove the line"]
     );
 }
 
@@ -231,16 +231,16 @@ fn values_behind_the_only_one() {
         hints(&in_proposal(text)),
         [
             "2:22 write `3des`",
-            "2:48 expected `;`: hash_algorithm has one value",
-            "2:67 expected `;`: dh_group has one value",
+            "2:48 expected `;`: hash_algorithm takes one value",
+            "2:67 expected `;`: dh_group takes one value",
             "2:79 write `modp2048`",
-            "3:29 expected `;`: encryption_algorithm has one value",
+            "3:29 expected `;`: encryption_algorithm takes one value",
             "3:56 write `pre_shared_key`",
             "3:61 did you mean `encryption_algorithm`?",
         ]
     );
     let text = REMOTE.replace("proposal {", "dpd_delay 30s; proposal {");
-    assert!(hints(&text)[0].ends_with("expected `;`: the number stands without a unit"), "{:?}", hints(&text));
+    assert!(hints(&text)[0].ends_with("expected `;`: the number takes no unit"), "{:?}", hints(&text));
 }
 
 #[test]
@@ -266,16 +266,16 @@ fn what_follows_a_method_is_shown() {
 #[test]
 fn statements_that_are_cut_short() {
     for (text, expected) in [
-        ("remote", "a.conf:1:7: `remote` is cut short"),
-        ("log info;\nremote\n\n", "a.conf:2:7: `remote` is cut short"),
+        ("remote", "a.conf:1:7: `remote` is incomplete"),
+        ("log info;\nremote\n\n", "a.conf:2:7: `remote` is incomplete"),
         ("remote 192.0.2.9", "a.conf:1:17: a `{` is missing"),
-        ("sainfo", "a.conf:1:7: `sainfo` is cut short"),
+        ("sainfo", "a.conf:1:7: `sainfo` is incomplete"),
         ("timer", "a.conf:1:6: a `{` is missing"),
-        ("path", "a.conf:1:5: `path` is cut short"),
-        ("path pre_shared_key", "a.conf:1:20: `path` is cut short"),
+        ("path", "a.conf:1:5: `path` is incomplete"),
+        ("path pre_shared_key", "a.conf:1:20: `path` is incomplete"),
         ("path pre_shared_key \"/x\"", "a.conf:1:25: a `;` is missing"),
-        ("log", "a.conf:1:4: `log` is cut short"),
-        ("log\nlisten { }", "a.conf:1:4: `log` is cut short"),
+        ("log", "a.conf:1:4: `log` is incomplete"),
+        ("log\nlisten { }", "a.conf:1:4: `log` is incomplete"),
         ("log info\nlisten { }", "a.conf:1:9: a `;` is missing"),
         ("listen { strict_address\n }", "a.conf:1:24: a `;` is missing"),
         ("timer {\n counter 5 # five\n intervall 10 sec;\n}", "a.conf:2:11: a `;` is missing"),
@@ -315,7 +315,7 @@ fn characters_of_editors() {
             a.conf:1:7: a no-break space (U+00A0) in place of a blank
               remote\xa0anonymous {
                     ^
-              web pages and word processors write it: replace it by a plain blank (once more in this file)
+              web pages and word processors write it: replace it with a plain blank (once more in this file)
             a.conf:2:23: no proposal specified.
               \xa0exchange_mode main; }
                                       ^
@@ -323,8 +323,8 @@ fn characters_of_editors() {
             a.conf:3:13: a typographic quote (U+201C) in place of `"`
               path script \u{201c}/s\u{201d};
                           ^
-              a string stands between two plain double quotes (once more in this file)
-            a.conf:5:7: a zero-width character (U+200B), which cannot be seen
+              write a string between two plain double quotes (once more in this file)
+            a.conf:5:7: a zero-width character (U+200B), which is invisible
               log in\u{200b}fo;
                     ^
               web pages and word processors write it: delete it and write the word again
@@ -344,7 +344,7 @@ fn characters_of_editors() {
               sainfo address 10.0.0.0\u{2013}10.0.0.255 any anonymous { }
                                                                         ^
               IPComp is not offered
-            a.conf:7:1: `//` begins no comment
+            a.conf:7:1: `//` does not begin a comment
               // no
               ^
               comments begin with `#`
@@ -356,7 +356,7 @@ fn characters_of_editors() {
         a.conf:1:1: warning: a byte order mark (U+FEFF) at the beginning of the file
           \u{feff}log info;
           ^
-          it is passed over here, other programs refuse it: save the file as plain UTF-8
+          racoon ignores it, but other programs refuse it: save the file as plain UTF-8
     "#]],
     );
     check_warnings(
@@ -365,7 +365,7 @@ fn characters_of_editors() {
         a.conf:1:10: warning: a carriage return without a line feed
           log info;
                    ^
-          it is taken for a line end; convert the file, as with `tr '\r' '\n'` (once more in this file)
+          it is treated as a line end; convert the file, for example with `tr '\r' '\n'` (once more in this file)
     "#]],
     );
     assert_eq!(messages(&load_text("log info;\r\n# a\r\nlog debug;\r\n")), [""; 0]);
@@ -375,11 +375,11 @@ fn characters_of_editors() {
         a.conf:1:4: a carriage return without a line feed
           # a
              ^
-          a comment goes on to the line feed, so that what follows would be lost; convert the file, as with `tr '\r' '\n'`
+          a comment extends to the line feed, so what follows would be lost; convert the file, for example with `tr '\r' '\n'`
         a.conf:1:14: warning: a carriage return without a line feed
           log loud;
                    ^
-          it is taken for a line end; convert the file, as with `tr '\r' '\n'`
+          it is treated as a line end; convert the file, for example with `tr '\r' '\n'`
         a.conf:2:5: syntax error at `loud'
           log loud;
               ^
@@ -397,7 +397,7 @@ fn characters_of_editors() {
         a.conf:1:61: warning: a zero-width character (U+200B) in a string
           remote 192.0.2.1 { exchange_mode main; my_identifier fqdn "a\u{200b}"; proposal { encryption_algorit...
                                                                       ^
-          it is a part of the value, and a peer most likely has none there
+          it is part of the value, and the peer's value probably lacks it
     "#]],
     );
     // What is in quotes of another kind is as secret as what is in plain ones.
@@ -427,7 +427,7 @@ fn groups_that_nobody_has() {
             a.conf:1:161: warning: ec2n185 (group 4) is not supported
               ...ithm sha1; authentication_method rsasig; dh_group 4; }
                                                                    ^
-              nothing can be agreed by this proposal: write modp2048 or ecp256
+              this proposal can never be agreed on: use modp2048 or ecp256
         "#]],
     );
     check_warnings(
@@ -436,11 +436,11 @@ fn groups_that_nobody_has() {
             a.conf:1:1: warning: nothing can be negotiated with this remote
               remote 192.0.2.1 { exchange_mode main; my_identifier fqdn "a"; proposal { encryption_algorithm aes; ...
               ^
-              the groups of all its proposals are EC2N
+              all its proposals have EC2N groups
             a.conf:1:163: warning: ec2n155 (group 3) is not supported
               ...hm sha256; authentication_method rsasig; dh_group ec2n155; } }
                                                                    ^
-              nothing can be agreed by this proposal: write modp2048 or ecp256
+              this proposal can never be agreed on: use modp2048 or ecp256
         "#]],
     );
     check_warnings(
@@ -449,7 +449,7 @@ fn groups_that_nobody_has() {
             a.conf:2:11: warning: ec2n155 (group 3) is not supported
               pfs_group 3; encryption_algorithm aes; authentication_algorithm hmac_sha1;
                         ^
-              nothing can be agreed by this sainfo: write modp2048 or ecp256
+              this sainfo can never be agreed on: use modp2048 or ecp256
         "#]],
     );
     let config = load_text(&text).config.unwrap();
@@ -482,7 +482,7 @@ fn remotes_for_the_same_peer() {
         assert_eq!(second(one, other), [""; 0], "{one} {other}");
     }
     let shown = messages(&load_text(&REMOTE.replace("remote 192.0.2.1", "remote \"192.0.2.1\"")));
-    assert_eq!(shown, ["a.conf:1:1: warning: this remote is for any peer"]);
+    assert_eq!(shown, ["a.conf:1:1: warning: this remote matches any peer"]);
 }
 
 #[test]

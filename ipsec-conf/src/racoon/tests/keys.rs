@@ -25,7 +25,7 @@ fn by_the_address_in_main_mode() {
     let remote = "192.0.2.9 { exchange_mode main;";
     let missing = |hint: &str| vec![format!("1:no line of /psk is for 192.0.2.9; {hint}")];
     for (keys, hint) in [
-        ("198.51.100.1 KEY\n", "its one line is for another peer"),
+        ("198.51.100.1 KEY\n", "its only line is for another peer"),
         ("198.51.100.1 KEY\n198.51.100.2 KEY\n", "its 2 lines are for other peers"),
         ("192.0.2.9/32 KEY\n", "line 1 has a prefix length behind the address: write the address alone"),
         ("192.0.2.9[500] KEY\n", "line 1 has a port behind the address: write the address alone"),
@@ -44,7 +44,7 @@ fn by_the_address_in_main_mode() {
     for keys in ["192.0.2.9 KEY\n", "* KEY\n", "192.0.2.8 KEY\n* KEY\n"] {
         assert_eq!(said(remote, keys), [""; 0], "{keys}");
     }
-    assert_eq!(said(remote, ""), ["1:no line of /psk is for this remote; there is no key in it"]);
+    assert_eq!(said(remote, ""), ["1:no line of /psk is for this remote; it contains no key"]);
     assert_eq!(
         said(remote, "\u{feff}192.0.2.9\tKEY\n"),
         [
@@ -58,7 +58,7 @@ fn by_the_address_in_main_mode() {
     );
     assert_eq!(
         said("192.0.2.9 { exchange_mode main; peers_identifier fqdn \"gw\";", "gw KEY\n"),
-        missing("there is one for gw, but in main mode the key is looked for by the peer's address alone")
+        missing("there is one for gw, but main mode looks the key up by the peer's address alone")
     );
 }
 
@@ -70,7 +70,7 @@ fn by_the_identity_in_the_other_modes() {
     assert_eq!(said(&remote(named), "192.0.2.9 KEY\n"), [""; 0], "the address is looked for, too");
     assert_eq!(
         said(&remote(&format!("verify_identifier on; {named}")), "192.0.2.9 KEY\n"),
-        ["1:no line of /psk is for gw.example; its one line is for another peer"]
+        ["1:no line of /psk is for gw.example; its only line is for another peer"]
     );
     assert_eq!(
         said(&remote(named), "GW.example KEY\n"),

@@ -118,7 +118,7 @@ fn sections_that_are_not_closed_or_opened() {
         a.conf:1:26: syntax error at `;'
           padding { randomize on; };
                                    ^
-          a stray `;`: no statement ends here, and none follows a closing brace
+          a stray `;`: no statement ends here, and a closing brace needs none
     "#]],
     );
     check(
@@ -127,11 +127,11 @@ fn sections_that_are_not_closed_or_opened() {
         a.conf:1:1: syntax error at `{'
           { log info; } pfkey_buffer { x; }
           ^
-          a word must stand before the brace
+          a word must precede the brace
         a.conf:1:28: syntax error at `{'
           { log info; } pfkey_buffer { x; }
                                      ^
-          expected `;`: this is no section
+          expected `;`: this is not a section
     "#]],
     );
 }
@@ -186,7 +186,7 @@ fn algorithms() {
         a.conf:2:24: keylen not allowed
             encryption_algorithm 3des 168;
                                  ^
-          keys of this cipher have one length
+          keys of this cipher have a fixed length
     "#]],
     );
     check(
@@ -208,7 +208,7 @@ fn algorithms() {
             a.conf:2:24: syntax error at `aes_gcm'
                 encryption_algorithm aes_gcm;
                                      ^
-              aes_gcm is for sainfo; phase 1 has `aes`
+              aes_gcm is valid in sainfo only; in phase 1, write `aes`
         "#]],
     );
     check(
@@ -217,7 +217,7 @@ fn algorithms() {
             a.conf:2:12: warning: ec2n155 (group 3) is not supported
                 dh_group 3; dh_group modp2084; dh_group ec2n155;
                          ^
-              nothing can be agreed by this proposal: write modp2048 or ecp256
+              this proposal can never be agreed on: use modp2048 or ecp256
             a.conf:2:24: syntax error at `modp2084'
                 dh_group 3; dh_group modp2084; dh_group ec2n155;
                                      ^
@@ -225,7 +225,7 @@ fn algorithms() {
             a.conf:2:43: warning: ec2n155 (group 3) is not supported
                 dh_group 3; dh_group modp2084; dh_group ec2n155;
                                                         ^
-              nothing can be agreed by this proposal: write modp2048 or ecp256
+              this proposal can never be agreed on: use modp2048 or ecp256
         "#]],
     );
     check(
@@ -234,7 +234,7 @@ fn algorithms() {
         a.conf:2:12: no byte lifetime in phase 1
             lifetime byte 5 MB;
                      ^
-          a lifetime in octets is for sainfo
+          a lifetime in bytes is valid in sainfo only
     "#]],
     );
     check(
@@ -243,7 +243,7 @@ fn algorithms() {
             a.conf:2:3: syntax error at `dh_group'
                 dh_group 14;
                 ^
-              `dh_group` stands in proposal
+              `dh_group` belongs in proposal
         "#]],
     );
 }
@@ -256,7 +256,7 @@ fn what_is_left_out() {
         a.conf:1:1: gss_id_enc is not supported
           gss_id_enc latin1;
           ^
-          GSSAPI is left out: use certificates or pre-shared keys
+          GSSAPI is not implemented: use certificates or pre-shared keys
     "#]],
     );
     check(
@@ -268,23 +268,23 @@ fn what_is_left_out() {
             a.conf:2:3: gss_id is not supported
                 gss_id "x"; authentication_method gssapi_krb; authentication_method dsssig; authentication_method ...
                 ^
-              GSSAPI is left out: use certificates or pre-shared keys
+              GSSAPI is not implemented: use certificates or pre-shared keys
             a.conf:2:37: gssapi_krb is not supported
                 gss_id "x"; authentication_method gssapi_krb; authentication_method dsssig; authentication_method ...
                                                   ^
-              it is left out: use certificates with rsasig or ecdsasig, or pre-shared keys
+              use certificates with rsasig or ecdsasig, or pre-shared keys
             a.conf:2:71: dsssig is not supported
                 gss_id "x"; authentication_method gssapi_krb; authentication_method dsssig; authentication_method ...
                                                                                     ^
-              it is left out: use certificates with rsasig or ecdsasig, or pre-shared keys
+              use certificates with rsasig or ecdsasig, or pre-shared keys
             a.conf:2:101: rsaenc is not supported
               ...thentication_method dsssig; authentication_method rsaenc;
                                                                    ^
-              it is left out: use certificates with rsasig or ecdsasig, or pre-shared keys
+              use certificates with rsasig or ecdsasig, or pre-shared keys
             a.conf:3:24: idea is not supported
                 encryption_algorithm idea; hash_algorithm tiger;
                                      ^
-              it is left out: use aes
+              use aes
             a.conf:3:45: tiger is not supported
                 encryption_algorithm idea; hash_algorithm tiger;
                                                           ^
@@ -297,11 +297,11 @@ fn what_is_left_out() {
             a.conf:2:18: dnssec is not supported
                 peers_certfile dnssec; shared_secret ******** "**;
                                ^
-              CERT records are left out: name a file
+              CERT records are not looked up: name a file
             a.conf:2:26: shared_secret is not supported
                 peers_certfile dnssec; shared_secret ******** "**;
                                        ^
-              a word of Apple's racoon: keys stand in the file of `path pre_shared_key`, there is no keychain
+              a directive of Apple's racoon: keys are in the file that `path pre_shared_key` names; there is no keychain
         "#]],
     );
     check(
@@ -310,11 +310,11 @@ fn what_is_left_out() {
             a.conf:1:41: rc4 is not supported
               sainfo anonymous { encryption_algorithm rc4; authentication_algorithm kpdk; compression_algorithm lz...
                                                       ^
-              it is left out: use aes
+              use aes
             a.conf:1:71: kpdk is not supported
               sainfo anonymous { encryption_algorithm rc4; authentication_algorithm kpdk; compression_algorithm lz...
                                                                                     ^
-              no peer has it: use hmac_sha256
+              no peer supports it: use hmac_sha256
         "#]],
     );
 }
@@ -354,7 +354,7 @@ fn sainfos() {
         a.conf:4:24: the range ends before it begins
           sainfo address 10.0.0.9-10.0.0.1 any anonymous { encryption_algorithm aes; authentication_algorithm ...
                                  ^
-        a.conf:5:24: the ends of the range are of different families
+        a.conf:5:24: the ends of the range belong to different families
           sainfo address 10.0.0.1-::1 any anonymous { encryption_algorithm aes; authentication_algorithm hmac_...
                                  ^
         a.conf:6:25: syntax error at `anonymous'
@@ -369,14 +369,14 @@ fn sainfos() {
           sainfo anonymous from asn1dn "x" { encryption_algorithm aes; authentication_algorithm hmac_sha256; c...
                                        ^
           `x` lacks `=`: an attribute is NAME=VALUE
-        a.conf:9:23: a subnet is no identity of a peer
+        a.conf:9:23: a subnet cannot identify a peer
           sainfo anonymous from subnet 10.0.0.1 { encryption_algorithm aes; authentication_algorithm hmac_sha2...
                                 ^
-          subnet is for the ends of a sainfo: here stands an address
+          `subnet` is valid in sainfo only: write an address here
         a.conf:10:16: syntax error at `<net>/24'
           sainfo address <net>/24 any anonymous { encryption_algorithm aes; authentication_algorithm hmac_sha2...
                          ^
-          put the address in place of the placeholder, in numbers
+          replace the placeholder with a numeric address
         a.conf:11:16: syntax error at `10.0.0.256'
           sainfo address 10.0.0.256 any anonymous { encryption_algorithm aes; authentication_algorithm hmac_sh...
                          ^
@@ -440,7 +440,7 @@ fn remotes() {
             a.conf:2:8: syntax error at `host.example'
               remote host.example { passive on; }
                      ^
-              expected an address in numbers: host names are not looked up here
+              expected a numeric address: host names are not looked up here
         "#]],
     );
     check(
@@ -462,7 +462,7 @@ fn remotes() {
             a.conf:1:1: DH group must be equal in all proposals when aggressive mode is used.
               remote 192.0.2.1 { exchange_mode main, aggressive; my_identifier fqdn "a"; proposal { encryption_alg...
               ^
-              in aggressive mode the first message has the key exchange in it
+              in aggressive mode the first message contains the key exchange
         "#]],
     );
     check(
@@ -494,14 +494,14 @@ fn remotes() {
     check(
         &in_remote("// a comment\n  ; exchange_mode main,; passive on off;"),
         expect![[r#"
-            a.conf:2:3: `//` begins no comment
+            a.conf:2:3: `//` does not begin a comment
                 // a comment
                 ^
               comments begin with `#`
             a.conf:3:3: syntax error at `;'
                 ; exchange_mode main,; passive on off;
                 ^
-              a stray `;`: no statement ends here, and none follows a closing brace
+              a stray `;`: no statement ends here, and a closing brace needs none
             a.conf:3:24: syntax error at `;'
                 ; exchange_mode main,; passive on off;
                                      ^
@@ -523,7 +523,7 @@ fn listen_and_privsep() {
             a.conf:1:27: syntax error at `500'
               listen { isakmp 192.0.2.1 500; adminsock "/etc/passwd"; adminsock "/a/../b.sock"; admin [1];
                                         ^
-              a port stands in brackets: `[500]`
+              write the port in brackets: `[500]`
             a.conf:1:42: the name of the socket must end in .sock or .socket
               listen { isakmp 192.0.2.1 500; adminsock "/etc/passwd"; adminsock "/a/../b.sock"; admin [1];
                                                        ^
@@ -543,7 +543,7 @@ fn listen_and_privsep() {
         "path script \"/s\";\nprivsep { user \"racoon\"; }",
         expect![[r#"
         a.conf:2:1: privsep needs `path certificate`
-          the privileged process hands out files of that directory, and no others
+          the privileged process opens only files in that directory
     "#]],
     );
 }

@@ -24,11 +24,11 @@ fn weak_choices_once() {
             a.conf:2:1: warning: aggressive mode with a pre-shared key is weak
               remote anonymous {
               ^
-              anyone who asks gets a hash to guess the key with; use main mode, or certificates
+              anyone can obtain a hash and guess the key offline: use main mode or certificates
             a.conf:5:26: warning: des is weak
                   encryption_algorithm des;
                                        ^
-              its 56-bit keys are found by trying all
+              its 56-bit keys can be found by exhaustive search
             a.conf:6:20: warning: md5 is weak
                   hash_algorithm md5;
                                  ^
@@ -36,14 +36,14 @@ fn weak_choices_once() {
             a.conf:8:14: warning: modp1024 is weak
                   dh_group 2;
                            ^
-              its discrete logarithms are within reach; modp2048 or ecp256 are the least to use
-            /psk:1:1: warning: a pre-shared key of less than 20 characters is weak
-              a recorded negotiation is enough to guess it: use 20 characters or more, at random
+              its discrete logarithms can be computed: use at least modp2048 or ecp256
+            /psk:1:1: warning: a pre-shared key of fewer than 20 characters is weak
+              it can be guessed from a recorded negotiation: use at least 20 random characters
             /psk:2:1: warning: this line is never used: line 1 is found before it
             a.conf:12:1: warning: a second remote for anonymous: the first one is in a.conf:2
               remote anonymous {
               ^
-              of remotes for the same peer the identities and proposals decide; join them, or give each a name in quotes
+              identities and proposals decide between remotes for the same peer: merge them, or give each a quoted name
         "#]],
     );
 }
@@ -55,8 +55,10 @@ fn what_has_no_effect() {
         "{ encryption_algorithm aes; authentication_algorithm hmac_sha1; compression_algorithm deflate; }\n";
     let said = |text: &str| {
         let load = load_text(text);
-        let effects =
-            load.problems.iter().filter(|one| one.message.contains("effect") || one.message.contains("nobody"));
+        let effects = load
+            .problems
+            .iter()
+            .filter(|one| one.message.contains("effect") || one.message.contains("matches no policy"));
         effects.map(|one| format!("{}:{}", one.place.line, one.message)).collect::<Vec<_>>()
     };
     let of_remote = |values: &str| said(&remote.replace("VALUES", values));
@@ -118,23 +120,23 @@ fn words_of_other_versions() {
         a.conf:1:1: warning: policy is ignored
           policy { a b; c { d; } }
           ^
-          a word of the old KAME racoon: policies are set with setkey
+          a directive of the old KAME racoon: policies are set with setkey
         a.conf:2:9: warning: auto_exit_delay is ignored
           timer { auto_exit_delay 3600 sec; }
                   ^
-          a word of Apple's racoon: the daemon stays, whoever starts it stops it
+          a directive of Apple's racoon: racoon runs until it is stopped
         a.conf:3:40: warning: disconnect_on_idle is ignored
           remote 192.0.2.1 { exchange_mode main; disconnect_on_idle idle_timeout 60; keepalive; support_mip6 o...
                                                  ^
-          a word of Apple's racoon: lifetimes and dpd_delay end what is idle
+          a directive of Apple's racoon: lifetimes and dpd_delay end idle SAs
         a.conf:3:76: warning: keepalive is ignored
           ...ge_mode main; disconnect_on_idle idle_timeout 60; keepalive; support_mip6 on; script "/s" phase1_up;...
                                                                ^
-          a word of the old KAME racoon: dpd_delay in remote replaces it
+          a directive of the old KAME racoon: dpd_delay in remote replaces it
         a.conf:3:87: warning: support_mip6 is ignored
           ...n; disconnect_on_idle idle_timeout 60; keepalive; support_mip6 on; script "/s" phase1_up; my_identif...
                                                                ^
-          a word of the old KAME racoon: support_proxy replaces it
+          a directive of the old KAME racoon: support_proxy replaces it
         a.conf:3:111: warning: no such script
           ...le_timeout 60; keepalive; support_mip6 on; script "/s" phase1_up; my_identifier fqdn "a"; proposal {...
                                                                ^
@@ -142,7 +144,7 @@ fn words_of_other_versions() {
         a.conf:6:63: warning: identifier is ignored
           encryption_algorithm aes; authentication_algorithm hmac_sha1; identifier address 10.0.0.1;
                                                                         ^
-          a word of the old KAME racoon: my_identifier in remote replaces it
+          a directive of the old KAME racoon: my_identifier in remote replaces it
         a.conf:7:1: warning: no compression algorithm
           }
           ^
@@ -161,14 +163,14 @@ fn deprecated_and_contradicting() {
     check(
         &load("a.conf", &files),
         expect![[r#"
-        a.conf:1:1: warning: my_identifier asn1dn and a certificate
+        a.conf:1:1: warning: my_identifier has a DN in spite of a certificate
           remote 192.0.2.1 { exchange_mode main; my_identifier asn1dn "CN=a"; certificate_type x509 "c" "k";
           ^
-          without a DN the certificate's subject is taken; a peer refuses another
+          without a DN, racoon sends the certificate's subject; peers refuse any other name
         a.conf:1:1: warning: verify_cert off is weak
           remote 192.0.2.1 { exchange_mode main; my_identifier asn1dn "CN=a"; certificate_type x509 "c" "k";
           ^
-          anyone can be the peer
+          anyone can impersonate the peer
         a.conf:2:18: warning: peers_certfile without a type is deprecated
             peers_certfile "p"; verify_cert off; proposal { encryption_algorithm aes; hash_algorithm sha256; a...
                            ^
@@ -184,11 +186,11 @@ fn deprecated_and_contradicting() {
         a.conf:1:71: warning: non_auth is weak
           sainfo anonymous { encryption_algorithm aes; authentication_algorithm non_auth; compression_algorith...
                                                                                 ^
-          packets can be changed on their way
+          packets can be modified in transit
         a.conf:2:1: warning: this sainfo is never used
           sainfo anonymous { encryption_algorithm aes; authentication_algorithm non_auth; compression_algorith...
           ^
-          the one in a.conf:1 matches all that this one does
+          the one in a.conf:1 matches everything that this one does
         a.conf:3:16: warning: the scope of the address is ignored
           sainfo address fe80::1%eth0-fe80::2/64 any anonymous { encryption_algorithm aes; authentication_algo...
                          ^
@@ -232,7 +234,7 @@ fn open_combinations() {
         shown.map(|one| one.lines().next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
     };
     let chosen = ["a.conf:1:1: warning: peers of this remote may choose any address that nobody else has"];
-    let any = ["a.conf:1:1: warning: peers of this remote may have any traffic that no other peer has"];
+    let any = ["a.conf:1:1: warning: peers of this remote may claim any traffic that no other peer has"];
     assert_eq!(warnings("generate_policy on;", "anonymous"), chosen);
     assert_eq!(warnings("generate_policy unique; generate_policy_bounds off;", "anonymous"), any);
     assert_eq!(warnings("generate_policy on;", "address 10.0.0.0/8 any anonymous"), chosen);

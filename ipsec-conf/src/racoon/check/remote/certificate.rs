@@ -57,7 +57,7 @@ impl Check<'_> {
         }
         let token = op.peek();
         if op.accept("dnssec") {
-            let hint = "CERT records are left out: name a file".to_owned();
+            let hint = "CERT records are not looked up: name a file".to_owned();
             return op.fail(&token, "dnssec is not supported", Some(hint));
         }
         if op.accept("plain_rsa") {

@@ -54,7 +54,7 @@ impl Check<'_> {
         let is_aggressive = draft.remote.exchange_modes.contains(&ExchangeMode::Aggressive);
         if is_aggressive && groups.any(|other| Some(other) != group) {
             let message = "DH group must be equal in all proposals when aggressive mode is used.";
-            let hint = "in aggressive mode the first message has the key exchange in it".to_owned();
+            let hint = "in aggressive mode the first message contains the key exchange".to_owned();
             self.problems.error(source, first, message, Some(hint));
         }
     }
@@ -70,29 +70,29 @@ impl Check<'_> {
     fn warn_of_two_names(&self, source: &Source, first: &Token<'_>, remote: &Remote) {
         let has_certificate = matches!(remote.certificate, Some(OwnCertificate::X509 { .. }));
         if has_certificate && matches!(remote.my_identifier, Identifier::DistinguishedName(Some(_))) {
-            let hint = "without a DN the certificate's subject is taken; a peer refuses another".to_owned();
-            self.problems.warning(source, first, "my_identifier asn1dn and a certificate", Some(hint));
+            let hint = "without a DN, racoon sends the certificate's subject; peers refuse any other name".to_owned();
+            self.problems.warning(source, first, "my_identifier has a DN in spite of a certificate", Some(hint));
         }
     }
 
     fn warn_of_any_peer(&self, source: &Source, first: &Token<'_>, remote: &Remote) {
         if remote.verify_identifier && remote.peers_identifiers.is_empty() {
-            let hint = "there is no peers_identifier: every identity will do".to_owned();
+            let hint = "without peers_identifier, any identity is accepted".to_owned();
             self.problems.warning(source, first, "verify_identifier on has no effect", Some(hint));
         }
         if let (RemoteName::Quoted(name), None) = (&remote.name, &remote.address)
             && name.parse::<IpAddr>().is_ok()
         {
             let hint = format!(
-                "in quotes it is only a name; for one peer write `remote {name}`, or `remote_address {name};` in it"
+                "in quotes it is only a name; for one peer, write `remote {name}`, or add `remote_address {name};`"
             );
-            self.problems.warning(source, first, "this remote is for any peer", Some(hint));
+            self.problems.warning(source, first, "this remote matches any peer", Some(hint));
         }
     }
 
     fn warn_of_unsupported_groups(&self, source: &Source, first: &Token<'_>, draft: &Draft) {
         if !draft.proposals.is_empty() && draft.proposals.iter().all(|one| !one.dh_group.is_supported()) {
-            let hint = "the groups of all its proposals are EC2N".to_owned();
+            let hint = "all its proposals have EC2N groups".to_owned();
             self.problems.warning(source, first, "nothing can be negotiated with this remote", Some(hint));
         }
     }
