@@ -11,9 +11,9 @@ pub(crate) enum Kind {
     Space,
     /// A line end.
     LineEnd,
-    /// Nothing: it says how the file is encoded.
+    /// Nothing; it marks the encoding of the file.
     ByteOrderMark,
-    /// Nothing: it cannot be seen.
+    /// Nothing; it is invisible.
     Invisible,
     /// `"`.
     Quote,
@@ -57,7 +57,7 @@ impl Kind {
             }
             '\u{2044}' | '\u{2215}' => Self::Lookalike('/'),
             '\u{37e}' | '\u{61b}' => Self::Lookalike(';'),
-            // The full-width forms stand in the order of ASCII.
+            // The full-width forms are in the order of ASCII.
             '\u{ff01}'..='\u{ff5e}' => Self::Lookalike(char::from_u32(u32::from(c) - 0xfee0).unwrap_or('?')),
             _ => Self::Other,
         }

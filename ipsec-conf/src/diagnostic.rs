@@ -1,12 +1,12 @@
-//! Errors with their source line, for display.
+//! Display of errors with their source line.
 
 use std::fmt;
 
 use crate::excerpt::{Excerpt, Secrets, printable};
 use crate::setkey::{ErrorKind, ParseError, RawStatement, Token, secrets_of, tokens};
 
-/// An error with its source line: `FILE:LINE:COLUMN: MESSAGE`, the line with keys masked, a caret, and a hint. It does not
-/// end with a line end.
+/// An error with its source line: `FILE:LINE:COLUMN: MESSAGE`, the line with keys masked, a caret, and a hint, without a
+/// newline at the end.
 #[derive(Clone, Debug)]
 pub struct Diagnostic<'a> {
     file: &'a str,
@@ -15,12 +15,12 @@ pub struct Diagnostic<'a> {
 }
 
 impl<'a> Diagnostic<'a> {
-    /// Shows `error`, met in the statement `source` of `file`.
+    /// Returns the display of an error in the statement `source` of `file`.
     pub fn new(file: &'a str, source: RawStatement<'a>, error: &'a ParseError) -> Self {
         Self { file, source, error }
     }
 
-    /// Returns the offset of the caret: at the error, or behind the last token if one is missing.
+    /// Returns the offset of the caret: at the error, or after the last token if something is missing.
     fn offset(&self) -> usize {
         let text = self.source.text;
         let offset = self.error.offset;
@@ -30,7 +30,7 @@ impl<'a> Diagnostic<'a> {
         tokens(text).last().map_or(0, |(start, token)| start + token.source().len())
     }
 
-    /// The word that is wrong.
+    /// Returns the word that is wrong.
     fn word(&self) -> &'a str {
         Token::at(self.source.text, self.error.offset).source()
     }
@@ -38,7 +38,7 @@ impl<'a> Diagnostic<'a> {
     fn message(&self, secrets: &Secrets) -> String {
         let message = &self.error.message;
         if matches!(self.error.kind, ErrorKind::Policy(_)) {
-            // What libipsec says, where it says more.
+            // libipsec's message, which may say more.
             let line = self.error.library_line.as_deref().and_then(|line| line.strip_prefix("libipsec: "));
             return printable(line.unwrap_or(message));
         }
@@ -54,7 +54,7 @@ impl<'a> Diagnostic<'a> {
 impl fmt::Display for Diagnostic<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut secrets = secrets_of(self.source.text, self.source.doubtful);
-        // A number that the error itself shows.
+        // The message itself shows this number, so it is not worth hiding in the line.
         if self.error.kind == ErrorKind::Value && self.error.token.as_deref() == Some(self.word()) {
             secrets.0.retain(|(start, _)| *start != self.error.offset);
         }
@@ -69,7 +69,7 @@ impl fmt::Display for Diagnostic<'_> {
     }
 }
 
-/// The line that an error is in.
+/// The line with an error.
 struct Line {
     /// From 1.
     line: u32,
@@ -79,7 +79,7 @@ struct Line {
 }
 
 impl Line {
-    /// The line of the statement with `offset`, which is at a character.
+    /// Returns the line of the statement that contains `offset`, a character boundary.
     fn new(source: RawStatement<'_>, offset: usize, secrets: &Secrets) -> Self {
         let (before, after) = source.text.split_at_checked(offset).unwrap_or((source.text, ""));
         let start = before.rfind('\n').map_or(0, |at| at + 1);

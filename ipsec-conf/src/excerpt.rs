@@ -1,26 +1,27 @@
-//! A source line for display: shortened, without control characters, with keys masked.
+//! Excerpts of source lines for display: shortened, without control characters, with keys masked.
 
 /// Maximum number of columns shown.
 pub(crate) const WIDTH: usize = 100;
 
-/// A window of a source line, and where in it the caret goes.
+/// A part of a source line, and where the caret below it goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Excerpt {
     /// The line without tabs, control characters and keys.
     pub(crate) text: String,
-    /// Width of what is in `text` before the error.
+    /// Number of columns of `text` before the error.
     pub(crate) caret: usize,
 }
 
 impl Excerpt {
-    /// The line `head` + `rest`, the error at the beginning of `rest`; `head` begins at `offset` in the source, which
-    /// `secrets` are counted in.
+    /// Returns the excerpt of the line `head` + `rest` with the error at the beginning of `rest`. `head` begins at
+    /// `offset` of the source; `secrets` are spans of the source.
     pub(crate) fn new(head: &str, rest: &str, offset: usize, secrets: &Secrets) -> Self {
         let mut shown = Vec::new();
         show(head, offset, secrets, &mut shown);
         let caret = shown.len();
         show(rest, offset + head.len(), secrets, &mut shown);
 
+        // The error stays visible: in a long line the window is centred on it.
         let from = if caret < WIDTH * 3 / 4 { 0 } else { caret - WIDTH / 2 };
         let to = shown.len().min(from + WIDTH);
         let dots = |cut: bool| if cut { "..." } else { "" };
@@ -32,12 +33,12 @@ impl Excerpt {
     }
 }
 
-/// Spans of a source that hold keys, in order.
+/// Spans of a source that contain keys, in order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Secrets(pub(crate) Vec<(usize, usize)>);
 
 impl Secrets {
-    /// Whether a key stands at `offset`.
+    /// Whether `offset` is inside a key.
     pub(crate) fn cover(&self, offset: usize) -> bool {
         let next = self.0.partition_point(|(_, end)| *end <= offset);
         self.0.get(next).is_some_and(|(start, _)| *start <= offset)
@@ -86,6 +87,7 @@ fn escape(c: char, mut push: impl FnMut(char)) {
 /// Returns the text without control characters, shortened if it is long.
 pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::new();
+    // A file's text may contain escape sequences for the reader's terminal.
     text.chars().take(2 * WIDTH).for_each(|c| escape(c, |c| shown.push(c)));
     shown
 }

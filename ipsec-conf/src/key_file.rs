@@ -1,4 +1,4 @@
-//! Checks who has access to a file with keys.
+//! Check of who has access to a file with keys.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ pub enum KeyFileError {
         /// User id of the process.
         uid: u32,
     },
-    /// Others can read it, or change it.
+    /// Others can read or change it.
     #[error("{}: mode {mode:04o} is too open: 0600 or 0640 keeps its keys secret", path.display())]
     Mode {
         /// Its name.
@@ -44,11 +44,13 @@ pub enum KeyFileError {
     },
 }
 
-/// Reads a file with keys. It must belong to the process's user, and only its owner may write it, and others not read it.
+/// Reads a file with keys. It must belong to the process's user; only the owner may write it, and only the owner and its
+/// group may read it.
 pub(crate) fn read(path: &Path, loader: &dyn Loader) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     let io_error = |error| KeyFileError::Io { path: path.into(), error };
     let (metadata, bytes) = loader.read_keys(path).map_err(io_error)?;
     let (mode, owner, uid) = (metadata.mode & 0o7777, metadata.owner, loader.uid());
+    // The metadata is that of the file that was read, so the checks cannot be circumvented by replacing it.
     if !metadata.regular {
         return Err(KeyFileError::NotRegular(path.into()));
     }

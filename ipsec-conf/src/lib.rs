@@ -1,6 +1,6 @@
 //! Parsers of the toolkit's configuration languages.
 //!
-//! It parses the language of `setkey` ([`setkey`]), the configuration of `racoon` ([`racoon`]) and its files of keys
+//! The crate parses the language of `setkey` ([`setkey`]), the configuration of `racoon` ([`racoon`]) and its files of keys
 //! ([`psk`], [`plainrsa`]). It opens no socket, asks no kernel and reads no clock. Policy text, which follows `-P` in
 //! setkey, belongs to [`libpfkey::policy`].
 #![forbid(unsafe_code)]

@@ -16,7 +16,7 @@ use crate::racoon::Loader;
 /// An entry of a file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// From 1.
+    /// Line, from 1.
     pub line: u32,
     /// Own addresses that it is for.
     pub local: Network,
@@ -88,10 +88,10 @@ pub enum LoadError {
     Syntax {
         /// Its name.
         path: std::path::PathBuf,
-        /// Where, and what.
+        /// The error and its line.
         error: SyntaxError,
     },
-    /// No key of the kind that is looked for is in it.
+    /// It contains no key of the wanted kind.
     #[error("{}: contains no {kind} key", path.display())]
     NoKey {
         /// Its name.
@@ -101,16 +101,16 @@ pub enum LoadError {
     },
 }
 
-/// A mistake in a file. Its text reveals nothing of the contents.
+/// A syntax error. Its text reveals nothing of the file's contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntaxError {
-    /// From 1.
+    /// Line, from 1.
     pub line: u32,
     /// What is wrong.
     pub message: String,
 }
 
-/// Reads a file with at least one private key; only its owner, the process's user, may write it and others not read it.
+/// Reads a file with at least one private key. The file must be protected as [`KeyFileError`] requires.
 pub fn load_private(path: &Path, loader: &dyn Loader) -> Result<Vec<Entry>, LoadError> {
     let bytes = crate::key_file::read(path, loader)?;
     entries(path, &bytes, "private", |key| matches!(key, Key::Private(_)))
@@ -135,7 +135,7 @@ fn entries(
     Ok(entries)
 }
 
-/// Reads the bytes of a file.
+/// Parses the bytes of a file.
 pub fn parse(bytes: &[u8]) -> Result<Vec<Entry>, SyntaxError> {
     let mut reader = Reader { words: words(bytes), at: 0, line: 1 };
     let mut entries = Vec::new();
@@ -145,7 +145,7 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Entry>, SyntaxError> {
     Ok(entries)
 }
 
-/// The words of a file with their lines. Colons and braces are words of their own, but for a colon inside an address.
+/// Returns the words of a file with their lines. Colons and braces are words of their own, except in an IPv6 address.
 fn words(bytes: &[u8]) -> Vec<(u32, &[u8])> {
     let mut words = Vec::new();
     for (number, line) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
@@ -175,7 +175,7 @@ fn split<'b>(line: u32, word: &'b [u8], words: &mut Vec<(u32, &'b [u8])>) {
 struct Reader<'b> {
     words: Vec<(u32, &'b [u8])>,
     at: usize,
-    /// Of the word that was taken last.
+    /// Line of the last word taken.
     line: u32,
 }
 
@@ -209,7 +209,7 @@ impl<'b> Reader<'b> {
             networks.push(self.network()?);
         }
         self.expect(":")?;
-        // One address is the peer's.
+        // A single address is the peer's.
         let remote = networks.pop().unwrap_or(Network::Any);
         let local = networks.pop().unwrap_or(Network::Any);
         let key = match self.next() {
@@ -236,7 +236,7 @@ impl<'b> Reader<'b> {
         }
     }
 
-    /// `0s` and base64, or `0x` and hex digits, of the form of RFC 3110, section 2.
+    /// Reads a public key: `0s` and base64, or `0x` and hex digits, in the format of RFC 3110 section 2.
     fn public(&mut self) -> Result<PublicKey, SyntaxError> {
         let octets = match self.next() {
             Some(word) if word.starts_with(b"0s") => base64(word.strip_prefix(b"0s").unwrap_or_default()),
@@ -249,7 +249,7 @@ impl<'b> Reader<'b> {
         }
     }
 
-    /// The eight numbers, in any order, each once.
+    /// Reads the eight numbers of a private key, in any order.
     fn private(&mut self) -> Result<PrivateKey, SyntaxError> {
         self.expect("{")?;
         let mut key = PrivateKey::default();
@@ -272,6 +272,7 @@ impl<'b> Reader<'b> {
                 b"Coefficient" => &mut key.coefficient,
                 _ => return self.fail("unknown part of a key"),
             };
+            // No part of a key is 0, so an empty field has not been set yet.
             if number.is_empty() || !field.is_empty() {
                 return self.fail("a part of the key is 0 or occurs twice");
             }
@@ -282,10 +283,10 @@ impl<'b> Reader<'b> {
     }
 }
 
-/// `0x` and hex digits, leading zeros dropped.
+/// Parses `0x` and hex digits; leading zeros are dropped.
 fn number(word: &[u8]) -> Option<Number> {
     let digits = word.strip_prefix(b"0x").or_else(|| word.strip_prefix(b"0X"))?;
-    // Of an odd number the first digit stands alone.
+    // The first of an odd number of digits is an octet of its own.
     let number = match digits.len() % 2 {
         0 => hex::octets(digits)?,
         _ => hex::octets(&Zeroizing::new([b"0", digits].concat()))?,
@@ -298,7 +299,7 @@ fn without_zeros(octets: &[u8]) -> Number {
     Zeroizing::new(octets.get(zeros..).unwrap_or_default().to_vec())
 }
 
-/// RFC 4648, section 4; the padding may be left out.
+/// Decodes base64 (RFC 4648 section 4). The padding is optional.
 fn base64(text: &[u8]) -> Option<Number> {
     let text = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
     let mut octets = Zeroizing::new(Vec::with_capacity(text.len() * 3 / 4));
@@ -322,7 +323,7 @@ fn base64(text: &[u8]) -> Option<Number> {
     (text.len() % 4 != 1).then_some(octets)
 }
 
-/// Length of the exponent, one octet, or 0 and two; exponent; modulus.
+/// Parses the format of RFC 3110: length of the exponent in one octet, or in two after a 0; exponent; modulus.
 fn rfc3110(octets: &[u8]) -> Option<PublicKey> {
     let (length, rest) = match *octets {
         [0, high, low, ref rest @ ..] => (usize::from(u16::from_be_bytes([high, low])), rest),

@@ -1,4 +1,4 @@
-//! Parses addresses, prefixes and ports.
+//! Parsing of addresses, prefixes and ports.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -32,7 +32,7 @@ impl Operands<'_, '_> {
         Some(address)
     }
 
-    /// An address that may stand in quotes, with nothing behind it.
+    /// Takes an address, which may be in quotes without anything else.
     pub(super) fn quoted_address(&mut self) -> Option<Address> {
         let token = self.peek();
         if self.at_end() || token.kind != Kind::String {
@@ -45,12 +45,12 @@ impl Operands<'_, '_> {
         }
     }
 
-    /// An address without a scope.
+    /// Takes an address; a scope is ignored with a warning.
     pub(super) fn ip(&mut self) -> Option<IpAddr> {
         self.without_scope(Self::address)
     }
 
-    /// The same, in quotes or without.
+    /// As [`Self::ip`], with or without quotes.
     pub(super) fn quoted_ip(&mut self) -> Option<IpAddr> {
         self.without_scope(Self::quoted_address)
     }
@@ -72,12 +72,13 @@ impl Operands<'_, '_> {
         }
     }
 
-    /// `/` and the bits of a prefix, if it is next.
+    /// Takes `/` and a prefix length, if they are next.
     pub(super) fn prefix(&mut self, most: u8) -> Option<Option<u8>> {
         let token = self.peek();
         if self.at_end() || token.kind != Kind::Word || !token.text.starts_with('/') {
             return Some(None);
         }
+        // A mask such as `/255.255.255.0` begins with digits, too.
         if let Some(mask) = token.text.get(1..).and_then(|text| text.parse::<Ipv4Addr>().ok()) {
             let hint = match mask_length(mask) {
                 Some(length) => format!("write `/{length}`"),
@@ -97,7 +98,7 @@ impl Operands<'_, '_> {
         }
     }
 
-    /// `[PORT]`, if it is next; 0 is `[any]`.
+    /// Takes `[PORT]`, if it is next; 0 stands for `[any]`.
     pub(super) fn port(&mut self, allow_any: bool) -> Option<Option<u16>> {
         let token = self.peek();
         let is_number = token.kind == Kind::Word && token.text.bytes().all(|byte| byte.is_ascii_digit());
@@ -114,6 +115,7 @@ impl Operands<'_, '_> {
         self.next();
         match token.value() {
             "any" if allow_any => Some(Some(0)),
+            // `parse` would accept a sign.
             text if text.starts_with('+') => self.fail(&token, SYNTAX_ERROR, Some("expected a port".to_owned())),
             text => match text.parse::<u16>() {
                 Ok(port) => Some(Some(port)),
@@ -138,7 +140,7 @@ fn parse(text: &str) -> Option<(Address, usize)> {
     is_whole.then(|| (Address { ip, scope }, text.len() - after.len()))
 }
 
-/// The bits of a network mask.
+/// Returns the prefix length of a network mask.
 fn mask_length(mask: Ipv4Addr) -> Option<u32> {
     let length = mask.to_bits().leading_ones();
     (mask.to_bits().checked_shl(length).unwrap_or(0) == 0).then_some(length)
@@ -167,18 +169,18 @@ fn hint(text: &str) -> String {
     }
 }
 
-/// Whether the word means any address elsewhere.
+/// Whether a word means any address in other programs.
 pub(super) fn is_any(text: &str) -> bool {
     matches!(text, "any" | "%any" | "all" | "anonymous" | "default" | "*" | "0.0.0.0/0" | "::/0")
 }
 
-/// Four short words with dots between: `x.x.x.x`, `192.0.2.x`.
+/// Whether a text is four short words with dots between, not all numbers: `x.x.x.x`, `192.0.2.x`.
 fn is_placeholder(text: &str) -> bool {
     let is_part = |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
     text.split('.').count() == 4 && text.split('.').all(is_part) && text.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
-/// An IPv4 address whose numbers are written with leading zeros, which may mean octal ones.
+/// Parses an IPv4 address with leading zeros, which some programs read as octal numbers.
 fn without_zeros(text: &str) -> Option<Ipv4Addr> {
     let numbers = text.split('.').map(|part| part.parse::<u8>().ok()).collect::<Option<Vec<_>>>()?;
     <[u8; 4]>::try_from(numbers).ok().map(Ipv4Addr::from)

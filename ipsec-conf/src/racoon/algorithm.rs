@@ -22,27 +22,27 @@ macro_rules! view {
         }
 
         impl $name {
-            /// All of them, in the order of their numbers.
+            /// Returns all of them, in the order of their numbers.
             pub fn all() -> impl Iterator<Item = Self> {
                 $all.into_iter().map(|(algorithm, row)| Self { algorithm, row })
             }
 
-            /// All words and what they mean.
+            /// Returns all words and what they mean.
             pub fn words() -> Vec<(&'static str, Self)> {
                 Self::all().flat_map(|one| one.row.names.iter().map(move |name| (*name, one))).collect()
             }
 
-            /// What a word means.
+            /// Returns what a word means.
             pub fn from_name(name: &str) -> Option<Self> {
                 Self::all().find(|one| one.row.names.contains(&name))
             }
 
-            /// The word that the dump prints.
+            /// Returns the word that `racoon -C` prints.
             pub fn name(self) -> &'static str {
                 self.row.names.first().copied().unwrap_or_default()
             }
 
-            /// The algorithm.
+            /// Returns the algorithm.
             pub fn algorithm(self) -> $algorithm {
                 self.algorithm
             }
@@ -62,12 +62,12 @@ view! {
 }
 
 impl Cipher {
-    /// Its number as an Encryption Algorithm of phase 1 (RFC 2409 appendix A).
+    /// Returns its number as an Encryption Algorithm of phase 1 (RFC 2409 appendix A).
     pub fn number(self) -> u16 {
         self.row.phase1.unwrap_or_default()
     }
 
-    /// Its key lengths.
+    /// Returns its key lengths.
     pub fn key_bits(self) -> KeyBits {
         self.row.key
     }
@@ -79,7 +79,7 @@ view! {
 }
 
 impl Hash {
-    /// Its number as a Hash Algorithm of phase 1 (RFC 2409 appendix A).
+    /// Returns its number as a Hash Algorithm of phase 1 (RFC 2409 appendix A).
     pub fn number(self) -> u16 {
         self.row.number
     }
@@ -91,17 +91,17 @@ view! {
 }
 
 impl EspCipher {
-    /// Its ESP transform identifier (RFC 2407 section 4.4.4).
+    /// Returns its ESP transform identifier (RFC 2407 section 4.4.4).
     pub fn transform(self) -> u8 {
         self.row.esp
     }
 
-    /// The lengths of its key, without the salt.
+    /// Returns the lengths of its key, without the salt.
     pub fn key_bits(self) -> KeyBits {
         self.row.key
     }
 
-    /// Whether it authenticates, too: the list of authentication algorithms does not apply to it.
+    /// Whether it also authenticates, so that the list of authentication algorithms does not apply to it.
     pub fn is_aead(self) -> bool {
         self.algorithm.is_aead()
     }
@@ -113,24 +113,24 @@ view! {
 }
 
 impl EspAuthentication {
-    /// Its number as an Authentication Algorithm attribute (RFC 2407 section 4.5).
+    /// Returns its number as an Authentication Algorithm attribute (RFC 2407 section 4.5).
     pub fn number(self) -> u16 {
         self.row.attribute
     }
 
-    /// Whether the ICV is cut to 96 bits, as old Linux peers do it, where RFC 4868 says otherwise.
+    /// Whether the ICV is truncated to 96 bits as by old Linux peers, contrary to RFC 4868.
     pub fn is_truncated(self) -> bool {
         self.row.truncated
     }
 }
 
-/// The compression algorithms that a configuration can name.
+/// Returns the compression algorithms that a configuration can name.
 pub(super) fn compressions() -> Vec<(&'static str, Compression)> {
     let all = Compression::of_phase2().into_iter();
     all.flat_map(|(algorithm, ike)| ike.names.iter().map(move |name| (*name, algorithm))).collect()
 }
 
-/// Bits of a key whose length is not configured; `None` for a cipher that has one length.
+/// Returns the key length that applies if none is configured; `None` for a cipher with a fixed length.
 pub(super) fn default_key_bits(lengths: KeyBits) -> Option<u16> {
     (!lengths.is_fixed()).then_some(DEFAULT_KEY_BITS)
 }
@@ -144,9 +144,9 @@ words! {
         RsaSig = "rsasig",
         /// ECDSA signatures (RFC 4754), by the curve of the certificate.
         EcdsaSig = "ecdsasig",
-        /// Hybrid: the server signs, this end, the client, logs in.
+        /// Hybrid: the server signs; this end, the client, logs in.
         HybridRsaClient = "hybrid_rsa_client",
-        /// Hybrid: this end, the server, signs, the client logs in.
+        /// Hybrid: this end, the server, signs; the client logs in.
         HybridRsaServer = "hybrid_rsa_server",
         /// Pre-shared key, then this end logs in.
         XauthPskClient = "xauth_psk_client",
@@ -187,7 +187,7 @@ impl AuthenticationMethod {
 }
 
 words! {
-    /// A Diffie-Hellman group. The number of each is a name, too.
+    /// A Diffie-Hellman group. Its number is also a name.
     DhGroup {
         /// Group 1; weak.
         Modp768 = "modp768" | "1",
@@ -226,7 +226,7 @@ impl DhGroup {
         !matches!(self, Self::Ec2n155 | Self::Ec2n185)
     }
 
-    /// Its number in the registry of IKE (RFC 2409).
+    /// Returns its number in the registry of IKE (RFC 2409).
     pub fn number(self) -> u16 {
         match self {
             Self::Modp768 => 1,
@@ -252,7 +252,7 @@ impl DhGroup {
 pub struct Encryption {
     /// The cipher.
     pub cipher: Cipher,
-    /// Bits of the key; `None` for a cipher of one length.
+    /// Bits of the key; `None` for a cipher with a fixed length.
     pub key_bits: Option<u16>,
 }
 
@@ -261,6 +261,6 @@ pub struct Encryption {
 pub struct EspEncryption {
     /// The cipher.
     pub cipher: EspCipher,
-    /// Bits of the cipher's key, without a salt; `None` for a cipher of one length.
+    /// Bits of the cipher's key, without a salt; `None` for a cipher with a fixed length.
     pub key_bits: Option<u16>,
 }

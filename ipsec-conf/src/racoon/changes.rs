@@ -1,4 +1,4 @@
-//! What differs between two loads.
+//! Differences between two configurations.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,27 +8,27 @@ use super::identifier::Identifier;
 use super::remote::{Remote, RemoteName};
 use super::sainfo::{Sainfo, SainfoId};
 
-/// What differs between two configurations.
+/// The differences between two configurations.
 #[derive(Debug, Default)]
 pub struct Changes<'a> {
-    /// Remotes, known by their names; of equal names the first, the second and so on.
+    /// Remotes, identified by their names and, of equal names, by their order.
     pub remotes: Difference<'a, Remote>,
-    /// Sainfos, known by their ends, `from`, `group` and `remoteid`.
+    /// Sainfos, identified by their ends, `from`, `group` and `remoteid`.
     pub sainfos: Difference<'a, Sainfo>,
-    /// Directives outside of those that differ: `log`, `listen`.
+    /// Names of different directives and sections other than these: `log`, `listen`.
     pub globals: Vec<&'static str>,
-    /// The order of the remotes or sainfos that both have differs.
+    /// Whether remotes or sainfos that both have are in another order.
     pub reordered: bool,
 }
 
-/// What differs between two lists.
+/// The differences between two lists.
 #[derive(Debug)]
 pub struct Difference<'a, T> {
-    /// Only in the new one.
+    /// Items in the new list only.
     pub added: Vec<&'a T>,
-    /// Only in the old one.
+    /// Items in the old list only.
     pub removed: Vec<&'a T>,
-    /// In both, the old and the new one, and different.
+    /// Items in both lists that differ, the old and the new one.
     pub changed: Vec<(&'a T, &'a T)>,
 }
 
@@ -39,14 +39,14 @@ impl<T> Default for Difference<'_, T> {
 }
 
 impl<T> Difference<'_, T> {
-    /// Nothing differs.
+    /// Whether nothing differs.
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
     }
 }
 
 impl<'a> Changes<'a> {
-    /// From `old` to `new`.
+    /// Compares two configurations.
     pub fn between(old: &'a Config, new: &'a Config) -> Self {
         let (remotes, remotes_moved) = difference(&old.remotes, &new.remotes, remote_key);
         let (sainfos, sainfos_moved) = difference(&old.sainfos, &new.sainfos, sainfo_key);
@@ -71,7 +71,7 @@ impl<'a> Changes<'a> {
         Self { remotes, sainfos, globals, reordered: remotes_moved || sainfos_moved }
     }
 
-    /// Nothing differs.
+    /// Whether nothing differs.
     pub fn is_empty(&self) -> bool {
         self.remotes.is_empty() && self.sainfos.is_empty() && self.globals.is_empty() && !self.reordered
     }
@@ -87,7 +87,7 @@ fn sainfo_key(sainfo: &Sainfo) -> SainfoKey<'_> {
     (&sainfo.local, &sainfo.remote, sainfo.from.as_ref(), sainfo.group.as_deref(), sainfo.remoteid)
 }
 
-/// The difference, and whether what both have is in another order.
+/// Returns the differences, and whether the items that both have are in another order.
 fn difference<'a, T: PartialEq, K: Clone + Eq + Hash>(
     old: &'a [T],
     new: &'a [T],
@@ -105,6 +105,7 @@ fn difference<'a, T: PartialEq, K: Clone + Eq + Hash>(
             difference.added.push(item);
             continue;
         };
+        // In the new order, positions in the old list must only grow.
         moved |= at < last;
         last = at;
         if before != item {
@@ -117,7 +118,7 @@ fn difference<'a, T: PartialEq, K: Clone + Eq + Hash>(
     (difference, moved)
 }
 
-/// Each item with its key, and how many with that key are before it.
+/// Returns each item with its key and the number of earlier items with that key.
 fn numbered<'a, T, K: Clone + Eq + Hash>(list: &'a [T], key: impl Fn(&'a T) -> K) -> Vec<((K, usize), &'a T)> {
     let mut seen: HashMap<K, usize> = HashMap::new();
     let number = |item: &'a T| {

@@ -14,9 +14,9 @@ pub struct Config {
     pub paths: Paths,
     /// `log`.
     pub log: LogLevel,
-    /// `pfkey_buffer`, KiB; 0: as the system has it.
+    /// `pfkey_buffer` in KiB; 0 for the system's default.
     pub pfkey_buffer: u32,
-    /// `complex_bundle`: each protocol has the mode of its own policy; otherwise all are tunnel if one is.
+    /// `complex_bundle`: each protocol has the mode of its own policy; otherwise all are in tunnel mode if one is.
     pub complex_bundle: bool,
     /// `padding`.
     pub padding: Padding,
@@ -32,35 +32,35 @@ pub struct Config {
     pub ldap: Ldap,
     /// `radiuscfg`.
     pub radius: Radius,
-    /// `threads` for expensive computations; `None`: as many as there are processors.
+    /// `threads` for expensive computations; `None` for one per processor.
     pub threads: Option<u32>,
     /// `half_open_limit`.
     pub half_open_limit: HalfOpenLimit,
     /// `backend`.
     pub backend: Backend,
-    /// `journal`: finished negotiations that are kept.
+    /// `journal`: number of finished negotiations to keep.
     pub journal: u32,
     /// `remote`, in the order of the file.
     pub remotes: Vec<Remote>,
-    /// `sainfo`, in the order of the search: by descending [`Sainfo::priority`], then as in the file.
+    /// `sainfo`, in the order in which they are searched: by descending [`Sainfo::priority`], then as in the file.
     pub sainfos: Vec<Sainfo>,
     pub(super) directives: Directives,
 }
 
 impl Config {
-    /// The directives that the files use, each with its first place, in the order of these.
+    /// Returns the directives that the files use, each with its first place, in the order of these places.
     pub fn used(&self) -> impl Iterator<Item = (&'static Directive, &Place)> {
         self.directives.0.iter().map(|(directive, place)| (*directive, place))
     }
 
-    /// The directives that the files use and that are not implemented yet, each with its first place, in the order of these.
+    /// Returns those of [`Self::used`] that are not implemented yet.
     pub fn not_yet_in_effect(&self) -> impl Iterator<Item = (&'static Directive, &Place)> {
         self.used().filter(|(directive, _)| !directive.in_effect)
     }
 }
 
 impl Default for Config {
-    /// The configuration of an empty file.
+    /// Returns the configuration of an empty file.
     fn default() -> Self {
         Self {
             paths: Paths::default(),
@@ -85,7 +85,7 @@ impl Default for Config {
     }
 }
 
-/// The first place of each directive that the files use. Like places, not compared.
+/// The first place of each directive that the files use. Like places, they do not count in comparisons.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Directives(pub(super) Vec<(&'static Directive, Place)>);
 

@@ -34,19 +34,19 @@ pub struct Directive {
     pub section: Section,
     /// Its first word, followed by the second if it takes two to identify it: `exchange_mode`, `path certificate`.
     pub name: &'static str,
-    /// Whether it is implemented; otherwise it is only checked.
+    /// Whether it is implemented. If not, only its syntax is checked.
     pub in_effect: bool,
 }
 
 impl Directive {
-    /// All of them, by section.
+    /// Returns all of them, by section.
     pub fn all() -> impl Iterator<Item = &'static Self> {
         Section::ALL.into_iter().flat_map(Section::directives)
     }
 }
 
 impl Section {
-    /// All of them.
+    /// All sections.
     pub const ALL: [Self; 11] = [
         Self::Top,
         Self::Privsep,
@@ -61,7 +61,7 @@ impl Section {
         Self::Sainfo,
     ];
 
-    /// The directives that stand in it.
+    /// Returns the directives that are valid in it.
     pub fn directives(self) -> &'static [Directive] {
         match self {
             Self::Top => &TOP,
@@ -78,7 +78,7 @@ impl Section {
         }
     }
 
-    /// The word that begins it.
+    /// Returns the word that begins it; empty outside of sections.
     pub fn name(self) -> &'static str {
         match self {
             Self::Top => "",
@@ -95,7 +95,7 @@ impl Section {
         }
     }
 
-    /// The section that `word` begins inside this one.
+    /// Returns the section that `word` begins inside this one.
     pub(super) fn inner(self, word: &str) -> Option<Self> {
         match (self, word) {
             (Self::Top, "proposal") | (_, "") => None,
@@ -105,7 +105,7 @@ impl Section {
         }
     }
 
-    /// The directive that `first` (and `second`) begins.
+    /// Returns the directive that begins with `first`, and with `second` if its name has two words.
     pub(super) fn directive(self, first: &str, second: &str) -> Option<&'static Directive> {
         self.directives().iter().find(|directive| match directive.name.split_once(' ') {
             Some(words) => words == (first, second),
@@ -118,14 +118,14 @@ impl Section {
         self.words().any(|name| name == word)
     }
 
-    /// The words that begin directives.
+    /// Returns the words that begin directives.
     pub(super) fn words(self) -> impl Iterator<Item = &'static str> {
         let names = self.directives().iter().map(|directive| directive.name);
         names.map(|name| name.split_once(' ').map_or(name, |(first, _)| first))
     }
 }
 
-/// Directives of a section: those that act, `;`, those that do not yet.
+/// Defines the directives of a section: those in effect, `;`, those not yet in effect.
 macro_rules! directives {
     ($name:ident, $section:ident; $($yes:literal)*; $($no:literal)*) => {
         static $name: [Directive; [$($yes,)* $($no,)*].len()] = [

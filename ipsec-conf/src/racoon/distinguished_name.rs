@@ -1,4 +1,4 @@
-//! Distinguished names as text.
+//! Text form of distinguished names.
 
 use std::fmt::{self, Write};
 
@@ -9,7 +9,7 @@ use crate::hex;
 pub enum DistinguishedName {
     /// Attributes in the order written: `C=XX, O=Y, CN=*`.
     Text(Vec<Attribute>),
-    /// `~` and hex digits: the DER encoding, not checked.
+    /// `~` and hex digits: the DER encoding, which is not checked.
     Der(Box<[u8]>),
 }
 
@@ -18,12 +18,12 @@ pub enum DistinguishedName {
 pub struct Attribute {
     /// Short name or dotted numbers, as written: `CN`, `2.5.4.3`.
     pub name: Box<str>,
-    /// The value, without escapes; `None` is `*`, any.
+    /// The value, without escapes; `None` for `*`, any value.
     pub value: Option<Box<str>>,
 }
 
 impl DistinguishedName {
-    /// Reads a name: `,` or `/` between attributes, blanks after them skipped, escapes of RFC 2253.
+    /// Parses a name. Attributes are separated by `,` or `/` and blanks; escapes are those of RFC 2253.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         if let Some(digits) = text.strip_prefix('~') {
             return from_hex(digits)
@@ -48,9 +48,9 @@ impl DistinguishedName {
     }
 }
 
-/// A value, and what follows it and its separator.
+/// Returns a value, and what follows it and its separator.
 fn value(text: &str) -> Result<(Option<Box<str>>, &str), String> {
-    // The bytes, for escapes may give parts of a character; and where unescaped text ended last, for blanks.
+    // Bytes, because an escape may stand for a part of a character. Blanks behind `kept` are not part of the value.
     let mut bytes = Vec::new();
     let mut kept = 0;
     let mut rest = text.trim_start_matches(is_blank);
@@ -77,6 +77,7 @@ fn value(text: &str) -> Result<(Option<Box<str>>, &str), String> {
     }
     bytes.truncate(kept);
     let value = String::from_utf8(bytes).map_err(|_| "escapes that are not UTF-8".to_owned())?;
+    // Only an unescaped `*` is the wildcard.
     Ok(((escaped || value != "*").then(|| value.into()), rest))
 }
 
@@ -84,7 +85,7 @@ fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r')
 }
 
-/// What follows a backslash: a special character or two hex digits.
+/// Parses what follows a backslash: a special character or two hex digits.
 fn escape(text: &str) -> Result<(u8, &str), String> {
     if let Some((digits, after)) = text.split_at_checked(2)
         && let Some([byte]) = from_hex(digits).as_deref()
@@ -104,7 +105,7 @@ fn from_hex(digits: &str) -> Option<Box<[u8]>> {
     hex::octets(digits.as_bytes()).filter(|octets| !octets.is_empty()).map(|octets| octets.as_slice().into())
 }
 
-/// The form that `DistinguishedName::parse` reads.
+/// Formats the name as `DistinguishedName::parse` reads it.
 impl fmt::Display for DistinguishedName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -131,6 +132,7 @@ fn write_value(f: &mut fmt::Formatter<'_>, value: &str) -> fmt::Result {
     for (i, c) in value.chars().enumerate() {
         match c {
             ',' | '=' | '+' | '<' | '>' | '#' | ';' | '\\' | '/' => write!(f, "\\{c}")?,
+            // A string in the configuration cannot contain a quote, and control characters would not be visible.
             '"' | '\0'..='\x1f' | '\x7f' => write!(f, "\\{:02X}", u32::from(c))?,
             '*' if last == 0 => f.write_str("\\2A")?,
             ' ' if i == 0 || i == last => f.write_str("\\20")?,

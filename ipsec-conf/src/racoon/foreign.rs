@@ -1,9 +1,9 @@
-//! Directives of other programs, and directives that are not supported.
+//! Directives of other programs, and those that are not supported.
 
 use super::directive::Section;
 use super::meaning::{is_same, plain};
 
-/// A word of another program's language, or one that is left out.
+/// What to do with a word of another program's language, or one that is not supported.
 pub(super) enum Foreign {
     /// It is ignored, for this reason.
     Ignored(&'static str),
@@ -39,14 +39,16 @@ pub(super) fn foreign(section: Option<Section>, word: &str) -> Option<Foreign> {
     })
 }
 
-/// A hint for a word that does not begin a directive of `section`.
+/// Returns a hint for a word that does not begin a directive of `section`.
 pub(super) fn replacement(section: Section, word: &str) -> Option<String> {
     if let Some(name) = section.words().find(|name| is_same(name, word)) {
         return Some(format!("write `{name}`"));
     }
+    // A line of the file of pre-shared keys.
     if section == Section::Top && word.parse::<std::net::IpAddr>().is_ok() {
         return Some("pre-shared keys are in a file of their own, which `path pre_shared_key` names".to_owned());
     }
+    // The section first: a word such as `auth` means something else in each.
     let plain = plain(word);
     let of_section = match section {
         Section::Proposal => in_proposal(&plain),
@@ -77,7 +79,7 @@ fn in_sainfo(word: &str) -> Option<&'static str> {
     })
 }
 
-/// A hint for a word that begins a file of another program.
+/// Returns a hint for a word that occurs outside of sections in other programs' files.
 fn at_top(word: &str) -> Option<&'static str> {
     Some(match word {
         "conn" | "config" | "ca" | "version" => {
@@ -102,7 +104,7 @@ fn at_top(word: &str) -> Option<&'static str> {
     })
 }
 
-/// A hint for a word that describes a connection in other programs.
+/// Returns a hint for a word that describes a connection in other programs.
 fn of_connection(word: &str) -> Option<&'static str> {
     Some(match word {
         "psk" | "secret" | "pre_shared_key" | "preshared_key" | "shared_key" | "password" => {

@@ -12,30 +12,30 @@ use super::word::words;
 pub struct Paths {
     /// Directory that relative names in `include` start from.
     pub include: Option<Box<Path>>,
-    /// File of pre-shared keys; without one no key is found.
+    /// File of pre-shared keys; without it, no key is found.
     pub pre_shared_key: Option<Box<Path>>,
     /// Directory of certificates and keys.
     pub certificate: Option<Box<Path>>,
     /// Directory of scripts.
     pub script: Option<Box<Path>>,
-    /// File that SAs are kept in; `None`: not kept.
+    /// File in which SAs are saved; `None` to save none.
     pub backupsa: Option<Box<Path>>,
-    /// File of the process id; a relative name starts from the run directory. `None`: `racoon.pid` there.
+    /// File of the process id, relative to the run directory; `None` for `racoon.pid`.
     pub pidfile: Option<Box<Path>>,
 }
 
 words! {
-    /// What is logged.
+    /// Log level. Each one includes those before it.
     LogLevel {
         /// Errors.
         Error = "error",
-        /// Warnings, too.
+        /// Warnings.
         Warning = "warning",
-        /// Notable things, too.
+        /// Unusual events.
         Notify = "notify",
-        /// What happens, too.
+        /// Normal events.
         Info = "info",
-        /// Details, too.
+        /// Details.
         Debug = "debug",
         /// Everything but keys.
         Debug2 = "debug2",
@@ -45,7 +45,7 @@ words! {
 /// Interface to the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Backend {
-    /// NETLINK_XFRM when the kernel has it, else PF_KEY.
+    /// NETLINK_XFRM if the kernel has it, otherwise PF_KEY.
     Auto,
     /// NETLINK_XFRM.
     Xfrm,
@@ -58,23 +58,23 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// The words, each with itself; a path follows `socket`.
+    /// The words, each with itself as value. A path follows `socket`.
     pub(super) const WORDS: &[(&str, &str)] =
         &[("auto", "auto"), ("xfrm", "xfrm"), ("pfkey", "pfkey"), ("memory", "memory"), ("socket", "socket")];
 }
 
-/// The `padding` section: padding of what ISAKMP encrypts.
+/// The `padding` section: padding of encrypted ISAKMP messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Padding {
-    /// Random octets, else zeros.
+    /// Pad with random octets instead of zeros.
     pub randomize: bool,
-    /// A random number of blocks more.
+    /// Add a random number of blocks.
     pub randomize_length: bool,
-    /// Such blocks at most.
+    /// Maximum number of such blocks.
     pub maximum_length: u8,
-    /// Refuse padding longer than the text, and cut it off.
+    /// Refuse padding longer than the plaintext, and remove valid padding.
     pub strict_check: bool,
-    /// The last octet does not count itself.
+    /// The last octet, which has the length of the padding, does not count itself.
     pub exclusive_tail: bool,
 }
 
@@ -87,9 +87,9 @@ impl Default for Padding {
 /// The `timer` section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timer {
-    /// Times a message is sent.
+    /// Number of transmissions of a message.
     pub counter: u32,
-    /// Time between them.
+    /// Time between transmissions.
     pub interval: Duration,
     /// Copies of each datagram.
     pub persend: u32,
@@ -97,7 +97,7 @@ pub struct Timer {
     pub phase1: Duration,
     /// Time that a phase 2 waits for the kernel.
     pub phase2: Duration,
-    /// Time between NAT keep-alives; `None`: none.
+    /// Time between NAT keepalives; `None` to send none.
     pub natt_keepalive: Option<Duration>,
 }
 
@@ -117,9 +117,9 @@ impl Default for Timer {
 /// The `listen` section.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listen {
-    /// Empty: every local address, ports 500 and 4500.
+    /// Configured sockets; if empty, every local address on ports 500 and 4500.
     pub sockets: Vec<ListenSocket>,
-    /// All addresses must bind, and interfaces are not watched.
+    /// All addresses must be present at the start, and changes are not followed.
     pub strict_address: bool,
     /// The control socket.
     pub adminsock: AdminSocket,
@@ -134,25 +134,25 @@ pub struct ListenSocket {
     pub address: Address,
     /// UDP port.
     pub port: u16,
-    /// Takes ESP in UDP.
+    /// Whether it also receives ESP in UDP.
     pub natt: bool,
 }
 
 /// `adminsock`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AdminSocket {
-    /// The built-in path, mode 0600, owner 0, group 0.
+    /// The default path, for root only (mode 0600).
     #[default]
     Default,
     /// `disabled`.
     Disabled,
-    /// As written.
+    /// A configured path.
     Path {
         /// Where it is written.
         place: Place,
         /// Name of the socket.
         path: Box<Path>,
-        /// Owner, group and mode; `None`: owner 0, group 0, mode 0600.
+        /// Owner, group and mode; `None` for root only (mode 0600).
         access: Option<SocketAccess>,
     },
 }
@@ -182,7 +182,7 @@ pub enum Account {
 pub struct Privsep {
     /// Where it begins.
     pub place: Place,
-    /// User of the unprivileged process; 0: no separation.
+    /// User of the unprivileged process; 0 for no separation.
     pub user: Account,
     /// Its group.
     pub group: Account,
@@ -193,9 +193,9 @@ pub struct Privsep {
 /// `half_open_limit`: limits of half-open negotiations with unknown peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HalfOpenLimit {
-    /// In all.
+    /// Limit for all sources together.
     pub total: u32,
-    /// From one address.
+    /// Limit per source address.
     pub per_source: u32,
 }
 

@@ -1,4 +1,4 @@
-//! Access to files and to what else of the system a configuration needs.
+//! Access to files and other information about the system that a configuration refers to.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,20 +8,20 @@ use zeroize::Zeroizing;
 /// Maximum size of a file with keys in bytes, enough for some ten thousand keys.
 pub const KEY_FILE_MAX: u64 = 4 << 20;
 
-/// Reads files. The commands read real ones; tests keep them in memory.
+/// Reader of files: real ones in the commands, files in memory in tests.
 pub trait Loader {
-    /// The bytes of a file. A link is followed.
+    /// Returns the bytes of a file. Follows links.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
-    /// The paths that a pattern of glob(3) matches, `~` expanded, in glob's order. A pattern without special
-    /// characters is itself, whether the file exists or not.
+    /// Returns the paths that match a pattern of glob(3), in glob's order; `~` is expanded. A pattern without special
+    /// characters matches itself, even if there is no such file.
     fn expand(&self, pattern: &str) -> io::Result<Vec<PathBuf>>;
 
     /// Returns a file's type, owner and mode. Follows links.
     fn metadata(&self, path: &Path) -> io::Result<Metadata>;
 
-    /// Reads a file with keys; returns type, owner and mode of the very file that was opened. Follows links. Other than
-    /// regular files are not read; a file of more than [`KEY_FILE_MAX`] bytes is an error.
+    /// Reads a file with keys, and returns the type, owner and mode of the file that was opened. Follows links. Only
+    /// regular files are read; more than [`KEY_FILE_MAX`] bytes are an error.
     fn read_keys(&self, path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)>;
 
     /// Whether the system has a network interface of this name or number; `None` if unknown.
@@ -29,7 +29,7 @@ pub trait Loader {
         None
     }
 
-    /// The real user id of the process, which must own files with keys.
+    /// Returns the real user id of the process, which must own files with keys.
     fn uid(&self) -> u32;
 }
 

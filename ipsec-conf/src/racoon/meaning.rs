@@ -1,4 +1,4 @@
-//! Hints for values as other programs write them. A guess by spelling comes last: it would turn `no` into `on`.
+//! Hints for values as other programs write them. A guess by spelling comes last, because it would take `no` for `on`.
 
 use super::algorithm::DhGroup;
 use super::suite::Suite;
@@ -11,8 +11,8 @@ const OFF: [&str; 15] = [
 const ON: [&str; 13] =
     ["yes", "true", "1", "enable", "enabled", "y", "t", "active", "always", "ja", "oui", "allow", "auto"];
 
-/// A hint for `text` in place of one of `words`: by its spelling, as a switch of another program, by similarity, or else the
-/// list of words.
+/// Returns a hint for `text` in place of one of `words`: the word in another spelling, the meaning of a switch in other
+/// programs, a similar word, or the list of words.
 pub(super) fn choice(text: &str, words: &[&str]) -> String {
     let plain = plain(text);
     if let Some(word) = words.iter().find(|word| is_same(word, &plain)) {
@@ -34,21 +34,21 @@ pub(super) fn is_same(one: &str, other: &str) -> bool {
     letters(one) == letters(other)
 }
 
-/// `write X`.
+/// Returns the hint to write another text.
 pub(super) fn write(text: &str) -> String {
     format!("write `{text}`")
 }
 
-/// In lower case, with `_` for `-`.
+/// Returns a word in lower case, with `_` for `-`.
 pub(super) fn plain(text: &str) -> String {
     text.to_ascii_lowercase().replace('-', "_")
 }
 
-/// Returns the position of a switch that `plain` means in other programs.
+/// Returns the position of a switch that `plain` stands for in other programs.
 fn switch<'w>(plain: &str, words: &[&'w str]) -> Option<&'w str> {
     let find = |wanted: &[&str]| words.iter().copied().find(|word| wanted.contains(word));
     let other = |wanted: &[&str]| wanted.contains(&plain);
-    // `off` and `on` themselves where these have other names.
+    // `off` and `on` themselves too: some switches have other words for them.
     if other(&OFF) || plain == "off" {
         return find(&["off"]).or_else(|| find(&["optional", "obey", "none", "disabled"]));
     }
@@ -58,7 +58,7 @@ fn switch<'w>(plain: &str, words: &[&'w str]) -> Option<&'w str> {
     (other(&ON) || plain == "on").then(|| find(&["on"]).or_else(|| find(&["require"]))).flatten()
 }
 
-/// A cipher of phase 1.
+/// Returns a hint for a cipher of phase 1.
 pub(super) fn cipher(text: &str) -> Option<String> {
     let suite = Suite::read(text)?;
     Some(match (suite.cipher, suite.kinds()) {
@@ -73,7 +73,7 @@ pub(super) fn cipher(text: &str) -> Option<String> {
     })
 }
 
-/// A hash of phase 1.
+/// Returns a hint for a hash of phase 1.
 pub(super) fn hash(text: &str) -> Option<String> {
     if plain(text).starts_with("sha3") || plain(text).starts_with("sha224") {
         return Some("IKEv1 has no such hash: use sha256".to_owned());
@@ -86,7 +86,7 @@ pub(super) fn hash(text: &str) -> Option<String> {
     })
 }
 
-/// A Diffie-Hellman group; `directive` is `dh_group` or `pfs_group`.
+/// Returns a hint for a Diffie-Hellman group; `directive` is `dh_group` or `pfs_group`.
 pub(super) fn group(text: &str, directive: &str) -> Option<String> {
     let plain = plain(text);
     match plain.as_str() {
@@ -104,7 +104,7 @@ pub(super) fn group(text: &str, directive: &str) -> Option<String> {
     if let Some(group) = DhGroup::from_name(&format!("modp{plain}")) {
         return Some(write(group.name()));
     }
-    // `modp14` is group 14.
+    // Here the number is that of the group, not its bits: `modp14` is group 14.
     if let Some(group) = plain.strip_prefix("modp").and_then(|number| DhGroup::from_name(number.trim_matches('_'))) {
         return Some(write(group.name()));
     }
@@ -116,7 +116,7 @@ pub(super) fn group(text: &str, directive: &str) -> Option<String> {
     }
 }
 
-/// A cipher of ESP.
+/// Returns a hint for a cipher of ESP.
 pub(super) fn esp_cipher(text: &str) -> Option<String> {
     if matches!(plain(text).as_str(), "none" | "no" | "off" | "non_enc") {
         return Some("write `null_enc` for no encryption".to_owned());
@@ -131,7 +131,7 @@ pub(super) fn esp_cipher(text: &str) -> Option<String> {
     })
 }
 
-/// An authentication algorithm of ESP and AH.
+/// Returns a hint for an authentication algorithm of ESP and AH.
 pub(super) fn esp_authentication(text: &str) -> Option<String> {
     if matches!(plain(text).as_str(), "none" | "no" | "off" | "null") {
         return Some("write `non_auth` for no authentication".to_owned());
@@ -143,7 +143,7 @@ pub(super) fn esp_authentication(text: &str) -> Option<String> {
     })
 }
 
-/// A compression algorithm.
+/// Returns a hint for a compression algorithm.
 pub(super) fn compression(text: &str) -> Option<String> {
     Some(match plain(text).as_str() {
         "none" | "no" | "off" | "null" => {
@@ -154,7 +154,7 @@ pub(super) fn compression(text: &str) -> Option<String> {
     })
 }
 
-/// How phase 1 is authenticated.
+/// Returns a hint for an authentication method of phase 1.
 pub(super) fn method(text: &str) -> Option<String> {
     let plain = plain(text).replace('_', "");
     Some(match plain.as_str() {
@@ -178,7 +178,7 @@ pub(super) fn method(text: &str) -> Option<String> {
     })
 }
 
-/// An exchange of phase 1.
+/// Returns a hint for an exchange mode of phase 1.
 pub(super) fn exchange(text: &str) -> Option<String> {
     Some(match plain(text).as_str() {
         "main_mode" | "mainmode" | "id_prot" | "identity_protection" | "idprot" | "ike" | "ikev1" => write("main"),
@@ -190,7 +190,7 @@ pub(super) fn exchange(text: &str) -> Option<String> {
     })
 }
 
-/// A kind of identity.
+/// Returns a hint for a kind of identity.
 pub(super) fn identifier(text: &str) -> Option<String> {
     if text.parse::<std::net::IpAddr>().is_ok() {
         return Some(write(&format!("address {text}")));
@@ -213,7 +213,7 @@ pub(super) fn identifier(text: &str) -> Option<String> {
     })
 }
 
-/// An end of a sainfo.
+/// Returns a hint for an end of a sainfo.
 pub(super) fn sainfo_end(text: &str) -> Option<String> {
     let address = text.split(['/', '-']).next().and_then(|ip| ip.parse::<std::net::IpAddr>().ok());
     if address.is_some() {
@@ -226,7 +226,7 @@ pub(super) fn sainfo_end(text: &str) -> Option<String> {
     })
 }
 
-/// An upper-layer protocol.
+/// Returns a hint for an upper-layer protocol.
 pub(super) fn protocol(text: &str) -> Option<String> {
     Some(match plain(text).as_str() {
         "all" | "ip" | "ipv4" | "ipv6" | "%any" | "*" => write("any"),
@@ -235,7 +235,7 @@ pub(super) fn protocol(text: &str) -> Option<String> {
     })
 }
 
-/// A level of the log.
+/// Returns a hint for a log level.
 pub(super) fn log_level(text: &str) -> Option<String> {
     Some(match plain(text).as_str() {
         "err" | "crit" | "critical" | "alert" | "emerg" | "none" | "quiet" | "off" => write("error"),
@@ -246,7 +246,7 @@ pub(super) fn log_level(text: &str) -> Option<String> {
     })
 }
 
-/// A unit of time.
+/// Returns a hint for a unit of time.
 pub(super) fn time_unit(text: &str) -> Option<String> {
     Some(match plain(text).as_str() {
         "s" => write("sec"),
@@ -258,7 +258,7 @@ pub(super) fn time_unit(text: &str) -> Option<String> {
     })
 }
 
-/// A directive for each part.
+/// Returns the directives of a proposal that stand for a suite.
 fn in_proposal(suite: &Suite) -> String {
     let parts = [
         suite.cipher_text().map(|cipher| format!("encryption_algorithm {cipher};")),
@@ -268,6 +268,7 @@ fn in_proposal(suite: &Suite) -> String {
     each(parts)
 }
 
+/// As [`in_proposal`], for a sainfo.
 fn in_sainfo(suite: &Suite) -> String {
     let parts = [
         suite.cipher_text().map(|cipher| format!("encryption_algorithm {cipher};")),

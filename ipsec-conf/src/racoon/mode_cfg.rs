@@ -1,4 +1,4 @@
-//! What clients receive after their login, and where users are looked up.
+//! Settings that clients receive after their login, and sources of users.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -10,11 +10,11 @@ use super::word::words;
 /// The `mode_cfg` section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModeCfg {
-    /// First address of the pool; 0.0.0.0: none.
+    /// First address of the pool; 0.0.0.0 for none.
     pub network: Ipv4Addr,
     /// Netmask sent to clients.
     pub netmask: Ipv4Addr,
-    /// Number of addresses in the pool, and so of clients.
+    /// Number of addresses in the pool, which limits the number of clients.
     pub pool_size: u32,
     /// DNS servers, at most [`ModeCfg::MAX_DNS`].
     pub dns: Vec<Ipv4Addr>,
@@ -26,11 +26,11 @@ pub struct ModeCfg {
     pub split_dns: Vec<Box<str>>,
     /// Default domain.
     pub default_domain: Box<str>,
-    /// A file of at most 64 KiB.
+    /// File with the text that clients show after the login, at most 64 KiB.
     pub banner: Box<Path>,
     /// Where passwords are checked.
     pub auth_source: AuthSource,
-    /// A user must be in one of these groups; empty: no need.
+    /// Groups of which a user must be in one; empty for no restriction.
     pub auth_groups: Vec<Box<str>>,
     /// Where groups are looked up.
     pub group_source: GroupSource,
@@ -38,18 +38,18 @@ pub struct ModeCfg {
     pub conf_source: ConfSource,
     /// Where accounting goes.
     pub accounting: Accounting,
-    /// Delay after a failed login, which grows with each; zero: none.
+    /// Delay after a failed login, which grows with each failure; 0 for none.
     pub auth_throttle: Duration,
-    /// PFS group sent to clients (Unity attribute); 0: none.
+    /// PFS group sent to clients (Unity attribute); 0 for none.
     pub pfs_group: u32,
     /// Let clients save passwords (Unity attribute).
     pub save_passwd: bool,
 }
 
 impl ModeCfg {
-    /// DNS servers at most.
+    /// Maximum number of DNS servers.
     pub const MAX_DNS: usize = 3;
-    /// WINS servers at most.
+    /// Maximum number of WINS servers.
     pub const MAX_WINS: usize = 4;
 }
 
@@ -80,9 +80,9 @@ impl Default for ModeCfg {
 /// `split_network`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SplitNetwork {
-    /// Which.
+    /// Whether they are reached through the tunnel.
     pub kind: SplitKind,
-    /// At least one, each once.
+    /// The networks, at least one and each once.
     pub networks: Vec<Ipv4Network>,
 }
 
@@ -98,9 +98,9 @@ pub struct Ipv4Network {
 words! {
     /// Meaning of a list of networks.
     SplitKind {
-        /// These go through the tunnel.
+        /// Only these networks are reached through the tunnel.
         Include = "include",
-        /// These do not.
+        /// These networks are not reached through the tunnel.
         LocalLan = "local_lan",
     }
 }
@@ -144,7 +144,7 @@ words! {
 words! {
     /// Where accounting goes.
     Accounting {
-        /// Nobody.
+        /// No accounting.
         None = "none",
         /// The login records.
         System = "system",
@@ -162,19 +162,19 @@ pub struct Ldap {
     pub version: u32,
     /// Debug level of the library.
     pub debug: u32,
-    /// `None`: the library's.
+    /// Timeout; `None` for the library's.
     pub timeout: Option<Duration>,
-    /// In place of host and port.
+    /// URI, which replaces host and port.
     pub uri: Option<Box<str>>,
-    /// Server.
+    /// Name or address of the server.
     pub host: Box<str>,
     /// TCP port.
     pub port: u16,
-    /// Where users and groups are.
+    /// Entry below which users and groups are searched.
     pub base: Option<Box<str>>,
-    /// Below `base`, too.
+    /// Whether the whole tree below `base` is searched.
     pub subtree: bool,
-    /// Who asks; `None`: anonymous.
+    /// Name to bind as; `None` for anonymous.
     pub bind_dn: Option<Box<str>>,
     /// Password of `bind_dn`.
     pub bind_pw: Option<Secret>,
@@ -215,18 +215,18 @@ impl Default for Ldap {
 /// The `radiuscfg` section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Radius {
-    /// Servers that check passwords, at most [`Radius::MAX_SERVERS`]; empty: those of the system's `radius.conf`.
+    /// Servers that check passwords, at most [`Radius::MAX_SERVERS`]; if empty, those of the system's `radius.conf`.
     pub auth: Vec<RadiusServer>,
     /// Servers that keep accounts, at most [`Radius::MAX_SERVERS`].
     pub acct: Vec<RadiusServer>,
-    /// Wait for an answer.
+    /// Time to wait for a reply.
     pub timeout: Duration,
-    /// Requests to a server at most.
+    /// Maximum number of requests to a server.
     pub retries: u32,
 }
 
 impl Radius {
-    /// Servers of a kind at most.
+    /// Maximum number of servers of each kind.
     pub const MAX_SERVERS: usize = 5;
 }
 
@@ -241,7 +241,7 @@ impl Default for Radius {
 pub struct RadiusServer {
     /// Name or address.
     pub host: Box<str>,
-    /// UDP port; `None`: the service's.
+    /// UDP port; `None` for the service's default.
     pub port: Option<u16>,
     /// Shared secret.
     pub secret: Secret,

@@ -1,4 +1,4 @@
-//! Parses the operands of a statement.
+//! Parsing of the operands of a statement.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -11,7 +11,8 @@ use super::problem::{Problems, SYNTAX_ERROR};
 use super::source::Source;
 use super::token::{Kind, Token};
 
-/// The words of a statement, taken one after the other. A mistake is added to the problems, and `None` returned.
+/// The words of a statement, taken one after the other. A method that meets a mistake adds it to the problems and
+/// returns `None`.
 pub(super) struct Operands<'a, 's> {
     pub(super) source: &'s Source,
     pub(super) problems: &'a Problems,
@@ -24,7 +25,7 @@ pub(super) struct Operands<'a, 's> {
 }
 
 impl<'a, 's> Operands<'a, 's> {
-    /// Those behind the first `skip` words.
+    /// Returns the operands after the first `skip` words.
     pub(super) fn new(source: &'s Source, problems: &'a Problems, statement: &'a Statement<'s>, skip: usize) -> Self {
         Self { source, problems, statement, at: skip, rest: None, no_comma: None }
     }
@@ -52,22 +53,22 @@ impl<'a, 's> Operands<'a, 's> {
         }
     }
 
-    /// Passes over one ASCII character.
+    /// Skips one ASCII character.
     pub(super) fn skip_octet(&mut self) {
         self.take(1);
     }
 
-    /// The place of the statement's first word.
+    /// Returns the place of the statement's first word.
     pub(super) fn place(&self) -> Place {
         self.source.place(&self.first())
     }
 
-    /// The statement's first word.
+    /// Returns the statement's first word.
     pub(super) fn first(&self) -> Token<'s> {
         self.statement.words.first().copied().unwrap_or(self.statement.end)
     }
 
-    /// Takes the next token when it is `word`.
+    /// Takes the next token if it is `word`. Returns whether it is.
     pub(super) fn accept(&mut self, word: &str) -> bool {
         let is = !self.at_end() && self.peek().is_word(word);
         if is {
@@ -76,7 +77,7 @@ impl<'a, 's> Operands<'a, 's> {
         is
     }
 
-    /// Takes a comma.
+    /// Takes the next token if it is a comma. Returns whether it is.
     pub(super) fn comma(&mut self) -> bool {
         let is = !self.at_end() && self.peek().kind == Kind::Comma;
         if is {
@@ -87,7 +88,7 @@ impl<'a, 's> Operands<'a, 's> {
         is
     }
 
-    /// An error at `token`.
+    /// Reports an error at `token`.
     pub(super) fn fail<T>(&self, token: &Token<'_>, message: &str, hint: Option<String>) -> Option<T> {
         self.problems.error(self.source, token, message, hint);
         None
@@ -107,20 +108,21 @@ impl<'a, 's> Operands<'a, 's> {
         self.fail(&token, SYNTAX_ERROR, Some(format!("expected {noun}")))
     }
 
-    /// Whether something else than a semicolon or the brace of a section ends the statement.
+    /// Whether the statement ends with neither a semicolon nor the brace of a section.
     fn is_cut_short(&self) -> bool {
         self.statement.body.is_none() && self.statement.end.kind != Kind::Semicolon
     }
 
     /// Reports that the statement ends where `noun` was expected.
     fn cut_short(&self, noun: &str) {
+        // The parser has reported a missing semicolon or brace if nothing else is missing.
         let Some(last) = self.statement.words.last().filter(|_| !self.statement.reported) else { return };
         let end = if self.statement.opens_section { "`{`" } else { "`;`" };
         let message = format!("`{}` is incomplete", self.first().text);
         self.problems.error_behind(self.source, last, &message, format!("expected {noun}, then {end}"));
     }
 
-    /// Checks that nothing more follows.
+    /// Checks that the statement ends here.
     pub(super) fn finish(&self) -> Option<()> {
         if self.at_end() {
             return self.semicolon();
@@ -129,6 +131,7 @@ impl<'a, 's> Operands<'a, 's> {
         let before = self.at.checked_sub(1).and_then(|at| self.statement.words.get(at)).filter(|_| self.rest.is_none());
         let is_value = matches!(token.kind, Kind::Word | Kind::String);
         match before {
+            // A value in a new line is rather the next directive.
             Some(before) if is_value && before.last_line() < token.line => self.no_semicolon(before, &token),
             _ if is_value && self.no_comma == Some(self.at) && self.rest.is_none() => {
                 self.fail(&token, SYNTAX_ERROR, Some("a comma is missing before it".to_owned()))
@@ -154,18 +157,18 @@ impl<'a, 's> Operands<'a, 's> {
         }
     }
 
-    /// A statement lacks its end behind `last`; `next` follows.
+    /// Reports that a semicolon is missing between `last` and `next`.
     fn no_semicolon<T>(&self, last: &Token<'_>, next: &Token<'_>) -> Option<T> {
         no_semicolon(self.problems, self.source, last, next);
         None
     }
 
-    /// One of the words of an enumeration.
+    /// Takes one of the words of an enumeration.
     pub(super) fn choice<T: Copy>(&mut self, words: &[(&str, T)], noun: &str) -> Option<T> {
         self.choice_or(words, noun, |_| None)
     }
 
-    /// One of the words of an enumeration; `known` says what other words mean.
+    /// As [`Self::choice`]; `known` returns a hint for other words.
     pub(super) fn choice_or<T: Copy>(
         &mut self,
         words: &[(&str, T)],
@@ -185,12 +188,12 @@ impl<'a, 's> Operands<'a, 's> {
         self.fail(&token, SYNTAX_ERROR, Some(hint))
     }
 
-    /// `on` or `off`.
+    /// Takes `on` or `off`.
     pub(super) fn switch(&mut self) -> Option<bool> {
         self.choice(&[("on", true), ("off", false)], "on or off")
     }
 
-    /// A decimal number, the digits that a word begins with.
+    /// Takes a decimal number: the digits at the beginning of a word, as a unit may follow without a blank.
     pub(super) fn number<N: FromStr + PartialOrd + Display + From<u8>>(&mut self, least: N, most: N) -> Option<N> {
         let token = self.peek();
         let digits = token.text.bytes().take_while(u8::is_ascii_digit).count();
@@ -209,7 +212,7 @@ impl<'a, 's> Operands<'a, 's> {
         }
     }
 
-    /// A number with a unit of `units`, times what the unit is.
+    /// Takes a number and a unit. Returns their product.
     fn amount(&mut self, units: &[(&str, u64)], noun: &str, least: u64, most: u64) -> Option<u64> {
         let token = self.peek();
         if least > 0 && is_off(token.text) {
@@ -223,17 +226,17 @@ impl<'a, 's> Operands<'a, 's> {
         }
     }
 
-    /// A time, in seconds at least `least`.
+    /// Takes a time of at least `least` seconds.
     pub(super) fn time(&mut self, least: u64) -> Option<Duration> {
         self.amount(&TIME_UNITS, "a unit of time (sec, min, hour)", least, u32::MAX.into()).map(Duration::from_secs)
     }
 
-    /// A number of octets.
+    /// Takes a number of octets.
     pub(super) fn octets(&mut self) -> Option<u64> {
         self.amount(&BYTE_UNITS, "a unit (B, KB, MB, GB, TB)", 1, u64::MAX)
     }
 
-    /// A string's token.
+    /// Takes a string. Returns its token.
     pub(super) fn string_token(&mut self, noun: &str) -> Option<Token<'s>> {
         let token = self.peek();
         if !self.at_end() && token.kind == Kind::String {
@@ -241,18 +244,19 @@ impl<'a, 's> Operands<'a, 's> {
             return Some(token);
         }
         let error = self.unexpected(&format!("{noun}, in quotes"));
+        // A word without quotes was meant as the string; what follows it can still be checked.
         if !self.at_end() && token.kind == Kind::Word {
             self.next();
         }
         error
     }
 
-    /// A string without its quotes.
+    /// Takes a string. Returns it without quotes.
     pub(super) fn string(&mut self, noun: &str) -> Option<&'s str> {
         self.string_token(noun).map(|token| token.value())
     }
 
-    /// A string with something in it.
+    /// Takes a string that is not empty.
     pub(super) fn name(&mut self, noun: &str) -> Option<&'s str> {
         let token = self.string_token(noun)?;
         match token.value() {
@@ -261,7 +265,7 @@ impl<'a, 's> Operands<'a, 's> {
         }
     }
 
-    /// Strings with commas between.
+    /// Takes strings separated by commas.
     pub(super) fn names(&mut self, noun: &str) -> Option<Vec<Box<str>>> {
         let mut names = vec![self.name(noun)?.into()];
         while self.comma() {
@@ -270,8 +274,8 @@ impl<'a, 's> Operands<'a, 's> {
         Some(names)
     }
 
-    /// A word that is a part of another word: the name of an algorithm that its key length may follow. `known` says what
-    /// other words mean.
+    /// Takes the name of an algorithm, which its key length may follow without a blank. `refused` has words with the
+    /// reason, `known` returns a hint for others.
     pub(super) fn algorithm<T: Copy>(
         &mut self,
         words: &[(&str, T)],
@@ -287,7 +291,7 @@ impl<'a, 's> Operands<'a, 's> {
             self.next();
             return Some((value, token));
         }
-        // `aes256` and `aes_256`.
+        // `aes256` and `aes_256`; only now, because some names end in a number: `cast128`.
         let name = token.text.trim_end_matches(|c: char| c.is_ascii_digit());
         let digits = token.text.len() - name.len();
         if digits > 0
@@ -312,9 +316,10 @@ impl<'a, 's> Operands<'a, 's> {
     }
 }
 
-/// Tells that a `;` is missing behind `last`, where `next` follows.
+/// Reports that a semicolon is missing between `last` and `next`.
 pub(super) fn no_semicolon(problems: &Problems, source: &Source, last: &Token<'_>, next: &Token<'_>) {
     let hint = match next.kind {
+        // The word may be a password, which no message shows.
         Kind::Word if source.passwords().cover(next.offset) => "another word follows".to_owned(),
         Kind::Word if next.line > last.last_line() => {
             format!("`{}` in line {} begins another statement", next.text, next.line)
@@ -330,7 +335,7 @@ fn is_off(word: &str) -> bool {
     matches!(word, "off" | "no" | "none" | "disabled")
 }
 
-/// Directives with one value, which lists are written for.
+/// Directives with one value that are often given a list.
 const ONE_VALUE: [&str; 5] =
     ["authentication_method", "dh_group", "encryption_algorithm", "hash_algorithm", "pfs_group"];
 

@@ -1,4 +1,4 @@
-//! Parses tokens into a tree of statements. After an error it continues with the next statement, to find all errors.
+//! Parsing of tokens into a tree of statements. After an error it continues with the next statement, to find all errors.
 
 use super::directive::Section;
 use super::operands::no_semicolon;
@@ -12,15 +12,15 @@ const DEPTH: usize = 8;
 /// A directive or a section.
 #[derive(Debug)]
 pub(super) struct Statement<'s> {
-    /// Words before its end or its body; at least one.
+    /// Words before its end or body, at least one.
     pub(super) words: Vec<Token<'s>>,
     /// Statements between the braces of a section.
     pub(super) body: Option<Body<'s>>,
-    /// The semicolon or brace behind the words, or the token in its place.
+    /// The semicolon or brace after the words, or the token in its place.
     pub(super) end: Token<'s>,
-    /// Whether its missing end was reported.
+    /// Whether it was reported that its end is missing.
     pub(super) reported: bool,
-    /// Whether a section begins with it.
+    /// Whether its first word begins a section.
     pub(super) opens_section: bool,
 }
 
@@ -33,14 +33,14 @@ impl<'s> Statement<'s> {
 /// The beginning of a section that is open.
 #[derive(Clone, Copy)]
 struct Opener<'s> {
-    /// Its first two words; none for an unknown section, which may contain a password.
+    /// Its first two words; `None` for an unknown section, because they may contain a password.
     name: Option<(Token<'s>, Option<Token<'s>>)>,
     /// From 1.
     line: u32,
 }
 
 impl Opener<'_> {
-    /// Where a `}` is missing.
+    /// Returns the hint that its closing brace is missing.
     fn unclosed(&self) -> String {
         let name = match self.name {
             Some((name, Some(what))) => format!("{} {} ", name.text, what.text),
@@ -73,7 +73,7 @@ struct Parser<'s, 'p> {
     /// The last is of kind [`Kind::End`].
     tokens: Vec<Token<'s>>,
     at: usize,
-    /// Offset of a token where sections that were not closed end.
+    /// Offset of the token at which an unclosed section was reported.
     reported: Option<usize>,
 }
 
@@ -91,7 +91,7 @@ impl<'s> Parser<'s, '_> {
         self.problems.error(self.source, token, SYNTAX_ERROR, Some(hint.into()));
     }
 
-    /// The statements up to the brace that closes `open`, or to the end. `None` is a section that is not known.
+    /// Parses statements up to the brace that closes `open`, or to the end. `section` is `None` for an unknown section.
     fn statements(&mut self, section: Option<Section>, open: Option<Opener<'s>>, depth: usize) -> Body<'s> {
         let mut statements = Vec::new();
         let errors = self.problems.errors();
@@ -134,7 +134,7 @@ impl<'s> Parser<'s, '_> {
         }
     }
 
-    /// Whether a section begins here that can not stand inside the one that is open.
+    /// Whether a section begins here that is not valid inside the open one, which therefore was not closed.
     fn is_unclosed(&mut self, section: Option<Section>, token: &Token<'s>, open: Option<Opener<'s>>) -> bool {
         let Some(open) = open else { return false };
         let begins = token.kind == Kind::Word
@@ -147,7 +147,7 @@ impl<'s> Parser<'s, '_> {
         begins
     }
 
-    /// A statement. Its first token is none of those that end one.
+    /// Parses a statement. The caller has checked that its first token is not one that ends a statement.
     fn statement(&mut self, section: Option<Section>, depth: usize) -> Option<Statement<'s>> {
         let mut words: Vec<Token<'s>> = Vec::new();
         loop {
@@ -158,6 +158,7 @@ impl<'s> Parser<'s, '_> {
                     self.advance();
                     return Some(Statement::new(words, end));
                 }
+                // Bounded, because sections are parsed recursively.
                 Kind::Open if depth == DEPTH => {
                     self.error(&end, "sections are nested too deeply");
                     self.skip_block();
@@ -174,6 +175,8 @@ impl<'s> Parser<'s, '_> {
                     self.skip_statement();
                     return None;
                 }
+                // A directive in the middle of a statement means that its end is missing. The words after `path` are not
+                // directives, although some look like one.
                 Kind::Word if !words.is_empty() && first != "path" => {
                     if let Some(inner) = section.and_then(|section| section.inner(first))
                         && inner.has(end.text)
@@ -192,7 +195,7 @@ impl<'s> Parser<'s, '_> {
         }
     }
 
-    /// A section, of which the words before `end` are read.
+    /// Parses the body of a section whose words, before `end`, have been read.
     fn section(
         &mut self,
         section: Option<Section>,
@@ -208,14 +211,14 @@ impl<'s> Parser<'s, '_> {
         Statement { body: Some(body), ..Statement::new(words, end) }
     }
 
-    /// Whether a section of the top level begins in a line of its own, inside of another section.
+    /// Whether a section of the top level begins on a line of its own inside another section.
     fn begins_top(&self, section: Section, words: &[Token<'s>], token: &Token<'s>) -> bool {
         let begins_line = words.last().is_some_and(|last| last.last_line() < token.line);
         begins_line && section != Section::Top && Section::Top.inner(token.text).is_some()
     }
 
-    /// A statement that another one, the end of a section or that of the file cuts short. What its words lack is told when
-    /// they are read, and here if they are there.
+    /// Returns a statement that ends without a semicolon or a body. If its words seem complete, the missing end is
+    /// reported here; otherwise the reader of the words reports what is missing.
     fn cut_short(&mut self, section: Option<Section>, words: Vec<Token<'s>>, end: Token<'s>) -> Statement<'s> {
         let mut statement = Statement::new(words, end);
         let (Some(first), Some(last)) = (statement.words.first().copied(), statement.words.last().copied()) else {
@@ -243,7 +246,7 @@ impl<'s> Parser<'s, '_> {
         statement
     }
 
-    /// Goes behind the end of a broken statement.
+    /// Skips the rest of a broken statement.
     fn skip_statement(&mut self) {
         loop {
             match self.peek().kind {
@@ -255,7 +258,7 @@ impl<'s> Parser<'s, '_> {
         }
     }
 
-    /// Goes behind the brace that closes the one that is next.
+    /// Skips a body, which begins with the next token.
     fn skip_block(&mut self) {
         let mut open = 0_usize;
         loop {

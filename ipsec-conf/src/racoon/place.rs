@@ -8,9 +8,9 @@ use std::sync::Arc;
 pub struct Place {
     /// Name of the file.
     pub file: Arc<str>,
-    /// From 1; 0 where there is no line.
+    /// Line, from 1; 0 for the file as a whole.
     pub line: u32,
-    /// In characters, from 1; 0 where there is no line.
+    /// Column in characters, from 1; 0 for the file as a whole.
     pub column: u32,
 }
 

@@ -1,4 +1,4 @@
-//! Mistakes in a configuration.
+//! Errors and warnings about a configuration.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -10,10 +10,10 @@ use super::source::Source;
 use super::token::{Kind, Token};
 use crate::excerpt::{Excerpt, Secrets, printable};
 
-/// Maximum number of problems kept per severity; more are only counted.
+/// Maximum number of problems kept per severity; further ones are only counted.
 const MOST: usize = 200;
 
-/// Octets before and after an error that are looked at for its line.
+/// Octets before and after an error in which the line of the excerpt is searched.
 const NEAR: usize = 400;
 
 /// Severity of a problem.
@@ -25,28 +25,28 @@ pub enum Severity {
     Error,
 }
 
-/// A mistake in a configuration.
+/// An error or a warning.
 ///
-/// Displayed as `FILE:LINE:COLUMN: MESSAGE`, the source line with passwords masked, a caret, and a hint. It does not end
-/// with a line end.
+/// Displayed as `FILE:LINE:COLUMN: MESSAGE`, the source line with passwords masked, a caret, and a hint, without a
+/// newline at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Its severity.
     pub severity: Severity,
     /// Its place.
     pub place: Place,
-    /// The token there in the log's form: a string with its first quote only. Empty if there is none.
+    /// The token at the place, a string without its closing quote; empty if there is none.
     pub token: Box<str>,
     /// What is wrong.
     pub message: Box<str>,
-    /// A hint.
+    /// How to correct it, or an explanation.
     pub hint: Option<Box<str>>,
-    /// `None` without a line in a file.
+    /// The source line; `None` if the place has none.
     excerpt: Option<Excerpt>,
 }
 
 impl Problem {
-    /// The form of the log: `FILE:LINE: "TOKEN" MESSAGE`.
+    /// Returns the problem in the form of the C racoon: `FILE:LINE: "TOKEN" MESSAGE`.
     pub fn log_line(&self) -> String {
         let file = printable(&self.place.file);
         format!("{file}:{}: \"{}\" {}", self.place.line, printable(&self.token), printable(&self.message))
@@ -81,32 +81,32 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The quote that the log's form leaves out.
+/// Returns the closing quote, which [`Problem::token`] lacks.
 fn closing_quote(token: &str) -> &'static str {
     if token.len() > 1 && token.starts_with('"') { "\"" } else { "" }
 }
 
-/// The message for a token that may not stand where it does.
+/// Message for a token that is not valid in its place.
 pub(super) const SYNTAX_ERROR: &str = "syntax error";
 
 /// File, line and column.
 type Key = (Arc<str>, u32, u32);
 
-/// The problems found so far.
+/// Collects the problems of a load.
 #[derive(Default)]
 pub(super) struct Problems {
-    /// Each with the number of its file.
+    /// The problems, each with the number of its file.
     list: RefCell<Vec<(u32, Problem)>>,
     warnings: Cell<usize>,
     errors: Cell<usize>,
     /// The number of the file that is being read.
     file: Cell<u32>,
-    /// Source lines of places that problems may refer to after their sources are gone.
+    /// Source lines of places that problems may refer to when their files are no longer in memory.
     excerpts: RefCell<HashMap<Key, Excerpt>>,
 }
 
 impl Problems {
-    /// Says which file the next problems are in; returns which it was.
+    /// Sets the number of the file in which the next problems are. Returns the previous one.
     pub(super) fn enter(&self, file: u32) -> u32 {
         self.file.replace(file)
     }
@@ -123,7 +123,7 @@ impl Problems {
         self.push(source, token, Severity::Warning, message, hint);
     }
 
-    /// An error right behind `last`, where something is missing.
+    /// Reports an error right after `last`, where something is missing.
     pub(super) fn error_behind(&self, source: &Source, last: &Token<'_>, message: &str, hint: String) {
         self.push_at(source, last, &last.behind(), Severity::Error, message, Some(hint));
     }
@@ -132,7 +132,7 @@ impl Problems {
         self.push_at(source, token, token, severity, message, hint);
     }
 
-    /// A problem with `token`, at the place of `at`.
+    /// Adds a problem with `token` at the place of `at`.
     fn push_at(
         &self,
         source: &Source,
@@ -146,6 +146,7 @@ impl Problems {
             return;
         }
         let passwords = source.passwords();
+        // The log and the terminal may have other readers than the file.
         let shown = match token.kind {
             Kind::Unclosed => "\"",
             Kind::String if passwords.cover(token.offset + 1) => "\"***",
@@ -164,13 +165,13 @@ impl Problems {
         self.list.borrow_mut().push((self.file.get(), problem));
     }
 
-    /// Keeps the line of a place for [`Self::at_place`].
+    /// Keeps the source line of a place for [`Self::at_place`].
     pub(super) fn remember(&self, source: &Source, token: &Token<'_>) {
         let excerpt = excerpt(source.shown(), token.offset, source.passwords());
         self.excerpts.borrow_mut().insert((source.name.clone(), token.line, token.column), excerpt);
     }
 
-    /// Adds a problem at a place whose source is gone.
+    /// Adds a problem at a place whose file is no longer in memory.
     pub(super) fn at_place(
         &self,
         place: Place,
@@ -188,7 +189,7 @@ impl Problems {
         self.list.borrow_mut().push((self.file.get(), problem));
     }
 
-    /// Whether one more can be kept.
+    /// Counts a problem. Returns whether it is kept.
     fn count(&self, severity: Severity) -> bool {
         let counter = match severity {
             Severity::Warning => &self.warnings,
@@ -198,17 +199,19 @@ impl Problems {
         counter.get() <= MOST
     }
 
-    /// In the order of the files and of the places in them.
+    /// Returns the problems in the order of the files and of the places in them.
     pub(super) fn into_sorted(self) -> Vec<Problem> {
         let mut list = self.list.into_inner();
+        // Stable: problems at one place stay in the order in which they were found.
         list.sort_by_key(|(file, problem)| (*file, problem.place.line, problem.place.column));
         list.into_iter().map(|(_, problem)| problem).collect()
     }
 }
 
-/// The line around `offset`.
+/// Returns the line around `offset`.
 fn excerpt(text: &str, offset: usize, passwords: &Secrets) -> Excerpt {
     let (before, after) = text.split_at_checked(floor(text, offset)).unwrap_or((text, ""));
+    // A file may be one long line, so only a part of it is searched and shown.
     let near = floor(before, before.len().saturating_sub(NEAR));
     let line = before.get(near..).and_then(|near| near.rfind(['\n', '\r']));
     let start = line.map_or(near, |at| near + at + 1);
@@ -218,7 +221,7 @@ fn excerpt(text: &str, offset: usize, passwords: &Secrets) -> Excerpt {
     Excerpt::new(head, rest, start, passwords)
 }
 
-/// The beginning of the character at `offset`, or the end.
+/// Returns the beginning of the character at `offset`, or the end of the text.
 fn floor(text: &str, offset: usize) -> usize {
     (0..=offset.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }

@@ -15,15 +15,15 @@ pub struct Remote {
     pub name: RemoteName,
     /// Where its section begins.
     pub place: Place,
-    /// Peers that it applies to; `None`: any ("anonymous").
+    /// Address of the peer; `None` for any ("anonymous").
     pub address: Option<RemoteAddress>,
-    /// UDP port of the peer; `None`: 500 to initiate, any to match.
+    /// UDP port of the peer; if `None`, 500 when initiating and any when matching.
     pub port: Option<u16>,
-    /// At least one; the initiator uses the first, the responder accepts each.
+    /// At least one; as initiator racoon uses the first, as responder it accepts any.
     pub exchange_modes: Vec<ExchangeMode>,
     /// Own identity.
     pub my_identifier: Identifier,
-    /// Identities that the peer may have; empty: any.
+    /// Identities that the peer may have; empty for any.
     pub peers_identifiers: Vec<Identifier>,
     /// Refuse a peer whose identity is none of `peers_identifiers`.
     pub verify_identifier: bool,
@@ -39,7 +39,7 @@ pub struct Remote {
     pub crl_policy: CrlPolicy,
     /// As a client: ask for an address after the login.
     pub mode_cfg: bool,
-    /// Act on deletes that are not encrypted.
+    /// Accept unencrypted delete payloads.
     pub weak_phase1_check: bool,
     /// Programs to run.
     pub scripts: Scripts,
@@ -59,29 +59,29 @@ pub struct Remote {
     pub initial_contact: bool,
     /// Never initiate on an acquire.
     pub passive: bool,
-    /// How values of the peer that differ are treated.
+    /// How different values of the peer are treated.
     pub proposal_check: ProposalCheck,
-    /// Always use identities as the endpoints of an SA.
+    /// Always use the phase 2 identities as the endpoints of an SA.
     pub support_proxy: bool,
-    /// Make policies for peers as a responder.
+    /// Generate policies for peers as a responder.
     pub generate_policy: GeneratePolicy,
     /// Limit generated policies to one host or subnet that no other peer has, where no sainfo names the peer's side.
     pub generate_policy_bounds: bool,
     /// NAT traversal.
     pub nat_traversal: Ternary,
-    /// Announce and accept dead peer detection.
+    /// Announce and answer dead peer detection.
     pub dpd: bool,
-    /// Between probes; `None`: no probes.
+    /// Time between probes; `None` for no probes.
     pub dpd_delay: Option<Duration>,
-    /// Wait after a probe that was not answered.
+    /// Time until an unanswered probe is repeated.
     pub dpd_retry: Duration,
-    /// Probes without an answer before the peer is dead.
+    /// Number of unanswered probes after which the peer is dead.
     pub dpd_maxfail: u32,
     /// When to probe.
     pub dpd_mode: DpdMode,
     /// Renewal of phase 1.
     pub rekey: Ternary,
-    /// Octets of a nonce.
+    /// Length of a nonce in octets.
     pub nonce_size: u16,
     /// Value that a sainfo's `remoteid` must equal.
     pub ph1id: u32,
@@ -124,7 +124,7 @@ pub struct Proposal {
     pub method: AuthenticationMethod,
     /// Diffie-Hellman group.
     pub dh_group: DhGroup,
-    /// Life of the phase 1, its own or the remote's.
+    /// Lifetime of the phase 1, the proposal's own or else the remote's.
     pub lifetime: Duration,
 }
 
@@ -156,7 +156,7 @@ pub enum PeersCertificate {
 pub struct Trust {
     /// A PEM file with certificates of authorities.
     pub file: Option<Box<Path>>,
-    /// The system's store, too.
+    /// Whether the system's certificates are trusted too.
     pub system: bool,
 }
 
@@ -188,7 +188,7 @@ words! {
     Ternary {
         /// Off.
         Off = "off",
-        /// On, when the peer does it, too.
+        /// On, if the peer supports it.
         On = "on",
         /// On, regardless of the peer.
         Force = "force",
@@ -196,13 +196,13 @@ words! {
 }
 
 words! {
-    /// How lifetimes, key lengths and PFS groups of the peer that differ are treated.
+    /// How different lifetimes, key lengths and PFS groups of the peer are treated.
     ProposalCheck {
-        /// The peer's are accepted.
+        /// The peer's values are accepted.
         Obey = "obey",
-        /// Values at least as strict as the own are accepted.
+        /// Values at least as strict as our own are accepted.
         Strict = "strict",
-        /// As strict, but a longer lifetime is shortened and the peer notified.
+        /// As `strict`, but a longer lifetime is shortened and the peer is notified.
         Claim = "claim",
         /// Only equal values are accepted.
         Exact = "exact",
@@ -210,13 +210,13 @@ words! {
 }
 
 words! {
-    /// Policies for peers.
+    /// Whether and with which level policies are generated for peers.
     GeneratePolicy {
         /// None.
         Off = "off",
-        /// With level require.
+        /// Level require.
         Require = "require" | "on",
-        /// With level unique.
+        /// Level unique.
         Unique = "unique",
     }
 }
@@ -224,7 +224,7 @@ words! {
 words! {
     /// When a peer is probed.
     DpdMode {
-        /// Each `dpd_delay`.
+        /// Every `dpd_delay`.
         Always = "always",
         /// When packets go out and none come in (RFC 3706, section 5.5).
         Traffic = "traffic",

@@ -19,17 +19,17 @@ pub struct Sainfo {
     pub local: SainfoId,
     /// The peer's end of the SA.
     pub remote: SainfoId,
-    /// Only for peers with this identity of phase 1.
+    /// If set, only for peers with this phase 1 identity.
     pub from: Option<Identifier>,
-    /// Only for users of this group.
+    /// If set, only for users of this group.
     pub group: Option<Box<str>>,
-    /// Only for remotes with this `ph1id`; 0: those without.
+    /// Only for remotes with this `ph1id`; 0 for those without one.
     pub remoteid: u32,
-    /// Perfect forward secrecy.
+    /// Group for perfect forward secrecy; `None` for none.
     pub pfs_group: Option<DhGroup>,
-    /// Life in time.
+    /// Lifetime.
     pub lifetime: Duration,
-    /// Life in octets.
+    /// Lifetime in octets; `None` for an unlimited one.
     pub lifetime_bytes: Option<u64>,
     /// At least one, the preferred first.
     pub encryption: Vec<EspEncryption>,
@@ -44,7 +44,7 @@ pub struct Sainfo {
 }
 
 impl Sainfo {
-    /// Priority in the search: the highest first; of equal ones, the first in the file.
+    /// Returns the priority in the search, which tries the highest first.
     pub fn priority(&self) -> u8 {
         let points = |has: bool, points: u8| if has { points } else { 0 };
         points(self.remoteid != 0, 3)
@@ -59,17 +59,17 @@ impl Sainfo {
 pub enum SainfoId {
     /// Any.
     Anonymous,
-    /// The address assigned to the client, otherwise the peer's own.
+    /// The address assigned to the client, or else the peer's own.
     ClientAddress,
-    /// ID_IPV4_ADDR_SUBNET, ID_IPV6_ADDR_SUBNET, and the address forms for a prefix of full length.
+    /// ID_IPV4_ADDR_SUBNET or ID_IPV6_ADDR_SUBNET; with a full-length prefix ID_IPV4_ADDR or ID_IPV6_ADDR.
     Network {
-        /// The address, its bits behind the prefix as written.
+        /// The address as written, including bits after the prefix.
         address: IpAddr,
-        /// Bits of the prefix.
+        /// Prefix length.
         prefix: u8,
-        /// Port; 0: any. Not compared.
+        /// Port; 0 for any. Not compared.
         port: u16,
-        /// Upper-layer protocol; 0: any.
+        /// Upper-layer protocol; 0 for any.
         protocol: u8,
     },
     /// ID_IPV4_ADDR_RANGE and ID_IPV6_ADDR_RANGE.
@@ -78,9 +78,9 @@ pub enum SainfoId {
         first: IpAddr,
         /// The last address, of the same family.
         last: IpAddr,
-        /// Port; 0: any. Not compared.
+        /// Port; 0 for any. Not compared.
         port: u16,
-        /// Upper-layer protocol; 0: any.
+        /// Upper-layer protocol; 0 for any.
         protocol: u8,
     },
     /// An FQDN, user FQDN or key id.

@@ -13,7 +13,7 @@ impl Secret {
         Self(Zeroizing::new(text.to_owned()))
     }
 
-    /// The password.
+    /// Returns the password.
     pub fn reveal(&self) -> &str {
         &self.0
     }

@@ -11,18 +11,18 @@ use super::stray::{self, Found};
 use super::token::{Token, character};
 use crate::excerpt::Secrets;
 
-/// Whether bytes are UTF-16, which some editors call Unicode: they have a byte order mark, or every other byte is zero.
+/// Whether bytes are UTF-16, which some editors call Unicode: they begin with a byte order mark, or every other byte is 0.
 pub(super) fn is_utf16(bytes: &[u8]) -> bool {
     let head = bytes.get(..64).unwrap_or(bytes);
     let zeros = head.iter().filter(|byte| **byte == 0).count();
     bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || (zeros >= 2 && zeros * 3 >= head.len())
 }
 
-/// A file that was read. It may hold passwords.
+/// A file that was read. It may contain passwords.
 pub(super) struct Source {
     pub(super) name: Arc<str>,
     pub(super) text: Zeroizing<String>,
-    /// The text as it is in the file, where `text` has plain characters in place of stray ones.
+    /// The text as it is in the file, if `text` has plain characters in place of stray ones.
     original: Option<Zeroizing<String>>,
     stray: Vec<Found>,
     /// Whether the bytes were not UTF-8; each byte was then widened as Latin-1.
@@ -48,7 +48,7 @@ impl Source {
         Self { name: name.into(), text, original, stray, latin1, passwords: OnceLock::new() }
     }
 
-    /// The text as its author sees it. Its octets are at the offsets that they have in `text`.
+    /// Returns the text as its author sees it. Tokens have the same offsets as in `text`.
     pub(super) fn shown(&self) -> &str {
         self.original.as_ref().unwrap_or(&self.text)
     }
@@ -68,10 +68,10 @@ impl Source {
         Place { file: self.name.clone(), line: token.line, column: token.column }
     }
 
-    /// The spans that hold passwords, or may.
+    /// Returns the spans that are or may be passwords.
     pub(super) fn passwords(&self) -> &Secrets {
         self.passwords.get_or_init(|| match &self.original {
-            // A comment of another language, or a quote in one, may be part of a password.
+            // What was taken for a comment of another language may be part of a password.
             Some(original) => passwords(&self.text).joined(passwords(original)),
             None => passwords(&self.text),
         })

@@ -6,7 +6,7 @@ use crate::characters;
 /// Kind of a stray character, by what it was most likely meant to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A byte order mark at the beginning, which says nothing.
+    /// A byte order mark at the beginning, which has no meaning.
     ByteOrderMark,
     /// A blank.
     Space,
@@ -24,15 +24,15 @@ pub(super) enum Kind {
     Comment,
     /// A line end.
     Return,
-    /// A line end, with text behind it that the comment swallows.
+    /// A line end in a comment, which hides the text after it.
     ReturnInComment,
 }
 
-/// All characters of a kind.
+/// The stray characters of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) kind: Kind,
-    /// Of the first one, in octets.
+    /// Offset of the first one in octets.
     pub(super) offset: usize,
     /// The first one.
     pub(super) character: char,
@@ -83,7 +83,7 @@ impl Found {
     }
 }
 
-/// A character by its name and number.
+/// Returns the name and number of a character.
 fn name(c: char) -> String {
     let name = match c {
         '\'' => return "a single quote".to_owned(),
@@ -123,7 +123,7 @@ fn is_dash(c: char) -> bool {
     is(c, |kind| kind == characters::Kind::Dash)
 }
 
-/// The ASCII character that another looks like.
+/// Returns the ASCII character that another one looks like.
 fn lookalike(c: char) -> Option<char> {
     match characters::Kind::of(c) {
         characters::Kind::Lookalike(plain) if !c.is_ascii() => Some(plain),
@@ -131,7 +131,7 @@ fn lookalike(c: char) -> Option<char> {
     }
 }
 
-/// Whether a character is not ASCII and of a kind; one of code page 1252 counts as what it is there.
+/// Whether a character is of a kind and not ASCII. One that code page 1252 defines counts as defined there.
 fn is(c: char, kind: impl FnOnce(characters::Kind) -> bool) -> bool {
     !c.is_ascii() && kind(characters::Kind::of(characters::of_windows(c).unwrap_or(c)))
 }
@@ -150,12 +150,12 @@ pub(super) fn repair(text: &str) -> Option<(String, Vec<Found>)> {
 struct Scanner<'t> {
     text: &'t str,
     at: usize,
-    /// As long as the text read so far, less `pad`.
+    /// The repaired text, as long as the text read so far, less `pad`.
     out: String,
-    /// Blanks to append after the word, to keep later offsets.
+    /// Blanks to append after the word, so that later offsets stay the same.
     pad: usize,
     found: Vec<Found>,
-    /// No `*/` follows.
+    /// Whether no `*/` follows.
     unclosed: bool,
 }
 
@@ -179,14 +179,14 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Takes the next `octets` as they are.
+    /// Copies the next `octets`.
     fn copy(&mut self, octets: usize) {
         self.flush();
         self.out.push_str(self.rest().get(..octets).unwrap_or_default());
         self.at += octets;
     }
 
-    /// Takes a character, with `plain` in its place.
+    /// Replaces a character with `plain`.
     fn replace(&mut self, kind: Kind, c: char, plain: Option<char>) {
         self.find(kind, self.at, c);
         self.out.extend(plain);
@@ -219,7 +219,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Carriage returns, of which those before a line feed belong to it.
+    /// Handles carriage returns; those before a line feed are part of the line end.
     fn returns(&mut self) {
         let rest = self.rest();
         let run = rest.find(|c| c != '\r').unwrap_or(rest.len());
@@ -230,7 +230,7 @@ impl<'t> Scanner<'t> {
         (0..run).for_each(|_| self.replace(Kind::Return, '\r', Some('\n')));
     }
 
-    /// A string, as the grammar has it; a typographic quote may close it.
+    /// Handles a string as in the grammar; a typographic quote may close it.
     fn string(&mut self) {
         let rest = self.rest();
         let line = rest.split('\n').next().unwrap_or_default();
@@ -242,6 +242,7 @@ impl<'t> Scanner<'t> {
             self.inside(end);
             return self.replace(Kind::Quote, c, Some('"'));
         }
+        // A string may extend over lines, unless what follows looks like the rest of a statement.
         let several = rest.get(1..).and_then(|inside| inside.find(['"', ';', '{', '}']));
         match several.filter(|end| rest.get(end + 1..).is_some_and(|rest| rest.starts_with('"'))) {
             Some(end) => self.inside(end + 2),
@@ -249,7 +250,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Takes `octets` of a string.
+    /// Copies `octets` of a string, and records stray characters in it.
     fn inside(&mut self, octets: usize) {
         let text = self.rest().get(..octets).unwrap_or_default();
         for (at, c) in text.char_indices().filter(|(_, c)| is_space(*c) || is_invisible(*c)) {
@@ -270,7 +271,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Whether what looks like a comment of C or C++ is no part of a name.
+    /// Whether `//` or `/*` begins a comment as in C++, and is not part of a name such as a path.
     fn is_comment(&self) -> bool {
         let rest = self.rest();
         let begins = || self.out.trim_end().chars().next_back().is_none_or(|c| matches!(c, ';' | '{' | '}'));
@@ -285,15 +286,17 @@ impl<'t> Scanner<'t> {
         let rest = self.rest();
         let line = rest.split('\n').next().unwrap_or_default().len();
         let end = if rest.starts_with("/*") && !self.unclosed { rest.find("*/") } else { None };
+        // Remembered: searching for the end again at each `/*` would take quadratic time.
         self.unclosed |= rest.starts_with("/*") && end.is_none();
         let length = end.map_or(line, |end| end + 2);
         self.find(Kind::Comment, self.at, if rest.starts_with("/*") { '*' } else { '/' });
+        // Line ends stay, so that later places have the right line.
         let blank = |byte| if byte == b'\n' { '\n' } else { ' ' };
         self.out.extend(rest.bytes().take(length).map(blank));
         self.at += length;
     }
 
-    /// A quote of another kind: that of a string if there is a second one on the line.
+    /// Handles a quote other than `"`: it delimits a string if there is a second one on the line.
     fn foreign_quote(&mut self, c: char) {
         let width = c.len_utf8();
         let line = self.rest().split('\n').next().unwrap_or_default();

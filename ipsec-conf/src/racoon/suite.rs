@@ -1,4 +1,4 @@
-//! Parses algorithms as other programs write them: `aes256-sha1-modp1024`, `esp-3des`, `AES-128-CBC`, `cbc(aes)`.
+//! Parsing of algorithms as other programs write them: `aes256-sha1-modp1024`, `esp-3des`, `AES-128-CBC`, `cbc(aes)`.
 
 use libpfkey::algorithm::Encryption;
 
@@ -7,7 +7,7 @@ use super::algorithm::DhGroup;
 /// Maximum length of a word.
 const LENGTH_MAX: usize = 64;
 
-/// Parts that are ignored.
+/// Parts without a meaning of their own, which are skipped.
 const EMPTY: [&str; 21] = [
     "esp",
     "ah",
@@ -32,7 +32,7 @@ const EMPTY: [&str; 21] = [
     "icv",
 ];
 
-/// Other programs' names of ciphers that contain a mode or a number, with racoon's.
+/// Names of ciphers in other programs that contain a mode or a number, with racoon's names.
 const CIPHERS: [(&str, &str); 10] = [
     ("3des", "3des"),
     ("des3", "3des"),
@@ -64,19 +64,20 @@ pub(super) struct Suite {
     pub(super) cipher: Option<&'static str>,
     /// The length of its key.
     pub(super) bits: Option<u16>,
-    /// A hash, as phase 1 calls it, or `aes_xcbc`.
+    /// A hash under its name in phase 1, or `aes_xcbc`.
     pub(super) hash: Option<&'static str>,
     /// A group.
     pub(super) group: Option<DhGroup>,
-    /// SHA-2, whose length may follow.
+    /// Whether SHA-2 is named, whose length may follow.
     sha2: bool,
-    /// A kind of group, whose number may follow.
+    /// A kind of group whose number may follow.
     grouped: Option<&'static str>,
 }
 
 impl Suite {
     /// Parses a word; `None` if a part of it is unknown or it names nothing.
     pub(super) fn read(text: &str) -> Option<Self> {
+        // A longer word is no suite, and the work on it has to stay small.
         if text.len() > LENGTH_MAX {
             return None;
         }
@@ -88,24 +89,25 @@ impl Suite {
         for part in parts {
             suite.add(part)?;
         }
+        // SHA-2 without a length is SHA-256 in most programs.
         if suite.sha2 && suite.hash.is_none() {
             suite.hash = Some("sha256");
         }
         (suite.cipher.is_some() || suite.hash.is_some() || suite.group.is_some()).then_some(suite)
     }
 
-    /// Counts how many of cipher, hash and group are named.
+    /// Returns how many of cipher, hash and group are named.
     pub(super) fn kinds(&self) -> u8 {
         u8::from(self.cipher.is_some()) + u8::from(self.hash.is_some()) + u8::from(self.group.is_some())
     }
 
-    /// The cipher and its length as racoon writes them.
+    /// Returns the cipher and its key length in racoon's notation.
     pub(super) fn cipher_text(&self) -> Option<String> {
         let cipher = self.cipher?;
         Some(self.bits.map_or_else(|| cipher.to_owned(), |bits| format!("{cipher} {bits}")))
     }
 
-    /// The hash as a sainfo calls it.
+    /// Returns the hash under its name in a sainfo.
     pub(super) fn authentication(&self) -> Option<String> {
         self.hash.map(|hash| if hash == "aes_xcbc" { hash.to_owned() } else { format!("hmac_{hash}") })
     }
@@ -137,7 +139,7 @@ impl Suite {
         Some(())
     }
 
-    /// A separate number belongs to the part before it.
+    /// Parses a number on its own, which belongs to the part before it.
     fn number(&mut self, digits: &str) -> Option<()> {
         let number: u16 = digits.parse().ok()?;
         match (number, self.hash) {
@@ -155,7 +157,7 @@ impl Suite {
         Some(())
     }
 
-    /// `aes256`, `aes128gcm16`, `modp1024`.
+    /// Parses a part that contains a number, such as `aes256`, `aes128gcm16` or `modp1024`.
     fn compound(&mut self, part: &str) -> Option<()> {
         for kind in ["modp", "ecp", "x", "curve", "dh", "group", "grp", "secp", "p"] {
             if let Some(group) = part.strip_prefix(kind).and_then(|rest| group(kind, rest)) {

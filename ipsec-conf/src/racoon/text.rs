@@ -1,4 +1,4 @@
-//! Prints a configuration.
+//! Printing of a configuration.
 
 mod notation;
 mod remote;
@@ -48,7 +48,7 @@ fn seconds(time: Duration) -> String {
 }
 
 impl Text {
-    /// `NAME VALUE;`.
+    /// Prints `NAME VALUE;`.
     fn line(&mut self, name: &str, value: impl Display) -> fmt::Result {
         writeln!(self.out, "{:width$}{name} {value};", "", width = 4 * self.depth)
     }
@@ -117,7 +117,7 @@ impl Text {
         for sainfo in &config.sainfos {
             self.section(SainfoHead(sainfo), |text| text.sainfo(sainfo))?;
         }
-        // At the end: all names are absolute by now and must not be put into these directories again.
+        // At the end: the names above have been resolved already, and must not be resolved again.
         self.paths(&config.paths)
     }
 

@@ -27,16 +27,16 @@ pub(super) enum Kind {
 pub(super) struct Token<'s> {
     pub(super) kind: Kind,
     pub(super) text: &'s str,
-    /// In octets.
+    /// Offset in octets.
     pub(super) offset: usize,
-    /// From 1.
+    /// Line, from 1.
     pub(super) line: u32,
-    /// In characters, from 1.
+    /// Column in characters, from 1.
     pub(super) column: u32,
 }
 
 impl<'s> Token<'s> {
-    /// A string without its quotes, a port without its brackets, any other token as it is.
+    /// Returns a string without its quotes, a port without its brackets, and any other token unchanged.
     pub(super) fn value(&self) -> &'s str {
         match self.kind {
             Kind::String | Kind::Port => self.text.get(1..self.text.len() - 1).unwrap_or_default(),
@@ -54,7 +54,7 @@ impl<'s> Token<'s> {
         self.line.saturating_add(count(self.text.matches('\n').count()))
     }
 
-    /// The place right behind it.
+    /// Returns the place right after it, as a token without text.
     pub(super) fn behind(&self) -> Self {
         let end = Self { kind: Kind::End, ..self.rest(self.text.len()) };
         match self.text.rsplit_once('\n') {
@@ -65,7 +65,7 @@ impl<'s> Token<'s> {
         }
     }
 
-    /// What follows the first `octets` of the token, which end at a character.
+    /// Returns what follows the first `octets` of the token, which must end at a character boundary.
     pub(super) fn rest(&self, octets: usize) -> Self {
         let (head, text) = self.text.split_at_checked(octets).unwrap_or((self.text, ""));
         let column = self.column.saturating_add(count(head.chars().count()));
@@ -77,7 +77,7 @@ fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
-/// The character at `offset` of a text as a token, or its beginning where there is none.
+/// Returns the character at `offset` as a token without a kind of its own.
 pub(super) fn character(text: &str, offset: usize) -> Token<'_> {
     let mut place = Counter { text, offset: 0, line: 1, column: 1 };
     place.go_to(offset);
@@ -85,7 +85,7 @@ pub(super) fn character(text: &str, offset: usize) -> Token<'_> {
     place.token(Kind::Illegal, text.get(offset..offset + length).unwrap_or_default())
 }
 
-/// The tokens of a file, at the end one of kind [`Kind::End`].
+/// Returns the tokens of a file. The last is of kind [`Kind::End`].
 pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     let mut place = Counter { text, offset: 0, line: 1, column: 1 };
@@ -107,14 +107,14 @@ pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
         place.go_to(span.start());
         tokens.push(place.token(kind, span.as_str()));
     }
-    // The end is placed at the end of the last line that is not empty.
+    // Placed after the last token, not after blank lines and comments, where nobody would look for an error.
     let end = tokens.last().map_or(0, |token| token.offset + token.text.len());
     place.go_to(end);
     tokens.push(place.token(Kind::End, ""));
     tokens
 }
 
-/// Counts lines and columns on the way through a text.
+/// Counter of lines and columns in a text. It only moves forward.
 struct Counter<'s> {
     text: &'s str,
     offset: usize,

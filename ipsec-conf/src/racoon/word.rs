@@ -1,6 +1,6 @@
 //! Enumerations whose variants are words of the language.
 
-/// Defines an enumeration with the words of its variants, the name to print first.
+/// Defines an enumeration with the words of its variants, the one to print first.
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal $(| $other:literal)*,)+ }) => {
         $(#[$meta])*
@@ -13,14 +13,14 @@ macro_rules! words {
             /// All words and what they mean.
             pub const WORDS: &[(&str, Self)] = &[$(($word, Self::$variant), $(($other, Self::$variant),)*)+];
 
-            /// The word that the dump prints.
+            /// Returns the word that `racoon -C` prints.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)+
                 }
             }
 
-            /// What a word means.
+            /// Returns what a word means.
             pub fn from_name(name: &str) -> Option<Self> {
                 Self::WORDS.iter().find(|(word, _)| *word == name).map(|(_, value)| *value)
             }

@@ -22,16 +22,16 @@ impl Check<'_> {
         }
     }
 
-    /// Remotes for the same peer: each negotiation needs exactly one.
+    /// Warns of remotes for the same peer; a negotiation needs exactly one.
     pub(super) fn check_duplicate_remotes(&self) {
         let remotes = &self.config.remotes;
-        // Two in the old style are called the same; by any name, two that may begin stand in each other's way.
+        // Without quotes the address is the name. Whatever their names, two that may initiate conflict.
         let by_name = |remote: &&Remote| !matches!(remote.name, RemoteName::Quoted(_));
         let by_address =
             |remote: &&Remote| !remote.passive && matches!(remote.address, Some(RemoteAddress::Numeric(_)));
         let called_the_same = repeated(remotes.iter().filter(by_name), |remote| &remote.name);
         let mut for_the_same = repeated(remotes.iter().filter(by_address), |remote| &remote.address);
-        // Reported as an error already.
+        // Two quoted names that are equal have been reported as an error.
         for_the_same.retain(|(first, second)| by_name(first) || first.name != second.name);
         for (first, second) in &for_the_same {
             let what = second.address.as_ref().map_or_else(String::new, ToString::to_string);
@@ -53,7 +53,7 @@ impl Check<'_> {
     }
 }
 
-/// The items whose key an earlier one has, each with the first of these.
+/// Returns the items whose key occurred before, each with the first item that has it.
 fn repeated<'a, K: Hash + Eq>(
     remotes: impl Iterator<Item = &'a Remote>,
     key: impl Fn(&'a Remote) -> K,

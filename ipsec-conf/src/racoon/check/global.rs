@@ -22,7 +22,7 @@ const ISAKMP_PORT: u16 = 500;
 const NATT_PORT: u16 = 4500;
 
 impl Check<'_> {
-    /// A directive outside of sections; `skip` words are its name.
+    /// Checks a directive outside of sections, whose name takes `skip` words.
     pub(super) fn global(&mut self, source: &Source, name: &str, statement: &Statement<'_>, skip: usize) -> Option<()> {
         let mut op = Operands::new(source, &self.problems, statement, skip);
         let config = &mut self.config;
@@ -33,6 +33,7 @@ impl Check<'_> {
             "path script" => config.paths.script = Some(path(&mut op)?),
             "path backupsa" => config.paths.backupsa = Some(path(&mut op)?),
             "path pidfile" => config.paths.pidfile = Some(path(&mut op)?),
+            // In KiB; its bytes fit into 32 bits.
             "pfkey_buffer" => config.pfkey_buffer = op.number(0, u32::MAX / 1024)?,
             "log" => config.log = op.choice_or(LogLevel::WORDS, "a level", meaning::log_level)?,
             "complex_bundle" => config.complex_bundle = op.switch()?,
@@ -44,7 +45,7 @@ impl Check<'_> {
         op.finish()
     }
 
-    /// A `privsep` section begins.
+    /// Begins a `privsep` section. Several sections add up to one.
     pub(super) fn begin_privsep(&mut self, source: &Source, statement: &Statement<'_>) {
         let place = source.place(statement.words.first().unwrap_or(&statement.end));
         self.config.privsep.get_or_insert(Privsep { place, user: Account::Id(0), group: Account::Id(0), chroot: None });
@@ -99,7 +100,7 @@ pub(super) fn privsep(config: &mut Config, name: &str, op: &mut Operands<'_, '_>
     Some(())
 }
 
-/// A quoted name or a number.
+/// Reads a quoted name or a number.
 fn account(op: &mut Operands<'_, '_>) -> Option<Account> {
     let token = op.peek();
     if !op.at_end() && token.kind == Kind::Word && token.text.starts_with(|c: char| c.is_ascii_digit()) {
@@ -108,7 +109,7 @@ fn account(op: &mut Operands<'_, '_>) -> Option<Account> {
     op.name("a name").map(named)
 }
 
-/// A name, which may be a number in quotes.
+/// Converts a name, which may be a number in quotes.
 fn named(text: &str) -> Account {
     match text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse()) {
         Some(Ok(id)) => Account::Id(id),
@@ -172,7 +173,7 @@ fn adminsock(op: &mut Operands<'_, '_>) -> Option<AdminSocket> {
     Some(AdminSocket::Path { place: op.place(), path: path.into(), access })
 }
 
-/// Checks the path of the control socket: its ending keeps other files from being removed.
+/// Checks the path of the control socket. The required ending protects other files, because a stale socket is removed.
 fn check_socket_path(op: &Operands<'_, '_>, token: &Token<'_>, path: &Path) -> Option<()> {
     let is_socket = path.extension().is_some_and(|extension| extension == "sock" || extension == "socket");
     if !is_socket {
@@ -188,6 +189,7 @@ fn socket_access(op: &mut Operands<'_, '_>) -> Option<SocketAccess> {
     let owner = named(op.name("the owner")?);
     let group = named(op.name("the group")?);
     let token = op.peek();
+    // The token is a decimal number whose digits mean an octal mode, as in the C racoon.
     op.number(0, u32::MAX)?;
     match u16::from_str_radix(token.text, 8).ok().filter(|mode| *mode <= 0o777) {
         Some(mode) => Some(SocketAccess { owner, group, mode }),

@@ -33,7 +33,7 @@ enum Kind {
 }
 
 impl Check<'_> {
-    /// Who this end is.
+    /// Reads `my_identifier`.
     pub(super) fn my_identifier(&self, op: &mut Operands<'_, '_>) -> Option<Identifier> {
         let first = op.peek();
         let identifier = self.identifier(op)?;
@@ -50,12 +50,12 @@ impl Check<'_> {
         }
     }
 
-    /// Who a peer may be.
+    /// Reads `peers_identifier`.
     pub(super) fn peers_identifier(&self, op: &mut Operands<'_, '_>) -> Option<Identifier> {
         self.identifier(op)
     }
 
-    /// Whom a sainfo is for.
+    /// Reads the identity behind `from` of a sainfo.
     pub(super) fn phase1_identifier(&self, op: &mut Operands<'_, '_>) -> Option<Identifier> {
         let first = op.peek();
         match self.identifier(op)? {
@@ -66,7 +66,7 @@ impl Check<'_> {
         }
     }
 
-    /// A kind, and mostly a value.
+    /// Reads a kind and its value, which some kinds may lack.
     fn identifier(&self, op: &mut Operands<'_, '_>) -> Option<Identifier> {
         let first = op.peek();
         if first.kind == token::Kind::String && !op.at_end() {
@@ -88,7 +88,7 @@ impl Check<'_> {
         })
     }
 
-    /// `"file"`, `file "file"` or `tag "text"`.
+    /// Reads `"file"`, `file "file"` or `tag "text"`.
     fn key_id(&self, op: &mut Operands<'_, '_>) -> Option<KeyId> {
         if op.accept("tag") {
             return tag(op);
@@ -97,6 +97,7 @@ impl Check<'_> {
         let token = op.string_token("file or tag and a string")?;
         let path = Path::new(token.value());
         match self.loader.read(path) {
+            // All bytes count, a newline at the end too: the peer compares them.
             Ok(bytes) => Some(KeyId { bytes: bytes.into(), file: Some(path.into()) }),
             Err(error) => {
                 let hint =
@@ -107,7 +108,7 @@ impl Check<'_> {
     }
 }
 
-/// A string; what looks like an address may stand without quotes.
+/// Reads a string; an address may be written without quotes.
 fn name<'s>(op: &mut Operands<'_, 's>) -> Option<&'s str> {
     let token = op.peek();
     if !op.at_end() && token.kind == token::Kind::Word && token.text.parse::<IpAddr>().is_ok() {
@@ -117,7 +118,7 @@ fn name<'s>(op: &mut Operands<'_, 's>) -> Option<&'s str> {
     op.name("a name")
 }
 
-/// A string as the bytes it has in the file.
+/// Reads a string as the bytes that it has in the file.
 pub(super) fn tag(op: &mut Operands<'_, '_>) -> Option<KeyId> {
     let text = op.name("a string")?;
     Some(KeyId { bytes: op.source.bytes(text), file: None })

@@ -1,4 +1,4 @@
-//! Reads files and the files that they include.
+//! Reading of files and of the files that they include.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const DEPTH: usize = 10;
 const FILES: u32 = 10_000;
 
 impl Check<'_> {
-    /// The file, or those of a pattern, that a load begins with.
+    /// Reads the main file, or all files that match a pattern.
     pub(super) fn main_file(&mut self, pattern: &str) {
         let fail = |check: &Self, path: &str, message: String| {
             let place = Place { file: path.into(), line: 0, column: 0 };
@@ -37,7 +37,7 @@ impl Check<'_> {
         }
     }
 
-    /// `include "PATTERN";`.
+    /// Reads the files of `include "PATTERN";`.
     pub(super) fn include(&mut self, source: &Source, statement: &Statement<'_>) -> Option<()> {
         let mut op = Operands::new(source, &self.problems, statement, 1);
         let token = op.string_token("a file name")?;
@@ -46,7 +46,7 @@ impl Check<'_> {
             return op.fail(&token, "too many files include each other", Some(format!("at most {DEPTH}")));
         }
         let name = token.value();
-        // The loader expands home directories.
+        // The loader expands home directories, so `~` is not a relative name.
         let directory = self.config.paths.include.as_deref().filter(|_| !name.starts_with('~'));
         let pattern = resolve(directory, name);
         let pattern = pattern.to_string_lossy();
@@ -76,6 +76,7 @@ impl Check<'_> {
         let bytes = self.loader.read(path)?;
         self.files += 1;
         let outer = self.problems.enter(self.files);
+        // Its bytes are not a text in any encoding that racoon reads, so each line would be an error.
         if is_utf16(&bytes) {
             let place = Place { file: path.to_string_lossy().into(), line: 0, column: 0 };
             let hint = Some("save it as UTF-8, for example with `iconv -f UTF-16 -t UTF-8`".to_owned());
@@ -90,6 +91,7 @@ impl Check<'_> {
             self.problems.at_place(place, Severity::Warning, "", "not UTF-8: read as ISO 8859-1".to_owned(), hint);
         }
         source.report_stray(&self.problems);
+        // Checked at once, not after all files: a `path` directive changes what later names mean.
         self.stack.push(Arc::from(path));
         let statements = parse(&source, &self.problems);
         self.statements(&source, &statements);

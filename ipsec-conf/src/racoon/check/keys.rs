@@ -1,4 +1,4 @@
-//! Checks that the file of pre-shared keys has a key for each remote that needs one.
+//! Check that the file of pre-shared keys has a key for each remote that needs one.
 
 use std::path::Path;
 
@@ -13,8 +13,8 @@ use crate::racoon::remote::{ExchangeMode, Remote, RemoteAddress};
 const REMOTES_MAX: usize = 20;
 
 impl Check<'_> {
-    /// Checks the file of pre-shared keys if one is needed. Its mistakes are not errors, as it is read again for each
-    /// negotiation.
+    /// Checks the file of pre-shared keys if one is needed. Its mistakes are only warnings, because the file is read again
+    /// for each negotiation.
     pub(super) fn check_psk(&self) {
         let Some(place) = &self.needs_psk else { return };
         let Some(path) = self.config.paths.pre_shared_key.as_deref() else {
@@ -104,14 +104,16 @@ fn names(remote: &Remote) -> Vec<Vec<u8>> {
         return address.into_iter().collect();
     }
     let mut names = identifiers(remote).collect::<Vec<_>>();
+    // A distinguished name has no text form in the file, so the peer's key may well be there.
     if names.is_empty() || names.len() < remote.peers_identifiers.len() {
         return Vec::new();
     }
+    // As in the C racoon, the key is looked up by address only if the identity need not match.
     names.extend(address.filter(|_| !remote.verify_identifier));
     names
 }
 
-/// The identities that are expected of a remote's peers, as names of keys.
+/// Returns the identities that a remote expects of its peers, as names of keys.
 fn identifiers(remote: &Remote) -> impl Iterator<Item = Vec<u8>> {
     remote.peers_identifiers.iter().filter_map(|identifier| match identifier {
         Identifier::Address(address) => Some((*address)?.to_string().into_bytes()),

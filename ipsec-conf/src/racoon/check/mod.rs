@@ -1,4 +1,4 @@
-//! Semantic check: turns statements into a configuration, or reports what is wrong with them.
+//! Semantic check: converts statements to a configuration, or reports what is wrong with them.
 
 mod directory;
 mod duplicate;
@@ -87,13 +87,13 @@ impl<'l> Check<'l> {
         }
     }
 
-    /// Checks that need all of the files.
+    /// Performs the checks that need all files, and returns the result.
     fn finish(mut self) -> Load {
         self.config.remotes = std::mem::take(&mut self.remotes).into_remotes();
         // A stable sort keeps equal ones in the order of the file.
         self.config.sainfos.sort_by_key(|sainfo| std::cmp::Reverse(sainfo.priority()));
         self.finish_mode_cfg();
-        // Problems of other files and of the whole come after those of each file.
+        // Sorts what follows after the problems of every file.
         self.problems.enter(u32::MAX);
         self.check_duplicate_remotes();
         self.check_privsep();
@@ -103,7 +103,7 @@ impl<'l> Check<'l> {
         Load { config: (errors == 0).then_some(self.config), problems: self.problems.into_sorted(), errors }
     }
 
-    /// The statements of a file.
+    /// Checks the statements of a file.
     fn statements(&mut self, source: &Source, statements: &[Statement<'_>]) {
         for statement in statements {
             self.top(source, statement);
@@ -125,7 +125,7 @@ impl<'l> Check<'l> {
         self.global(source, directive.name, statement, skip)
     }
 
-    /// A section of the top level.
+    /// Checks a section of the top level.
     fn section(&mut self, source: &Source, section: Section, statement: &Statement<'_>) -> Option<()> {
         match section {
             Section::Remote => return self.remote(source, statement),
@@ -133,6 +133,7 @@ impl<'l> Check<'l> {
             _ => {}
         }
         let body = only_body(&self.problems, source, statement)?;
+        // Its values have a place in the configuration only from here on.
         if section == Section::Privsep {
             self.begin_privsep(source, statement);
         }
@@ -142,7 +143,7 @@ impl<'l> Check<'l> {
         Some(())
     }
 
-    /// A directive of a section that has none of its own.
+    /// Checks a directive of a section without sections inside.
     fn simple_directive(&mut self, source: &Source, section: Section, statement: &Statement<'_>) -> Option<()> {
         let directive = self.directive(source, section, statement)?;
         if statement.body.is_some() {
@@ -171,7 +172,7 @@ impl<'l> Check<'l> {
         op.finish()
     }
 
-    /// The directive that a statement is; its first place is noted.
+    /// Returns the directive of a statement and records its first place.
     fn directive(
         &mut self,
         source: &Source,
@@ -187,7 +188,7 @@ impl<'l> Check<'l> {
     }
 }
 
-/// The directive that a statement is.
+/// Returns the directive of a statement, or reports what its first word may mean.
 fn find(
     problems: &Problems,
     source: &Source,
@@ -196,6 +197,7 @@ fn find(
 ) -> Option<&'static Directive> {
     let first = statement.words.first()?;
     let second = statement.words.get(1).map_or("", |word| word.text);
+    // A string is never a directive, even if it contains the name of one.
     if first.kind == Kind::Word {
         if let Some(directive) = section.directive(first.text, second) {
             return Some(directive);
@@ -212,7 +214,7 @@ fn find(
             None => {}
         }
     }
-    // `path` with a wrong second word.
+    // The second word of `path` is wrong, not the first.
     let (token, hint) = match section == Section::Top && first.is_word("path") {
         true => {
             let words = section.directives().iter().filter_map(|directive| directive.name.strip_prefix("path "));
@@ -228,7 +230,7 @@ fn find(
     None
 }
 
-/// `path` without a word for what.
+/// Reports `path` without a second word.
 fn no_path(
     problems: &Problems,
     source: &Source,
@@ -239,7 +241,7 @@ fn no_path(
     op.unexpected(&spelling::either(words))
 }
 
-/// Which of the paths `word` may mean.
+/// Returns a hint for an unknown second word of `path`.
 fn path_hint(word: &str, words: &[&str]) -> String {
     match word {
         "psk" | "secrets" | "keys" | "preshared_key" => "write `path pre_shared_key`".to_owned(),
@@ -250,7 +252,7 @@ fn path_hint(word: &str, words: &[&str]) -> String {
     }
 }
 
-/// A hint for a word that begins no directive here: where it belongs, or which word was meant.
+/// Returns a hint for a word that begins no directive here: where it belongs, or which word was meant.
 fn misplaced(section: Section, word: &Token<'_>) -> Option<String> {
     match word.kind {
         Kind::Port => {
@@ -262,6 +264,7 @@ fn misplaced(section: Section, word: &Token<'_>) -> Option<String> {
         _ => {}
     }
     let homes = Section::ALL.into_iter().filter(|home| *home != section && home.has(word.text));
+    // A directive in the wrong section is more likely than a misspelt one, so it comes first.
     let homes: Vec<&str> = homes.map(Section::name).collect();
     let of_others = || replacement(section, word.text);
     match homes.as_slice() {
@@ -276,7 +279,7 @@ fn misplaced(section: Section, word: &Token<'_>) -> Option<String> {
     }
 }
 
-/// The body of a section without operands.
+/// Returns the body of a section that takes no operands.
 fn only_body<'a, 's>(problems: &Problems, source: &Source, statement: &'a Statement<'s>) -> Option<&'a Body<'s>> {
     if let Some(extra) = statement.words.get(1) {
         problems.error(source, extra, SYNTAX_ERROR, Some("expected `{`".to_owned()));
@@ -296,7 +299,7 @@ fn unexpected_body(problems: &Problems, source: &Source, statement: &Statement<'
     None
 }
 
-/// A name as it is, or in a directory when it does not begin with `/`.
+/// Returns a path; a relative name is resolved against the directory.
 fn resolve(directory: Option<&Path>, name: &str) -> Box<Path> {
     // Joining an absolute path gives that path.
     directory.map_or_else(|| Path::new(name).into(), |directory| directory.join(name).into())

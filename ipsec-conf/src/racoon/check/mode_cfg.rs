@@ -17,7 +17,7 @@ const NETWORKS: usize = 1024;
 const POOL_SIZE: u32 = 255;
 
 impl Check<'_> {
-    /// The size of the pool, when there is one.
+    /// Sets the size of the address pool, whose default depends on whether there is one.
     pub(super) fn finish_mode_cfg(&mut self) {
         let mode_cfg = &mut self.config.mode_cfg;
         let default = if mode_cfg.network.is_unspecified() { 0 } else { POOL_SIZE };
@@ -77,7 +77,7 @@ fn servers(list: &mut Vec<Ipv4Addr>, most: usize, op: &mut Operands<'_, '_>) -> 
     }
 }
 
-/// The last kind written wins; all networks of that kind are kept, without duplicates.
+/// Reads `split_network`. The last kind wins; all networks of that kind are kept, without duplicates.
 fn split_network(config: &mut ModeCfg, op: &mut Operands<'_, '_>) -> Option<()> {
     let kind = op.choice(SplitKind::WORDS, "include or local_lan")?;
     let same_kind = config.split_network.take().filter(|split| split.kind == kind);

@@ -21,11 +21,11 @@ use crate::racoon::token::Token;
 const LEFT_OUT: &str = "use certificates with rsasig or ecdsasig, or pre-shared keys";
 const CIPHER_LEFT_OUT: &str = "use aes";
 
-/// Ciphers that other daemons have.
+/// Ciphers of other daemons that racoon lacks, with a hint.
 pub(super) const REFUSED_CIPHERS: &[(&str, &str)] =
     &[("idea", CIPHER_LEFT_OUT), ("rc5", CIPHER_LEFT_OUT), ("rc4", CIPHER_LEFT_OUT), ("3idea", CIPHER_LEFT_OUT)];
 
-/// A proposal as it is written.
+/// A proposal as written.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     pub(super) place: Place,
@@ -33,7 +33,7 @@ pub(super) struct Draft {
     pub(super) hash: Hash,
     pub(super) method: AuthenticationMethod,
     pub(super) dh_group: DhGroup,
-    /// `None`: the remote's.
+    /// `None` for the remote's.
     pub(super) lifetime: Option<Duration>,
 }
 
@@ -47,7 +47,7 @@ struct Parts {
 }
 
 impl Check<'_> {
-    /// A proposal; `None` when something is wrong with it.
+    /// Reads a proposal; `None` if something is wrong with it.
     pub(super) fn proposal(&mut self, source: &Source, statement: &Statement<'_>) -> Option<Draft> {
         let errors = self.problems.errors();
         let body = only_body(&self.problems, source, statement)?;
@@ -119,6 +119,7 @@ fn encryption(op: &mut Operands<'_, '_>) -> Option<Encryption> {
 /// Takes the key length, which may follow the name of a cipher.
 pub(super) fn key_bits(op: &mut Operands<'_, '_>, name: &Token<'_>, lengths: KeyBits) -> Option<Option<u16>> {
     let token = op.peek();
+    // `3des` begins with a digit, but it is the next cipher of a list that lacks a comma.
     let is_name = || Suite::read(token.text).is_some_and(|suite| suite.cipher.is_some());
     if op.at_end() || !token.text.starts_with(|c: char| c.is_ascii_digit()) || is_name() {
         return Some(default_key_bits(lengths));
@@ -162,7 +163,7 @@ fn method(op: &mut Operands<'_, '_>) -> Option<AuthenticationMethod> {
     op.choice_or(AuthenticationMethod::WORDS, "an authentication method", meaning::method)
 }
 
-/// A group by its name or number, for `directive`.
+/// Reads the name or number of a group. `directive` is `dh_group` or `pfs_group`.
 pub(super) fn dh_group(op: &mut Operands<'_, '_>, directive: &str) -> Option<DhGroup> {
     let token = op.peek();
     let words: Vec<_> = DhGroup::WORDS.iter().copied().filter(|(_, group)| group.is_supported()).collect();
@@ -171,6 +172,7 @@ pub(super) fn dh_group(op: &mut Operands<'_, '_>, directive: &str) -> Option<DhG
         op.next();
         let what = if directive == "dh_group" { "proposal" } else { "sainfo" };
         let hint = format!("this {what} can never be agreed on: use modp2048 or ecp256");
+        // Only a warning: other proposals of the remote may have groups that work.
         op.warn(&token, &format!("{group} (group {}) is not supported", group.number()), Some(hint));
         return Some(group);
     }
@@ -184,7 +186,7 @@ pub(super) fn dh_group(op: &mut Operands<'_, '_>, directive: &str) -> Option<DhG
     op.choice_or(&words, "a group", |text| meaning::group(text, directive))
 }
 
-/// `time NUMBER UNIT`.
+/// Reads `time NUMBER UNIT`.
 pub(super) fn lifetime(op: &mut Operands<'_, '_>) -> Option<Duration> {
     let token = op.peek();
     if op.accept("time") {

@@ -24,14 +24,15 @@ use draft::{Draft, Given};
 pub(super) use draft::Drafts;
 
 impl Check<'_> {
-    /// `remote NAME [inherit NAME] { … }`.
+    /// Checks `remote NAME [inherit NAME] { … }`.
     pub(super) fn remote(&mut self, source: &Source, statement: &Statement<'_>) -> Option<()> {
+        // Checks of the whole configuration refer to this line when the file is no longer in memory.
         statement.words.first().into_iter().for_each(|first| self.problems.remember(source, first));
         let head = self.remote_head(source, statement);
         match (&statement.body, head) {
             (Some(body), Some((draft, _))) => self.remote_body(source, statement, body, draft, true),
             (Some(body), None) => {
-                // Its directives are checked under a name that no remote can have.
+                // Its directives are checked all the same, under a name that no remote can have.
                 let place = source.place(&statement.end);
                 self.remote_body(source, statement, body, Draft::new(RemoteName::Quoted("".into()), place), false)
             }
@@ -47,7 +48,7 @@ impl Check<'_> {
         }
     }
 
-    /// The name, and the parent's values; whether there is a parent.
+    /// Reads the name and copies the parent's values. Returns whether there is a parent.
     fn remote_head(&self, source: &Source, statement: &Statement<'_>) -> Option<(Draft, bool)> {
         let mut op = Operands::new(source, &self.problems, statement, 1);
         let token = op.peek();
@@ -100,6 +101,7 @@ impl Check<'_> {
         named: bool,
     ) -> Option<()> {
         let errors = self.problems.errors();
+        // An address as the name must not be contradicted by `remote_address`.
         let mut given = Given { address: !matches!(draft.remote.name, RemoteName::Quoted(_)), ..Given::default() };
         for statement in &body.statements {
             self.remote_directive(source, statement, &mut draft, &mut given);
@@ -119,6 +121,7 @@ impl Check<'_> {
     ) -> Option<()> {
         let directive = self.directive(source, Section::Remote, statement)?;
         if directive.name == "proposal" {
+            // The child's list replaces the parent's, instead of continuing it as in the C racoon.
             if !std::mem::replace(&mut given.proposals, true) {
                 draft.proposals.clear();
             }
@@ -168,6 +171,7 @@ impl Check<'_> {
             1 => &mut scripts.down,
             _ => &mut scripts.dead,
         };
+        // Only a warning: the script may be installed later, and negotiations do not need it.
         if let Err(error) = self.loader.metadata(&path) {
             op.warn(&token, "no such script", Some(format!("{}: {}", path.display(), system_error(&error))));
         }
@@ -176,7 +180,7 @@ impl Check<'_> {
     }
 }
 
-/// `"name"`, `ADDRESS [port]` or `anonymous [port]`.
+/// Reads `"name"`, `ADDRESS [port]` or `anonymous [port]`.
 fn remote_name(op: &mut Operands<'_, '_>) -> Option<RemoteName> {
     let token = op.peek();
     if !op.at_end() && token.kind == Kind::String {
@@ -196,7 +200,7 @@ fn remote_name(op: &mut Operands<'_, '_>) -> Option<RemoteName> {
     Some(RemoteName::Address(address, port(op)?))
 }
 
-/// A port other than 0.
+/// Reads a port; 0 stands for none.
 fn port(op: &mut Operands<'_, '_>) -> Option<Option<u16>> {
     Some(op.port(false)?.filter(|port| *port != 0))
 }
@@ -206,6 +210,7 @@ fn remote_address(op: &mut Operands<'_, '_>, remote: &mut Remote, given: &mut Gi
         return op.fail(&op.first(), "remote_address is already defined", None);
     }
     let token = op.peek();
+    // A numeric address may be in quotes too.
     let is_name = token.kind == Kind::String && token.value().parse::<IpAddr>().is_err();
     remote.address = Some(match is_name && !op.at_end() {
         true => RemoteAddress::Host(op.name("a name")?.into()),
@@ -215,7 +220,7 @@ fn remote_address(op: &mut Operands<'_, '_>, remote: &mut Remote, given: &mut Gi
     Some(())
 }
 
-/// One or more, with commas or without.
+/// Reads one or more modes, with or without commas between them.
 fn exchange_modes(op: &mut Operands<'_, '_>) -> Option<Vec<ExchangeMode>> {
     let mut modes = Vec::new();
     loop {
@@ -233,7 +238,7 @@ fn exchange_modes(op: &mut Operands<'_, '_>) -> Option<Vec<ExchangeMode>> {
     }
 }
 
-/// A directive that takes one value.
+/// Reads a directive with one value.
 fn simple(name: &str, op: &mut Operands<'_, '_>, remote: &mut Remote) -> Option<()> {
     let seconds =
         |op: &mut Operands<'_, '_>, least: u32| op.number(least, u32::MAX).map(|n| Duration::from_secs(n.into()));
@@ -265,7 +270,7 @@ fn simple(name: &str, op: &mut Operands<'_, '_>, remote: &mut Remote) -> Option<
         "dpd_maxfail" => remote.dpd_maxfail = op.number(1, u32::MAX)?,
         "dpd_mode" => remote.dpd_mode = op.choice(DpdMode::WORDS, "always, traffic or idle")?,
         "rekey" => remote.rekey = op.choice(Ternary::WORDS, "off, on or force")?,
-        // RFC 2409, section 5.
+        // The limits of RFC 2409 section 5.
         "nonce_size" => remote.nonce_size = op.number(8, 256)?,
         _ => remote.ph1id = op.number(0, u32::MAX)?,
     }

@@ -18,7 +18,7 @@ use crate::racoon::sainfo::{Esn, Sainfo, SainfoId};
 use crate::racoon::source::Source;
 use crate::racoon::token::Kind;
 
-/// Life of a phase 2, seconds.
+/// Default lifetime of a phase 2.
 const LIFETIME: Duration = Duration::from_secs(28800);
 
 /// Identity of a section: ends, `from`, `remoteid`.
@@ -40,22 +40,23 @@ const PROTOCOLS: [(&str, u8); 9] = [
     ("gre", 47),
 ];
 
-/// Message about ends that no policy has.
+/// Message about ends that no policy can have.
 const FOR_NOBODY: &str = "this sainfo matches no policy";
 
 const NOT_KEYED: &str = "no peer supports it: use hmac_sha256";
 
-/// Authentication algorithms that the reference reads and cannot use.
+/// Authentication algorithms that the C racoon reads but cannot use.
 const REFUSED_AUTHENTICATIONS: &[(&str, &str)] = &[("des_mac", NOT_KEYED), ("kpdk", NOT_KEYED)];
 
 impl Check<'_> {
-    /// `sainfo LOCAL REMOTE [from ID | group "NAME"] { … }`.
+    /// Checks `sainfo LOCAL REMOTE [from ID | group "NAME"] { … }`.
     pub(super) fn sainfo(&mut self, source: &Source, statement: &Statement<'_>) -> Option<()> {
         let head = self.sainfo_head(source, statement);
         if statement.body.is_none() && statement.end.kind == Kind::Semicolon {
             self.problems.error(source, &statement.end, SYNTAX_ERROR, Some("expected `{`".to_owned()));
         }
         let body = statement.body.as_ref()?;
+        // The directives of a broken head are checked too, for a sainfo that is then dropped.
         let broken = head.is_none();
         let place = source.place(statement.words.first()?);
         let mut sainfo = head.unwrap_or_else(|| new(place, SainfoId::Anonymous, SainfoId::Anonymous));
@@ -76,6 +77,7 @@ impl Check<'_> {
     fn sainfo_head(&self, source: &Source, statement: &Statement<'_>) -> Option<Sainfo> {
         let mut op = Operands::new(source, &self.problems, statement, 1);
         let local = if op.accept("anonymous") { SainfoId::Anonymous } else { sainfo_id(&mut op)? };
+        // `sainfo anonymous` alone is for both ends.
         let alone = op.at_end() || op.peek().is_word("from") || op.peek().is_word("group");
         let remote = if op.accept("clientaddr") {
             SainfoId::ClientAddress
@@ -146,6 +148,7 @@ impl Check<'_> {
         if sainfo.authentication.is_empty() && !aead_only {
             self.problems.error(source, &body.close, "no authentication algorithm", hint());
         }
+        // An error in the C racoon. Many files lack the line, and nothing depends on it.
         if sainfo.compression.is_empty() {
             let hint = Some("IPComp is not offered".to_owned());
             self.problems.warning(source, &body.close, "no compression algorithm", hint);
@@ -194,7 +197,7 @@ fn new(place: Place, local: SainfoId, remote: SainfoId) -> Sainfo {
     }
 }
 
-/// Appends a list with commas.
+/// Reads items separated by commas and appends them.
 fn list<'a, 's, T, F>(op: &mut Operands<'a, 's>, list: &mut Vec<T>, mut item: F) -> Option<()>
 where
     F: FnMut(&mut Operands<'a, 's>) -> Option<T>,
@@ -218,7 +221,7 @@ fn lifetime(op: &mut Operands<'_, '_>, sainfo: &mut Sainfo) -> Option<()> {
     Some(())
 }
 
-/// An end that is not `anonymous` or `clientaddr`.
+/// Reads an end other than `anonymous` and `clientaddr`.
 fn sainfo_id(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
     let kinds = [("address", 0), ("subnet", 1), ("fqdn", 2), ("user_fqdn", 3), ("keyid", 4), ("asn1dn", 5)];
     let token = op.peek();
@@ -236,7 +239,7 @@ fn sainfo_id(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
     }
 }
 
-/// `ADDR[/PREFIX][PORT] PROTOCOL` or `ADDR-ADDR[PORT] PROTOCOL`.
+/// Reads `ADDR[/PREFIX][PORT] PROTOCOL` or `ADDR-ADDR[PORT] PROTOCOL`.
 fn network(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
     let token = op.peek();
     if !op.at_end() && token.kind == Kind::String {
@@ -269,7 +272,7 @@ fn network(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
     })
 }
 
-/// `"ADDR"`, with a protocol or without.
+/// Reads `"ADDR"`, with or without a protocol.
 fn quoted_host(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
     let token = op.peek();
     if token.value().split_once('/').is_some_and(|(ip, _)| ip.parse::<IpAddr>().is_ok()) {
@@ -290,11 +293,12 @@ fn is_prefix(first: IpAddr, last: IpAddr) -> bool {
         IpAddr::V4(v4) => u128::from(v4.to_bits()),
         IpAddr::V6(v6) => v6.to_bits(),
     };
+    // The bits in which both ends differ must be the lowest ones, and all 0 in the first address.
     let hosts = bits(first) ^ bits(last);
     hosts & hosts.wrapping_add(1) == 0 && bits(first) & hosts == 0
 }
 
-/// `-` and an address right behind it.
+/// Reads `-` and the address right after it, if they are next.
 fn range_end(op: &mut Operands<'_, '_>, first: IpAddr) -> Option<Option<IpAddr>> {
     let token = op.peek();
     if op.at_end() || token.kind != Kind::Word || !token.text.starts_with('-') {

@@ -31,7 +31,7 @@ impl Weakness {
     }
 
     pub(super) fn of_esp_cipher(cipher: EspCipher) -> Option<Self> {
-        // The variants of DES have the weakness, and so the name, of the first.
+        // The variants of DES share the weakness, and are reported under the first one's name.
         let name = cipher.algorithm().ike().first()?.names.first()?;
         Some(Self::Algorithm(name, cipher.algorithm().weakness()?))
     }
@@ -77,6 +77,7 @@ impl Weakness {
 impl Check<'_> {
     /// Reports a weakness if it is the first of its kind.
     pub(super) fn weak(&mut self, source: &Source, token: &Token<'_>, weakness: Option<Weakness>) {
+        // A warning for each of many remotes would hide the other problems.
         let Some(weakness) = weakness.filter(|weakness| self.weaknesses.insert(*weakness)) else { return };
         self.problems.warning(source, token, &weakness.message(), Some(weakness.reason().to_owned()));
     }
@@ -94,13 +95,13 @@ impl Check<'_> {
             let aggressive = remote.exchange_modes.contains(&ExchangeMode::Aggressive);
             self.weak(source, token, aggressive.then_some(Weakness::AggressivePsk));
         }
-        // Peers whose keys are in a file need no certificate.
+        // Peers whose public keys are configured need no certificate.
         let keys = matches!(remote.peers_certificate, Some(PeersCertificate::PlainRsa(_)));
         let unverified = !remote.verify_cert && !keys && methods.iter().any(|method| method.verifies());
         self.weak(source, token, unverified.then_some(Weakness::VerifyCertOff));
     }
 
-    /// Reports remotes whose peers may choose their traffic.
+    /// Warns of remotes whose peers may choose their traffic.
     pub(super) fn check_generated(&self) {
         for remote in self.config.remotes.iter().filter(|remote| remote.generate_policy != GeneratePolicy::Off) {
             let is_open = |sainfo: &&Sainfo| {

@@ -21,7 +21,7 @@ pub(super) fn path(path: &Path) -> Quoted<std::path::Display<'_>> {
     Quoted(path.display())
 }
 
-/// Items with commas between.
+/// Items separated by commas.
 pub(super) struct List<'a, T>(pub(super) &'a [T]);
 
 impl<T: Display> Display for List<'_, T> {
@@ -33,7 +33,7 @@ impl<T: Display> Display for List<'_, T> {
     }
 }
 
-/// A cipher and the length of its key.
+/// A cipher and its key length.
 pub(super) struct Algorithm(pub(super) &'static str, pub(super) Option<u16>);
 
 impl Display for Algorithm {
@@ -120,7 +120,7 @@ impl Display for Identifier {
     }
 }
 
-/// The octets of a key id in quotes: those of a text, for they come from one.
+/// A key id in quotes. Its octets are text, because they were read from one.
 struct Tag<'a>(&'a [u8]);
 
 impl Display for Tag<'_> {
@@ -140,7 +140,7 @@ impl Display for SainfoId {
             Self::Range { first, last, port, protocol } => {
                 write!(f, "address {first}-{last}{}", PortAndProtocol(*port, *protocol))
             }
-            // Here the kinds of key ids are not told apart.
+            // A sainfo has no words for the kinds of key ids.
             Self::Name(Identifier::KeyId(Some(key_id))) => write!(f, "keyid {}", Tag(&key_id.bytes)),
             Self::Name(identifier) => write!(f, "{identifier}"),
         }

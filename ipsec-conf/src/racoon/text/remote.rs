@@ -8,7 +8,7 @@ use crate::racoon::remote::{OwnCertificate, PeersCertificate, Proposal, Remote, 
 
 impl Text {
     pub(super) fn remote(&mut self, remote: &Remote) -> fmt::Result {
-        // The other names say the address.
+        // Any other name contains the address.
         if let (RemoteName::Quoted(_), Some(address)) = (&remote.name, &remote.address) {
             match remote.port {
                 Some(port) => self.line("remote_address", format_args!("{address} [{port}]"))?,
@@ -51,7 +51,7 @@ impl Text {
         remote.proposals.iter().try_for_each(|proposal| self.section("proposal", |text| text.proposal(proposal)))
     }
 
-    /// `certificate_type` changes what stands before it.
+    /// Prints `certificate_type` first, because it resets directives before it.
     fn certificates(&mut self, remote: &Remote) -> fmt::Result {
         match &remote.certificate {
             Some(OwnCertificate::X509 { certificate, key }) => {

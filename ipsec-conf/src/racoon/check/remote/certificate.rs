@@ -28,7 +28,7 @@ impl Check<'_> {
                 return op.fail(&token, "Couldn't parse keyfile.", Some(error.to_string()));
             }
             remote.certificate = Some(OwnCertificate::PlainRsa(key));
-            // Certificates are not used unless a method below needs them.
+            // As in the C racoon, no certificates are exchanged unless a later directive says so.
             (remote.send_cert, remote.send_cr, remote.verify_cert) = (false, false, false);
             return Some(());
         }
@@ -70,6 +70,7 @@ impl Check<'_> {
             return Some(());
         }
         if !op.accept("x509") && !op.at_end() && token.kind == Kind::String {
+            // The old form, which the C racoon accepts too.
             op.warn(&token, "peers_certfile without a type is deprecated", Some("write x509 before it".to_owned()));
         }
         remote.peers_certificate = Some(PeersCertificate::X509(self.pem(op, "x509 and a file", "certificate")?));
@@ -91,7 +92,7 @@ impl Check<'_> {
         Some(())
     }
 
-    /// The name of a file, which must exist.
+    /// Reads the name of a file, which must exist.
     fn pem(&self, op: &mut Operands<'_, '_>, noun: &str, kind: &str) -> Option<Box<Path>> {
         let token = op.string_token(noun)?;
         let path = resolve(self.config.paths.certificate.as_deref(), token.value());

@@ -8,10 +8,10 @@ use crate::racoon::identifier::{Address, Identifier};
 use crate::racoon::place::Place;
 use crate::racoon::remote::*;
 
-/// Life of a phase 1, seconds.
+/// Default lifetime of a phase 1.
 const LIFETIME: Duration = Duration::from_secs(28800);
 
-/// A remote as written, with what the remotes that inherit from it need.
+/// A remote as written, with what remotes that inherit from it need.
 #[derive(Clone, Debug)]
 pub(in crate::racoon::check) struct Draft {
     /// Without proposals.
@@ -29,7 +29,7 @@ pub(in crate::racoon::check) struct Drafts {
     anonymous: Option<usize>,
 }
 
-/// Directives that the child has set itself: the first of each replaces what the parent set.
+/// Directives that the section itself has set: the first of each replaces the parent's value.
 #[derive(Default)]
 pub(super) struct Given {
     pub(super) address: bool,
@@ -54,7 +54,7 @@ impl Drafts {
         self.list.push(draft);
     }
 
-    /// The remote that is called so; an address without a port is called so by any remote with that address.
+    /// Returns the remote with a name. An address without a port names the first remote with that address.
     pub(super) fn parent(&self, name: &RemoteName) -> Option<&Draft> {
         let at = self.by_name.get(name).copied().or_else(|| match name {
             RemoteName::Address(address, None) => self.by_address.get(address).copied(),
@@ -128,7 +128,7 @@ impl Draft {
         Remote { proposals: self.proposals.into_iter().map(finish).collect(), ..self.remote }
     }
 
-    /// Gives the address that the name says.
+    /// Sets the name, and the address and port if the name contains them.
     pub(super) fn name(&mut self, name: RemoteName, place: Place) {
         match &name {
             RemoteName::Address(address, port) => {
