@@ -1,4 +1,4 @@
-//! Algorithms as NETLINK_XFRM names them: a view of the table for Linux. Sizes in bits.
+//! Algorithms by the kernel's names: a view of the table for Linux.
 
 use super::layout::Algo;
 use crate::algorithm::{Authentication, Compression, CryptoApi, Encryption};
@@ -14,7 +14,7 @@ pub(super) fn ciphers() -> impl Iterator<Item = (Encryption, &'static CryptoApi)
     encryptions().filter(|(one, _)| !one.is_aead())
 }
 
-/// Ciphers that authenticate. `af_key` knows their numbers and refuses them.
+/// Ciphers that authenticate (AEAD). `af_key` has numbers for them but refuses them.
 pub(super) fn aeads() -> impl Iterator<Item = (Encryption, &'static CryptoApi)> {
     encryptions().filter(|(one, _)| one.is_aead())
 }
@@ -35,17 +35,17 @@ pub(super) fn encryption(number: u8) -> Option<(Encryption, &'static CryptoApi)>
     Some((algorithm, algorithm.crypto_api()?))
 }
 
-/// The authentication algorithm that the kernel names.
+/// The authentication algorithm with this name of the kernel's.
 pub(super) fn authentication_named(name: &[u8]) -> Option<Authentication> {
     authentications().find(|(_, api)| api.is_named(name)).map(|(one, _)| one)
 }
 
-/// PF_KEY number of the cipher that the kernel names; 0 if there is none.
+/// PF_KEY's number of the cipher with this name of the kernel's; 0 if there is none.
 pub(super) fn cipher_number(name: &[u8]) -> u8 {
     number(ciphers().find(|(_, api)| api.is_named(name)).map(|(one, _)| one))
 }
 
-/// PF_KEY number of the cipher with this ICV that the kernel names; 0 if there is none.
+/// PF_KEY's number of the AEAD cipher with this name of the kernel's and this length of the ICV in bits; 0 if there is none.
 pub(super) fn aead_number(name: &[u8], icv_bits: u32) -> u8 {
     let is_it =
         |(one, api): &(Encryption, &CryptoApi)| api.is_named(name) && one.icv_bits().map(u32::from) == Some(icv_bits);
@@ -56,13 +56,13 @@ fn number(encryption: Option<Encryption>) -> u8 {
     encryption.and_then(|one| one.number(Dialect::Linux)).unwrap_or(0)
 }
 
-/// The compression algorithm of a PF_KEY number, which is that of `sadb_sa_encrypt` in an IPComp SA.
+/// The compression algorithm of a PF_KEY number. An IPComp SA has it in `sadb_sa_encrypt`.
 pub(super) fn compression(number: u8) -> Option<Algo<'static>> {
     let api = Compression::from_number(Dialect::Linux, number).crypto_api()?;
     Some(Algo { name: api.name.as_bytes(), key_bits: 0, icv_bits: None, key: &[] })
 }
 
-/// PF_KEY number of the compression algorithm that the kernel names; 0 if there is none.
+/// PF_KEY's number of the compression algorithm with this name of the kernel's; 0 if there is none.
 pub(super) fn compression_number(name: &[u8]) -> u8 {
     let is_named = |one: &&Compression| one.crypto_api().is_some_and(|api| api.is_named(name));
     Compression::ALL.iter().find(is_named).and_then(|one| one.number(Dialect::Linux)).unwrap_or(0)

@@ -1,5 +1,5 @@
-//! A dump under way: its last entry is marked, so each is held until the next is there; and the kernel may say that
-//! the table changed meanwhile, so that it has to be read again.
+//! A dump under way. PF_KEY marks the last entry, so each entry is held back until the next one arrives. The kernel may
+//! report that the table changed during the dump, which is then repeated.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, Hash, RandomState};
@@ -10,20 +10,20 @@ use super::numbers::flag;
 use crate::dialect::Abi;
 use crate::wire::{Header, peek_header, replace_header};
 
-/// How often a table that changes all the time is read.
+/// How often a dump is sent while the table keeps changing.
 const ROUNDS: u32 = 8;
 
 /// A dump under way.
 #[derive(Debug, Default)]
 pub(super) struct Dump {
-    /// The entry that waits for its successor, and its header to be.
+    /// The latest entry, and the header that it gets if another entry follows.
     held: Option<(Header, Zeroizing<Vec<u8>>)>,
-    /// Entries so far.
+    /// Number of entries so far, in all rounds.
     entries: u32,
-    /// A part of this round was marked: it is no snapshot.
+    /// Whether the table changed during this round.
     interrupted: bool,
     rounds: u32,
-    /// Hashes of the names of the entries so far, so that another round tells only what is new.
+    /// Hashes of the names of all entries so far. Another round reports only new ones.
     seen: HashSet<u64>,
     hasher: RandomState,
 }
@@ -31,24 +31,24 @@ pub(super) struct Dump {
 /// How a dump ends.
 #[derive(Debug)]
 pub(super) enum End {
-    /// The kernel is to be asked again.
+    /// The dump has to be sent again.
     Again,
-    /// There was nothing.
+    /// There was no entry.
     Empty,
     /// The last entry.
     Last(Zeroizing<Vec<u8>>),
-    /// The last entry; the table never stood still.
+    /// The last entry; the table changed during every round.
     Unsettled(Zeroizing<Vec<u8>>),
 }
 
 impl Dump {
-    /// Notes the flags of an entry's frame; whether the entry of this name was not there before.
+    /// Notes the flags of an entry's frame. Returns whether no earlier entry had its name.
     pub(super) fn is_new(&mut self, flags: u16, name: impl Hash) -> bool {
         self.interrupted |= flags & flag::DUMP_INTR != 0;
         self.seen.insert(self.hasher.hash_one(name))
     }
 
-    /// Takes an entry, and gives the one before, numbered.
+    /// Takes an entry and returns the previous one with its number.
     pub(super) fn hold(&mut self, message: Zeroizing<Vec<u8>>) -> Option<Zeroizing<Vec<u8>>> {
         let header = peek_header(Abi::HOST, &message).ok()?;
         self.entries = self.entries.saturating_add(1);
@@ -56,7 +56,7 @@ impl Dump {
         numbered(header, before)
     }
 
-    /// Ends a round. `flags`: those of the frame that ended it.
+    /// Ends a round. `flags` are those of the frame that ended it.
     pub(super) fn end(&mut self, flags: u16) -> End {
         let interrupted = std::mem::take(&mut self.interrupted) || flags & flag::DUMP_INTR != 0;
         self.rounds += 1;
@@ -64,7 +64,7 @@ impl Dump {
             return End::Again;
         }
         let Some((header, last)) = std::mem::take(self).held else { return End::Empty };
-        // The last of a dump has number 0. Where an errno follows, that is the end.
+        // Number 0 ends a dump, unless an errno follows and ends it.
         let seq = if interrupted { header.seq } else { 0 };
         match numbered(Header { seq, ..header }, last) {
             None => End::Empty,

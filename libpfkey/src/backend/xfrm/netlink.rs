@@ -1,4 +1,4 @@
-//! Netlink: frames and attributes, and the socket they go through.
+//! Netlink frames and attributes, and the socket.
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -20,30 +20,30 @@ use crate::wire::writer::Writer;
 /// Size of a frame's header (`nlmsghdr`).
 const HEADER: usize = 16;
 
-/// Datagrams received with one system call: notifications are small, the parts of a dump large.
+/// Datagrams received with one system call.
 const BATCH: usize = 8;
 
-/// Dumps come in datagrams of up to 32 KiB.
+/// Upper bound of a datagram in bytes. The parts of a dump have up to 32 KiB.
 const DATAGRAM_MAX: usize = 64 << 10;
 
-/// What libipsec asks for, here against overrun by a flood of events.
+/// Receive buffer in bytes, that of libipsec. A burst of events that exceeds it causes ENOBUFS.
 const SOCKET_BUFFER: usize = 2 << 20;
 
-/// Longest text of the kernel's that is passed on; those of Linux have up to 80 bytes.
-const WORDS_MAX: usize = 200;
+/// Longest explanation that is passed on, in bytes. Those of Linux have up to 80.
+const EXPLANATION_MAX: usize = 200;
 
-/// One frame that was received.
+/// A received frame.
 #[derive(Clone, Debug)]
 pub(super) struct Frame<'a> {
     pub(super) kind: u16,
     pub(super) flags: u16,
     pub(super) seq: u32,
-    /// The process that a notification is about; the port of an answer.
+    /// In a notification the process id of the request that caused it, in an answer the port of this socket.
     pub(super) pid: u32,
     pub(super) body: Reader<'a>,
 }
 
-/// Takes the next frame off a datagram; `None` at its end.
+/// Reads the next frame of a datagram; `None` at its end.
 ///
 /// # Errors
 /// [`Error::Malformed`]
@@ -62,7 +62,7 @@ pub(super) fn next_frame<'a>(datagram: &mut Reader<'a>) -> Result<Option<Frame<'
     Ok(Some(Frame { kind, flags, seq, pid, body: frame }))
 }
 
-/// Takes the next attribute: its number and contents; `None` at the end.
+/// Reads the number and the contents of the next attribute; `None` at the end.
 ///
 /// # Errors
 /// [`Error::Malformed`]
@@ -81,7 +81,7 @@ pub(super) fn next_attribute<'a>(reader: &mut Reader<'a>) -> Result<Option<(u16,
     Ok(Some((number, contents)))
 }
 
-/// The numbers of a frame to be sent. The kernel copies `seq` and `pid` into the notifications that a request causes.
+/// The header of a frame to be sent. The kernel copies `seq` and `pid` into the notifications that a request causes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Heading {
     pub(super) kind: u16,
@@ -90,7 +90,7 @@ pub(super) struct Heading {
     pub(super) pid: u32,
 }
 
-/// Appends a frame to a batch; if `body` fails, nothing.
+/// Appends a frame to a batch. If `body` fails, the batch is unchanged.
 ///
 /// # Errors
 /// Those of `body`.
@@ -146,21 +146,21 @@ pub(super) fn push_attribute(
     Ok(())
 }
 
-/// What an error frame says.
+/// The contents of an error frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
     /// 0 for an acknowledgement.
     pub(super) errno: i32,
-    /// Type and process id of the request's own frame, where the kernel repeats it.
+    /// Type and process id of the request's frame, where the kernel repeats its header.
     pub(super) request: Option<(u16, u32)>,
-    /// The reason in the kernel's own words, where it gives one (extended acknowledgement).
+    /// The kernel's explanation, where it gives one (extended acknowledgement).
     pub(super) explanation: Option<String>,
 }
 
 impl Verdict {
     /// Reads the body of an error frame, or of the frame that ends a dump.
     pub(super) fn parse(flags: u16, body: &mut Reader<'_>) -> Result<Self> {
-        // A negated errno.
+        // The field holds the negated errno.
         let errno = body.u32()?.cast_signed().checked_neg().unwrap_or(libc::EINVAL);
         if body.remaining() < HEADER {
             return Ok(Self { errno, request: None, explanation: None });
@@ -169,7 +169,7 @@ impl Verdict {
         let explanation = if flags & flag::ACK_TLVS == 0 {
             None
         } else {
-            // An error that is not capped repeats all of the request.
+            // Without the flag CAPPED the frame repeats the whole request.
             let repeated =
                 if flags & flag::CAPPED == 0 { usize::try_from(length).unwrap_or(usize::MAX) } else { HEADER };
             find_explanation(repeated.saturating_sub(HEADER), body)
@@ -178,8 +178,8 @@ impl Verdict {
     }
 }
 
-/// The text among the attributes behind `skipped` bytes of an error frame. What is not well-formed is no text: the errno counts
-/// all the same.
+/// The text among the attributes after `skipped` bytes of an error frame. Malformed attributes are ignored, because the errno
+/// is valid without them.
 fn find_explanation(skipped: usize, body: &mut Reader<'_>) -> Option<String> {
     body.skip(skipped.checked_next_multiple_of(4)?).ok()?;
     while let Ok(Some((number, contents))) = next_attribute(body) {
@@ -190,10 +190,10 @@ fn find_explanation(skipped: usize, body: &mut Reader<'_>) -> Option<String> {
     None
 }
 
-/// A kernel's text as it can stand in an error line: one line, without the full stop.
+/// Makes a part of an error line of the kernel's text: printable, one line, no full stop.
 fn printable(bytes: &[u8]) -> Option<String> {
     let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
-    let text = text.get(..WORDS_MAX).unwrap_or(text);
+    let text = text.get(..EXPLANATION_MAX).unwrap_or(text);
     let text = String::from_utf8_lossy(text).replace(char::is_control, " ");
     let text = text.trim().trim_end_matches('.');
     (!text.is_empty()).then(|| text.to_owned())
@@ -208,7 +208,7 @@ pub(super) struct NetlinkSocket {
 }
 
 impl NetlinkSocket {
-    /// Opens the socket and joins the groups that tell of changes.
+    /// Opens the socket and joins the groups for changes of SAs and policies.
     ///
     /// # Errors
     /// [`Error::System`]: EPROTONOSUPPORT where the kernel has no NETLINK_XFRM, EPERM without privilege.
@@ -216,9 +216,9 @@ impl NetlinkSocket {
         let system = |call| move |source| Error::System { call, source };
         let mut socket = Socket::new(NETLINK_XFRM).map_err(system("NETLINK_XFRM"))?;
         let port = bind(&mut socket).map_err(system("bind"))?;
-        // Errors carry the header of the request only: not its keys.
+        // An error frame then repeats only the header of the request, not its keys.
         let _ = socket.set_cap_ack(true);
-        // Errors have the kernel's reason in words; before Linux 4.12 there is none.
+        // An error frame then has the kernel's explanation, from Linux 4.12 on.
         let _ = socket.set_ext_ack(true);
         let mut opened = Self { socket, batch: Batch::new(BATCH, DATAGRAM_MAX), port };
         opened.set_receive_buffer(SOCKET_BUFFER)?;
@@ -231,11 +231,11 @@ impl NetlinkSocket {
     /// # Errors
     /// [`Error::System`]
     pub(super) fn join(&mut self, number: u32) -> Result<()> {
-        // The first thing that needs privilege.
+        // The first call that needs privilege, so its error names the whole interface.
         self.socket.add_membership(number).map_err(|source| Error::System { call: "NETLINK_XFRM", source })
     }
 
-    /// The socket's address: frames that carry it answer this socket's requests.
+    /// The socket's address, which the answers to its requests carry.
     pub(super) fn port(&self) -> u32 {
         self.port
     }
@@ -244,14 +244,14 @@ impl NetlinkSocket {
         self.socket.as_fd()
     }
 
-    /// Raises the receive buffer; returns its size.
+    /// Raises the receive buffer to this size and returns the size that it has, both in bytes.
     ///
     /// # Errors
     /// [`Error::System`]
     pub(super) fn set_receive_buffer(&mut self, bytes: usize) -> Result<usize> {
         let size = || self.socket.get_rx_buf_sz().map_err(|source| Error::System { call: "getsockopt", source });
         if size()? < bytes && setsockopt(&self.socket, sockopt::RcvBufForce, &bytes).is_err() {
-            // Without the privilege as far as the system lets it.
+            // Without privilege the system limits the size.
             let _ = setsockopt(&self.socket, sockopt::RcvBuf, &bytes);
         }
         size()
@@ -272,7 +272,7 @@ impl NetlinkSocket {
         }
     }
 
-    /// The next datagram; `None` when there is none now.
+    /// Receives the next datagram; `None` if none is available.
     ///
     /// # Errors
     /// [`Error::System`]; ENOBUFS says that notifications were lost.
@@ -281,8 +281,8 @@ impl NetlinkSocket {
     }
 }
 
-/// Binds to a port that is no process's id: answers carry the port, and notifications the id of the process that made
-/// the change, so each shows what it is.
+/// Binds to a port that is no process id. Answers carry the port and notifications the process id of the request, so the two
+/// cannot be confused.
 fn bind(socket: &mut Socket) -> io::Result<u32> {
     loop {
         let port = 0x8000_0000 | arbitrary_u32();

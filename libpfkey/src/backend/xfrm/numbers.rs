@@ -27,14 +27,16 @@ pub(super) mod message {
 /// `nlmsg_flags`
 pub(super) mod flag {
     pub(crate) const REQUEST: u16 = 1;
-    /// A part of a dump.
+    /// The frame is a part of a dump.
     pub(crate) const MULTI: u16 = 2;
+    /// The request wants an acknowledgement.
     pub(crate) const ACK: u16 = 4;
+    /// The table changed during the dump.
     pub(crate) const DUMP_INTR: u16 = 0x10;
     pub(crate) const DUMP: u16 = 0x300;
-    /// Of an error frame: it repeats the header of the request only.
+    /// The error frame repeats only the header of the request.
     pub(crate) const CAPPED: u16 = 0x100;
-    /// Of an error frame: attributes follow.
+    /// Attributes follow in the error frame.
     pub(crate) const ACK_TLVS: u16 = 0x200;
 }
 
@@ -50,7 +52,7 @@ pub(super) mod group {
 
 /// Attributes (`XFRMA_*`).
 pub(super) mod attribute {
-    /// Of an error frame: the reason, a string.
+    /// In an error frame: the kernel's explanation, a string.
     pub(crate) const ACK_MESSAGE: u16 = 1;
 
     pub(crate) const ALG_AUTH: u16 = 1;
@@ -76,14 +78,14 @@ pub(super) mod attribute {
     pub(crate) const SET_MARK: u16 = 29;
     pub(crate) const SET_MARK_MASK: u16 = 30;
     pub(crate) const IF_ID: u16 = 31;
-    /// Bits of an attribute's type that are its number.
+    /// Bits of an attribute's type that hold its number.
     pub(crate) const MASK: u16 = 0x3fff;
 }
 
-/// "No limit" of a count; of a time it is 0.
+/// A count without a limit. A time without a limit is 0.
 pub(super) const INF: u64 = u64::MAX;
 
-/// Every IPsec protocol but the kernel's helpers.
+/// Matches AH, ESP and IPComp, but not the kernel's helper states.
 pub(super) const PROTO_ANY: u8 = 255;
 
 /// `xfrm_usersa_info.flags`

@@ -1,5 +1,5 @@
-//! REGISTER: which algorithms the kernel has. Netlink has no question for it, so an SA that does not exist is updated
-//! with each: ENOSYS says that the algorithm is missing, anything else that it is there.
+//! REGISTER: the algorithms of the kernel. Netlink has no request for them, so a probe for each algorithm updates an SA that
+//! does not exist. ENOSYS means that the kernel lacks the algorithm, any other errno that it has it.
 
 use super::algorithm::{aeads, authentications, ciphers};
 use super::layout::{Addr, Algo, INET, Selector, State};
@@ -11,13 +11,13 @@ use crate::error::Result;
 use crate::num::{ExtensionType, MessageType, SaType};
 use crate::wire::{Algorithm, Builder, Extension, Header};
 
-/// Key bytes of a probe; none is longer.
+/// Key of a probe; no algorithm has a longer one.
 const ZEROS: [u8; 64] = [0; 64];
 
-/// An SPI that is hardly anybody's, at an address that is nobody's.
-const NOBODY: u32 = 0xffff_fffe;
+/// SPI of the SA in the probes. Its address is 0.0.0.0, so it does not exist.
+const PROBE_SPI: u32 = 0xffff_fffe;
 
-/// How many probes there are.
+/// Number of the probes.
 pub(super) fn probes() -> usize {
     authentications().count() + ciphers().count()
 }
@@ -25,7 +25,7 @@ pub(super) fn probes() -> usize {
 /// Appends the probes, with sequence numbers from 0.
 ///
 /// # Errors
-/// Never in practice: keys are short.
+/// Never in practice, because the keys are short.
 pub(super) fn push_probes(batch: &mut Vec<u8>) -> Result<()> {
     let key = |bits: u16| ZEROS.get(..usize::from(bits / 8)).unwrap_or(&ZEROS);
     let linux = Dialect::Linux;
@@ -44,7 +44,7 @@ fn push_probe(batch: &mut Vec<u8>, seq: u32, (proto, number, algorithm): (u8, u1
     let mut state =
         State { selector: Selector { family: INET, ..Selector::default() }, family: INET, ..State::default() };
     state.id.destination = Addr::default();
-    state.id.spi = NOBODY;
+    state.id.spi = PROBE_SPI;
     state.id.proto = proto;
     let heading = Heading { kind: message::UPDSA, flags: flag::REQUEST | flag::ACK, seq, pid: 0 };
     push_frame(batch, heading, |writer| {
@@ -61,7 +61,7 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    /// `errnos` in the order of the probes; `None` where no answer came.
+    /// Makes the lists of the errnos, in the order of the probes; `None` stands for a lost answer.
     pub(super) fn new(errnos: &[Option<i32>]) -> Self {
         let present = |index: usize| errnos.get(index).is_some_and(|errno| *errno != Some(libc::ENOSYS));
         let record = |id: Option<u8>, iv_len, bits: KeyBits| {
@@ -71,9 +71,9 @@ impl Lists {
         let auth = auth.filter_map(|(_, (one, _))| record(one.number(Dialect::Linux), 0, one.key_bits()));
         let first = authentications().count();
         let ciphers = ciphers().enumerate().filter(|(index, _)| present(first + *index)).map(|(_, cipher)| cipher);
-        // The kernel says at ADD whether it has those that authenticate.
+        // AEAD ciphers are not probed: the kernel refuses one that it lacks at ADD.
         let encrypt = ciphers.chain(aeads()).filter_map(|(one, _)| {
-            // `af_key` says 8 of every cipher that has an IV.
+            // `af_key` reports 8 bytes for every cipher with an IV.
             let iv_len = if one == Encryption::Null { 0 } else { 8 };
             record(one.number(Dialect::Linux), iv_len, one.key_bits())
         });
@@ -83,7 +83,7 @@ impl Lists {
     /// Writes the answer.
     ///
     /// # Errors
-    /// Never in practice: the lists are short.
+    /// Never in practice, because the lists are short.
     pub(super) fn emit(&self, sa_type: SaType, (seq, pid): (u32, u32), out: &mut Vec<u8>) -> Result<()> {
         let header = Header { seq, pid, ..Header::new(MessageType::Register, sa_type) };
         let mut builder = Builder::new(Abi::HOST, header, out)?;

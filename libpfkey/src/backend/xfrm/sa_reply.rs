@@ -3,19 +3,19 @@
 use std::net::IpAddr;
 
 use super::algorithm::{aead_number, authentication_named, cipher_number, compression_number};
+use super::conversion::{current_to_pfkey, flags_to_pfkey, limits_to_pfkey, mode_to_pfkey, parse_context, sa_type_of};
 use super::layout::{Algo, Encap, Progress, ReplayEsn, State};
 use super::netlink::next_attribute;
 use super::numbers::{INF, attribute, state_flag};
-use super::sa_request::{mode_to_pfkey, sa_type_of};
 use crate::algorithm::Authentication;
 use crate::dialect::{Abi, Dialect};
 use crate::error::Result;
-use crate::num::{ExtensionType, MessageType, SaFlags, SaState};
+use crate::num::{ExtensionType, MessageType, SaState};
 use crate::wire::reader::Reader;
 use crate::wire::writer::Writer;
 use crate::wire::{
-    Address, Builder, Extension, Header, Key, Lifetime, Sa, Sa2, SecurityContext, SockAddr, XfrmAuthTrunc, XfrmMark,
-    XfrmOffload, XfrmReplay,
+    Address, Builder, Extension, Header, Key, Sa, Sa2, SecurityContext, SockAddr, XfrmAuthTrunc, XfrmMark, XfrmOffload,
+    XfrmReplay,
 };
 
 /// The attributes of a state.
@@ -28,24 +28,25 @@ pub(super) struct StateAttributes<'a> {
     encap: Option<Encap>,
     context: Option<SecurityContext<'a>>,
     replay: Option<ReplayEsn>,
-    /// Sequence numbers and bitmap: the number of the attribute, and its bytes.
+    /// Sequence numbers and replay bitmap: number and contents of the attribute.
     numbers: Option<(u16, &'a [u8])>,
-    /// What PF_KEY cannot express, in the order of the attributes.
+    /// What PF_KEY cannot express, as this library's extensions, in the order of the attributes.
     extensions: Vec<Extension<'a>>,
-    /// The state itself, where it comes as an attribute.
+    /// The state itself, in notifications of a removal.
     pub(super) state: Option<State>,
 }
 
 impl<'a> StateAttributes<'a> {
-    /// Reads all attributes that are left.
+    /// Reads the remaining attributes.
     ///
     /// # Errors
-    /// For attributes that are too short.
+    /// [`Error::Malformed`](crate::Error::Malformed) for an attribute that is too short.
     pub(super) fn parse(reader: &mut Reader<'a>) -> Result<Self> {
         let mut found = Self::default();
         let mut output_mark: Option<XfrmMark> = None;
         while let Some((number, mut body)) = next_attribute(reader)? {
             match number {
+                // The kernel sends both forms; this one lacks the length of the ICV.
                 attribute::ALG_AUTH if found.auth.is_none() => found.auth = Some(Algo::parse(&mut body, false)?),
                 attribute::ALG_AUTH_TRUNC => found.auth = Some(Algo::parse(&mut body, true)?),
                 attribute::ALG_CRYPT => found.cipher = Some(Algo::parse(&mut body, false)?),
@@ -62,6 +63,7 @@ impl<'a> StateAttributes<'a> {
                 attribute::MARK => found.note(Extension::XfrmMark(XfrmMark::parse(&mut body)?)),
                 attribute::IF_ID => found.note(Extension::XfrmIfId(body.u32()?)),
                 attribute::SET_MARK => {
+                    // Older kernels have no mask and set all bits.
                     output_mark.get_or_insert(XfrmMark { value: 0, mask: u32::MAX }).value = body.u32()?;
                 }
                 attribute::SET_MARK_MASK => output_mark.get_or_insert_default().mask = body.u32()?,
@@ -77,14 +79,14 @@ impl<'a> StateAttributes<'a> {
         Ok(found)
     }
 
-    /// Keeps the first of each kind: a message holds no second.
+    /// Notes an extension, unless there is one of its kind: a message must not repeat a kind.
     fn note(&mut self, extension: Extension<'a>) {
         if self.extensions.iter().all(|known| known.kind() != extension.kind()) {
             self.extensions.push(extension);
         }
     }
 
-    /// The mark, which is part of the SA's name.
+    /// The SA's mark, which is part of its name.
     pub(super) fn mark(&self) -> Option<XfrmMark> {
         self.extensions.iter().find_map(|extension| match extension {
             Extension::XfrmMark(mark) => Some(*mark),
@@ -92,7 +94,7 @@ impl<'a> StateAttributes<'a> {
         })
     }
 
-    /// The number that PF_KEY has for the cipher, or the compression.
+    /// PF_KEY's number of the cipher or of the compression algorithm.
     fn encrypt_number(&self) -> u8 {
         if let Some(compression) = &self.compression {
             return compression_number(compression.name);
@@ -103,46 +105,40 @@ impl<'a> StateAttributes<'a> {
         self.cipher.map_or(0, |cipher| cipher_number(cipher.name))
     }
 
+    /// Whether the SA is larval: netlink does not tell, but only a larval SA has no algorithm.
     pub(super) fn is_larval(&self) -> bool {
         self.auth.is_none() && self.cipher.is_none() && self.aead.is_none() && self.compression.is_none()
     }
 }
 
-/// Reads `xfrm_user_sec_ctx`.
-pub(super) fn parse_context<'a>(body: &mut Reader<'a>) -> Result<SecurityContext<'a>> {
-    body.skip(4)?;
-    let (algorithm, doi) = (body.u8()?, body.u8()?);
-    let length = usize::from(body.u16()?);
-    Ok(SecurityContext { algorithm, doi, label: body.bytes(length)? })
-}
-
-/// Which of the limits a message tells.
+/// Which parts of an SA a message includes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tell {
-    /// Both, with keys: all but EXPIRE.
+    /// Both limits and the keys: every message but EXPIRE.
     All,
-    /// An EXPIRE: the limit that was reached, and no keys.
+    /// The hard limit and no keys: an EXPIRE.
     Hard,
+    /// The soft limit and no keys: an EXPIRE.
     Soft,
 }
 
-/// The base header of a reply or event, and what it tells of the SA.
+/// The base header of a reply or event, and which parts of the SA follow.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReplyHeader {
     pub(super) message_type: MessageType,
     pub(super) seq: u32,
     pub(super) pid: u32,
-    /// Overrides the state that the limits and attributes tell.
+    /// State of the SA; `None` if it follows from limits and attributes.
     pub(super) state: Option<SaState>,
     pub(super) tell: Tell,
-    /// Tells the sequence numbers, which PF_KEY does not.
+    /// Whether `XfrmReplayState` is included, which `af_key` does not have.
     pub(super) numbers: bool,
 }
 
 /// Writes the PF_KEY message about a state.
 ///
 /// # Errors
-/// Never in practice: all parts fit their fields.
+/// Never in practice, because all parts fit their fields.
 pub(super) fn sa_message(
     reply_header: ReplyHeader,
     state: &State,
@@ -150,11 +146,8 @@ pub(super) fn sa_message(
     now: u64,
     out: &mut Vec<u8>,
 ) -> Result<()> {
-    let header = Header {
-        seq: reply_header.seq,
-        pid: reply_header.pid,
-        ..Header::new(reply_header.message_type, sa_type_of(state.id.proto))
-    };
+    let ReplyHeader { message_type, seq, pid, tell, .. } = reply_header;
+    let header = Header { seq, pid, ..Header::new(message_type, sa_type_of(state.id.proto)) };
     let mut builder = Builder::new(Abi::HOST, header, out)?;
     let known_auth = attributes.auth.and_then(|auth| authentication_named(auth.name));
     builder.push(&Extension::Sa(Sa {
@@ -163,28 +156,15 @@ pub(super) fn sa_message(
         state: reply_header.state.unwrap_or_else(|| state_of(state, attributes, now)),
         auth: known_auth.and_then(|known| known.number(Dialect::Linux)).unwrap_or(0),
         encrypt: attributes.encrypt_number(),
-        flags: flags(state.flags),
+        flags: flags_to_pfkey(state.flags),
     }))?;
-    let (hard, soft) = lifetimes(state);
-    if reply_header.tell != Tell::Soft {
-        builder.push(&Extension::Lifetime(ExtensionType::LifetimeHard, hard))?;
-    }
-    if reply_header.tell != Tell::Hard {
-        builder.push(&Extension::Lifetime(ExtensionType::LifetimeSoft, soft))?;
-    }
-    let current = Lifetime {
-        allocations: u32::try_from(state.current.packets).unwrap_or(u32::MAX),
-        bytes: state.current.bytes,
-        addtime: state.current.add_time,
-        usetime: state.current.use_time,
-    };
-    builder.push(&Extension::Lifetime(ExtensionType::LifetimeCurrent, current))?;
+    push_lifetimes(&mut builder, state, tell)?;
     builder.push(&host(ExtensionType::AddressSrc, state.source.ip(state.family)))?;
     builder.push(&host(ExtensionType::AddressDst, state.id.destination.ip(state.family)))?;
     if state.selector.source != state.source {
         builder.push(&proxy(state))?;
     }
-    if reply_header.tell == Tell::All {
+    if tell == Tell::All {
         push_keys(&mut builder, attributes)?;
     }
     builder.push(&Extension::Sa2(Sa2 { mode: mode_to_pfkey(state.mode), reqid: state.reqid, ..Sa2::default() }))?;
@@ -205,7 +185,19 @@ pub(super) fn sa_message(
     builder.finish()
 }
 
-/// Keys of no bits are left out, as `af_key` does.
+/// Appends limits and current use. The limits are there even if they are 0, as in messages of `af_key`.
+fn push_lifetimes(builder: &mut Builder<'_>, state: &State, tell: Tell) -> Result<()> {
+    let (hard, soft) = limits_to_pfkey(&state.limits);
+    if tell != Tell::Soft {
+        builder.push(&Extension::Lifetime(ExtensionType::LifetimeHard, hard))?;
+    }
+    if tell != Tell::Hard {
+        builder.push(&Extension::Lifetime(ExtensionType::LifetimeSoft, soft))?;
+    }
+    builder.push(&Extension::Lifetime(ExtensionType::LifetimeCurrent, current_to_pfkey(&state.current)))
+}
+
+/// Appends the keys. An empty key is left out, as `af_key` does.
 fn push_keys(builder: &mut Builder<'_>, attributes: &StateAttributes<'_>) -> Result<()> {
     let keys =
         [(ExtensionType::KeyAuth, attributes.auth), (ExtensionType::KeyEncrypt, attributes.aead.or(attributes.cipher))];
@@ -217,7 +209,7 @@ fn push_keys(builder: &mut Builder<'_>, attributes: &StateAttributes<'_>) -> Res
     Ok(())
 }
 
-/// Appends what `af_key` does not tell, as this library's extensions.
+/// Appends what the messages of `af_key` do not include, as this library's extensions.
 fn push_xfrm(
     builder: &mut Builder<'_>,
     state: &State,
@@ -243,7 +235,7 @@ fn replay(state: &State, attributes: &StateAttributes<'_>) -> u8 {
     }
 }
 
-/// Netlink does not tell the state.
+/// The state of the SA, which netlink does not report.
 fn state_of(state: &State, attributes: &StateAttributes<'_>, now: u64) -> SaState {
     if attributes.is_larval() {
         return SaState::Larval;
@@ -257,40 +249,12 @@ fn state_of(state: &State, attributes: &StateAttributes<'_>, now: u64) -> SaStat
     if dying { SaState::Dying } else { SaState::Mature }
 }
 
-fn flags(flags: u8) -> SaFlags {
-    let mut all = SaFlags::empty();
-    all.set(SaFlags::NOECN, flags & state_flag::NOECN != 0);
-    all.set(SaFlags::DECAP_DSCP, flags & state_flag::DECAP_DSCP != 0);
-    all.set(SaFlags::NOPMTUDISC, flags & state_flag::NOPMTUDISC != 0);
-    all
-}
-
-/// Hard and soft limits.
-fn lifetimes(state: &State) -> (Lifetime, Lifetime) {
-    let count = |value: u64| if value == INF { 0 } else { value };
-    let packets = |value| u32::try_from(count(value)).unwrap_or(u32::MAX);
-    let limits = &state.limits;
-    let hard = Lifetime {
-        allocations: packets(limits.hard_packets),
-        bytes: count(limits.hard_bytes),
-        addtime: limits.hard_add,
-        usetime: limits.hard_use,
-    };
-    let soft = Lifetime {
-        allocations: packets(limits.soft_packets),
-        bytes: count(limits.soft_bytes),
-        addtime: limits.soft_add,
-        usetime: limits.soft_use,
-    };
-    (hard, soft)
-}
-
-/// An end of an SA: its protocol is 0 in what Linux tells.
+/// An address of an SA. In the messages of Linux its protocol is 0.
 pub(super) fn host<'a>(kind: ExtensionType, address: IpAddr) -> Extension<'a> {
     Extension::Address(kind, Address { proto: 0, ..Address::host(SockAddr::from(address)) })
 }
 
-/// The inner source that the state's selector names; for most states it is any.
+/// The source of the state's selector, which is any for most states.
 fn proxy<'a>(state: &State) -> Extension<'a> {
     let selector = &state.selector;
     let family = if selector.family == 0 { state.family } else { selector.family };

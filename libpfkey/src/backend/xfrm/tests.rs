@@ -1,9 +1,10 @@
 //! Structures byte for byte, requests to frames, frames to messages, and hostile datagrams.
 
-mod engine;
 mod hostile;
 mod layout;
 mod requests;
+mod same_bytes;
+mod translator;
 
 use crate::dialect::Abi;
 use crate::wire::reader::Reader;

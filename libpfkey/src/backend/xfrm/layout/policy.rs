@@ -151,6 +151,9 @@ pub(crate) struct Migrate {
 }
 
 impl Migrate {
+    /// Size in bytes.
+    pub(crate) const LEN: usize = 76;
+
     pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<Self> {
         let (old_destination, old_source) = (Addr::parse(reader)?, Addr::parse(reader)?);
         let (new_destination, new_source) = (Addr::parse(reader)?, Addr::parse(reader)?);

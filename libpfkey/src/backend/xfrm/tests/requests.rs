@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use super::written;
 use crate::backend::xfrm::layout::{Algo, INET, INET6, PolicyInfo, State, Template};
+use crate::backend::xfrm::migrate::Migration;
 use crate::backend::xfrm::netlink::next_attribute;
 use crate::backend::xfrm::numbers::{INF, attribute};
-use crate::backend::xfrm::policy::{Migration, PolicyFrame, policy_id};
+use crate::backend::xfrm::policy_request::{PolicyFrame, policy_id};
 use crate::backend::xfrm::sa_request::{SaFrame, spi_request, state_id};
 use crate::dialect::Abi;
 use crate::num::{
@@ -195,7 +196,8 @@ fn policy(kind: u16, direction: u8, requests: Vec<IpsecRequest>) -> Message<'sta
 }
 
 fn newpolicy(message: &Message<'_>) -> Result<(PolicyInfo, Vec<Template>), i32> {
-    let frame = PolicyFrame::new(message, &mut || Ok(20_000))?;
+    let mut frame = PolicyFrame::new(message)?;
+    frame.choose_reqids(|| Ok(20_000))?;
     let bytes = written(|writer| frame.emit(writer).unwrap());
     let mut reader = super::reader(&bytes);
     let info = PolicyInfo::parse(&mut reader).unwrap();
@@ -262,9 +264,8 @@ fn refused_policies() {
     assert_eq!(ipsec(many.clone()), Some(libc::ELOOP));
     many[0].mode = 0;
     assert_eq!(ipsec(many), Some(libc::EINVAL), "found before the seventh");
-    let no_reqid = PolicyFrame::new(&policy(POLICY_IPSEC, DIR_OUT, vec![request(50, 1, LEVEL_UNIQUE, 0)]), &mut || {
-        Err(libc::ENOBUFS)
-    });
+    let unique = policy(POLICY_IPSEC, DIR_OUT, vec![request(50, 1, LEVEL_UNIQUE, 0)]);
+    let no_reqid = PolicyFrame::new(&unique).and_then(|mut frame| frame.choose_reqids(|| Err(libc::ENOBUFS)));
     assert_eq!(no_reqid.err(), Some(libc::ENOBUFS));
     let mut wide = policy(POLICY_NONE, DIR_OUT, vec![]);
     let Extension::Address(_, address) = &mut wide.extensions[0] else { panic!("an address") };
@@ -350,7 +351,7 @@ fn marks_of_policies() {
     let mut request = policy(POLICY_NONE, DIR_IN, vec![]);
     request.extensions.push(Extension::XfrmMark(XfrmMark { value: 5, mask: 0xff }));
     request.extensions.push(Extension::XfrmIfId(7));
-    let frame = PolicyFrame::new(&request, &mut || Ok(0)).unwrap_or_else(|errno| panic!("refused: {errno}"));
+    let frame = PolicyFrame::new(&request).unwrap_or_else(|errno| panic!("refused: {errno}"));
     let bytes = written(|writer| frame.emit(writer).unwrap());
     let mut reader = super::reader(&bytes);
     PolicyInfo::parse(&mut reader).unwrap();

@@ -1,14 +1,16 @@
 //! Frames to messages: whose answer each is, and what everybody is told.
 
 use super::written;
-use crate::backend::xfrm::engine::{Between, Engine, Expect, Pending};
+use crate::backend::xfrm::between::Between;
 use crate::backend::xfrm::layout::{
     Addr, Algo, Encap, INET, INET6, Id, PolicyId, PolicyInfo, Selector, State, StateId, Template,
 };
 use crate::backend::xfrm::netlink::{Heading, push_attribute, push_frame};
 use crate::backend::xfrm::numbers::{INF, attribute, flag, message};
+use crate::backend::xfrm::pending::{Expect, Pending};
 use crate::backend::xfrm::sa_request::replay_state;
-use crate::backend::xfrm::soft_question;
+use crate::backend::xfrm::session::soft_lookup;
+use crate::backend::xfrm::translator::Translator;
 use crate::dialect::Abi;
 use crate::num::{ExtensionType as E, MessageType as M, SaState, SaType};
 use crate::wire::writer::Writer;
@@ -19,14 +21,14 @@ const PORT: u32 = 0x8000_0001;
 const ME: u32 = 100;
 const OTHER: u32 = 101;
 
-/// An engine with requests under way, all of them with sequence number 0.
-fn engine(requests: &[(M, u16, Expect)]) -> Engine {
-    let mut engine = Engine::new(PORT);
+/// An translator with requests under way, all of them with sequence number 0.
+fn translator(requests: &[(M, u16, Expect)]) -> Translator {
+    let mut translator = Translator::new(PORT);
     for (message_type, kind, expect) in requests {
         let header = Header { pid: ME, ..Header::new(*message_type, SaType::Esp) };
-        engine.expect(Pending { seq: 0, kind: *kind, expect: *expect, header });
+        translator.expect(Pending { seq: 0, kind: *kind, expect: *expect, header });
     }
-    engine
+    translator
 }
 
 fn frame(kind: u16, flags: u16, pid: u32, body: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
@@ -81,10 +83,10 @@ fn policy(kind: u16, flags: u16, pid: u32, (index, is_sub): (u32, bool)) -> Vec<
     })
 }
 
-fn told(engine: &mut Engine, datagrams: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    datagrams.iter().for_each(|datagram| engine.datagram(datagram).unwrap());
+fn told(translator: &mut Translator, datagrams: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    datagrams.iter().for_each(|datagram| translator.datagram(datagram).unwrap());
     let mut buffer = vec![0; 1 << 16];
-    std::iter::from_fn(|| engine.pop(&mut buffer).map(|length| buffer[..length].to_vec())).collect()
+    std::iter::from_fn(|| translator.replies.pop(&mut buffer).map(|length| buffer[..length].to_vec())).collect()
 }
 
 /// Type, sequence number, errno, process of each message.
@@ -104,9 +106,9 @@ const DUMP: (M, u16, Expect) = (M::Dump, message::GETSA, Expect::Dump);
 /// What a DELETE without an SA means: neither SAs of other ends nor SPIs that are only reserved.
 #[test]
 fn sas_between_two_addresses() {
-    let mut engine = engine(&[(M::Delete, message::GETSA, Expect::Between)]);
+    let mut translator = translator(&[(M::Delete, message::GETSA, Expect::Between)]);
     let [source, destination] = [1, 2].map(|last| Addr::of([192, 0, 2, last].into()));
-    engine.between = Between { source, destination, family: INET, found: Vec::new() };
+    translator.between = Between { source, destination, family: INET, found: Vec::new() };
     let shown = |spi, last: u8, has_key| {
         let state = State { source: Addr::of([192, 0, 2, last].into()), ..state(spi) };
         frame(message::NEWSA, flag::MULTI, PORT, |writer| {
@@ -118,14 +120,14 @@ fn sas_between_two_addresses() {
         })
     };
     let datagrams = [shown(1, 1, true), shown(2, 1, false), shown(3, 7, true), shown(4, 1, true), done(0)];
-    assert!(told(&mut engine, &datagrams).is_empty());
-    let spis: Vec<u32> = engine.between.found.iter().map(|(id, _)| id.spi).collect();
+    assert!(told(&mut translator, &datagrams).is_empty());
+    let spis: Vec<u32> = translator.between.found.iter().map(|(id, _)| id.spi).collect();
     assert_eq!(spis, [1, 4]);
 }
 
 #[test]
 fn an_answer_is_no_notification() {
-    let mut engine = engine(&[ADD, GET, ADD]);
+    let mut translator = translator(&[ADD, GET, ADD]);
     let datagrams = [
         sa(message::NEWSA, 0, ME, 1),
         sa(message::NEWSA, 0, OTHER, 9),
@@ -133,13 +135,13 @@ fn an_answer_is_no_notification() {
         verdict(libc::EEXIST, message::NEWSA),
     ];
     let expected = [(M::Add, 0, 0, ME), (M::Add, 0, 0, OTHER), (M::Get, 0, 0, ME), (M::Add, 0, 17, ME)];
-    assert_eq!(outline(&told(&mut engine, &datagrams)), expected);
+    assert_eq!(outline(&told(&mut translator, &datagrams)), expected);
 }
 
 #[test]
 fn an_errno_finds_its_request() {
     let delete = (M::Delete, message::DELSA, Expect::Echo);
-    let mut engine = engine(&[GET, delete, ADD]);
+    let mut translator = translator(&[GET, delete, ADD]);
     let datagrams = [
         verdict(libc::ESRCH, message::GETSA),
         verdict(libc::ESRCH, message::DELSA),
@@ -148,19 +150,19 @@ fn an_errno_finds_its_request() {
         verdict(libc::ESRCH, message::DELSA),
     ];
     let expected = [(M::Get, 0, 3, ME), (M::Delete, 0, 3, ME), (M::Add, 0, 0, ME)];
-    assert_eq!(outline(&told(&mut engine, &datagrams)), expected);
+    assert_eq!(outline(&told(&mut translator, &datagrams)), expected);
 }
 
 #[test]
 fn changes_during_a_dump_are_no_entries() {
-    let mut engine = engine(&[DUMP]);
+    let mut translator = translator(&[DUMP]);
     let datagrams = [
         sa(message::NEWSA, flag::MULTI, PORT, 1),
         sa(message::NEWSA, 0, OTHER, 9),
         [sa(message::NEWSA, flag::MULTI, PORT, 2), sa(message::NEWSA, flag::MULTI, PORT, 3)].concat(),
         done(0),
     ];
-    let messages = told(&mut engine, &datagrams);
+    let messages = told(&mut translator, &datagrams);
     let expected = [(M::Add, 0, 0, OTHER), (M::Dump, 1, 0, ME), (M::Dump, 2, 0, ME), (M::Dump, 0, 0, ME)];
     assert_eq!(outline(&messages), expected);
     let spis: Vec<_> = messages.iter().map(|bytes| parse(bytes).sa().unwrap().spi).collect();
@@ -169,29 +171,29 @@ fn changes_during_a_dump_are_no_entries() {
 
 #[test]
 fn an_interrupted_dump_is_asked_for_again() {
-    let mut engine = engine(&[DUMP]);
+    let mut translator = translator(&[DUMP]);
     let entry = |flags, spi| sa(message::NEWSA, flag::MULTI | flags, ME, spi);
-    let first = told(&mut engine, &[entry(flag::DUMP_INTR, 1), entry(0, 2), done(0)]);
+    let first = told(&mut translator, &[entry(flag::DUMP_INTR, 1), entry(0, 2), done(0)]);
     assert_eq!(outline(&first), [(M::Dump, 1, 0, ME)], "the second is held");
-    let again = engine.again().expect("another round");
-    engine.expect(again);
+    let again = translator.again().expect("another round");
+    translator.expect(again);
     // What was told is not told again, and what is new is.
-    let rest = told(&mut engine, &[entry(0, 2), entry(0, 3), entry(0, 1), done(0)]);
+    let rest = told(&mut translator, &[entry(0, 2), entry(0, 3), entry(0, 1), done(0)]);
     assert_eq!(outline(&rest), [(M::Dump, 2, 0, ME), (M::Dump, 0, 0, ME)]);
     assert_eq!(rest.iter().map(|bytes| parse(bytes).sa().unwrap().spi).collect::<Vec<_>>(), [2, 3]);
-    assert!(engine.again().is_none());
+    assert!(translator.again().is_none());
 }
 
 #[test]
 fn a_table_that_never_stands_still_is_told_with_an_errno() {
-    let mut engine = engine(&[DUMP]);
+    let mut translator = translator(&[DUMP]);
     let mut rounds = 0;
     let told = loop {
         let entry = sa(message::NEWSA, flag::MULTI | flag::DUMP_INTR, ME, 1);
-        let told = told(&mut engine, &[entry, done(0)]);
+        let told = told(&mut translator, &[entry, done(0)]);
         rounds += 1;
-        match engine.again() {
-            Some(again) => engine.expect(again),
+        match translator.again() {
+            Some(again) => translator.expect(again),
             None => break told,
         }
     };
@@ -202,17 +204,17 @@ fn a_table_that_never_stands_still_is_told_with_an_errno() {
 
 #[test]
 fn dumps_of_nothing_and_of_wrong_filters() {
-    assert_eq!(outline(&told(&mut engine(&[DUMP]), &[done(0)])), [(M::Dump, 0, 2, ME)]);
-    assert_eq!(outline(&told(&mut engine(&[DUMP]), &[done(libc::EINVAL)])), [(M::Dump, 0, 22, ME)]);
-    let refused = told(&mut engine(&[DUMP]), &[verdict(libc::EPERM, message::GETSA)]);
+    assert_eq!(outline(&told(&mut translator(&[DUMP]), &[done(0)])), [(M::Dump, 0, 2, ME)]);
+    assert_eq!(outline(&told(&mut translator(&[DUMP]), &[done(libc::EINVAL)])), [(M::Dump, 0, 22, ME)]);
+    let refused = told(&mut translator(&[DUMP]), &[verdict(libc::EPERM, message::GETSA)]);
     assert_eq!(outline(&refused), [(M::Dump, 0, 1, ME)]);
 }
 
 #[test]
 fn socket_policies_are_shown_and_sub_policies_not() {
-    let mut engine = engine(&[(M::SpdDump, message::GETPOLICY, Expect::Dump)]);
+    let mut translator = translator(&[(M::SpdDump, message::GETPOLICY, Expect::Dump)]);
     let entry = |index, is_sub| policy(message::NEWPOLICY, flag::MULTI, PORT, (index, is_sub));
-    let messages = told(&mut engine, &[entry(12, false), entry(20, true), done(0)]);
+    let messages = told(&mut translator, &[entry(12, false), entry(20, true), done(0)]);
     assert_eq!(outline(&messages), [(M::SpdDump, 0, 0, ME)]);
     let message = parse(&messages[0]);
     assert_eq!(message.policy().map(|policy| (policy.id, policy.direction)), Some((12, 5)));
@@ -220,16 +222,16 @@ fn socket_policies_are_shown_and_sub_policies_not() {
     let sub_flush = frame(message::FLUSHPOLICY, 0, OTHER, |writer| {
         push_attribute(writer, attribute::POLICY_TYPE, |inner| inner.bytes(&[1, 0, 0, 0, 0, 0])).unwrap();
     });
-    assert!(told(&mut engine, &[event, sub_flush]).is_empty());
+    assert!(told(&mut translator, &[event, sub_flush]).is_empty());
 }
 
 #[test]
 fn a_flush_is_told_and_acknowledged() {
     let flush = (M::Flush, message::FLUSHSA, Expect::Ack);
     let event = frame(message::FLUSHSA, 0, ME, |writer| writer.u8(255));
-    let messages = told(&mut engine(&[flush]), &[event, verdict(0, message::FLUSHSA)]);
+    let messages = told(&mut translator(&[flush]), &[event, verdict(0, message::FLUSHSA)]);
     assert_eq!(outline(&messages), [(M::Flush, 0, 0, ME); 2]);
-    assert_eq!(outline(&told(&mut engine(&[flush]), &[verdict(0, message::FLUSHSA)])), [(M::Flush, 0, 0, ME)]);
+    assert_eq!(outline(&told(&mut translator(&[flush]), &[verdict(0, message::FLUSHSA)])), [(M::Flush, 0, 0, ME)]);
 }
 
 #[test]
@@ -242,13 +244,13 @@ fn deleted_by_selector_or_id() {
             push_attribute(writer, attribute::POLICY, |inner| info.emit(inner)).unwrap();
         })
     };
-    let messages = told(&mut engine(&[]), &[deleted(0), deleted(9)]);
+    let messages = told(&mut translator(&[]), &[deleted(0), deleted(9)]);
     assert_eq!(outline(&messages), [(M::SpdDelete, 0, 0, OTHER), (M::SpdDelete2, 0, 0, OTHER)]);
     let sa = frame(message::DELSA, 0, OTHER, |writer| {
         StateId { destination: Addr::default(), spi: 7, family: INET, proto: 50 }.emit(writer);
         push_attribute(writer, attribute::SA, |inner| state(7).emit(inner)).unwrap();
     });
-    let messages = told(&mut engine(&[]), &[sa]);
+    let messages = told(&mut translator(&[]), &[sa]);
     assert_eq!(parse(&messages[0]).sa().map(|sa| (sa.spi, sa.state)), Some((7, SaState::Dead)));
 }
 
@@ -269,7 +271,8 @@ fn sequence_numbers_are_told_to_who_asks() {
         })
     };
     let told_numbers = |expect, pid, attribute, numbers| {
-        let messages = told(&mut engine(&[(M::Delete, message::DELSA, expect)]), &[deleted(pid, attribute, numbers)]);
+        let messages =
+            told(&mut translator(&[(M::Delete, message::DELSA, expect)]), &[deleted(pid, attribute, numbers)]);
         replay_state(&parse(&messages[0])).map(<[u8]>::to_vec)
     };
     let replay = b"oseq-seq-map";
@@ -298,7 +301,7 @@ fn marks_of_policies_are_told() {
             .unwrap();
         push_attribute(writer, attribute::IF_ID, |inner| inner.u32(7)).unwrap();
     });
-    let messages = told(&mut engine(&[]), &[policy]);
+    let messages = told(&mut translator(&[]), &[policy]);
     let message = parse(&messages[0]);
     assert_eq!(message.xfrm().mark, Some(XfrmMark { value: 5, mask: 0xff }));
     assert_eq!(message.xfrm().if_id, Some(7));
@@ -327,7 +330,7 @@ fn rich() -> Vec<u8> {
 
 #[test]
 fn the_order_of_extensions() {
-    let messages = told(&mut engine(&[]), &[rich()]);
+    let messages = told(&mut translator(&[]), &[rich()]);
     let message = parse(&messages[0]);
     let kinds: Vec<_> = message.extensions.iter().map(Extension::kind).collect();
     let expected = [
@@ -374,13 +377,13 @@ fn only_who_registered_hears_of_expiries_and_acquires() {
         let template = Template { id, family: INET6, source: six, mode: 1, ..Template::default() };
         push_attribute(writer, attribute::TMPL, |inner| template.emit(inner)).unwrap();
     });
-    let mut engine = engine(&[]);
-    assert!(told(&mut engine, &[expire(1), acquire.clone()]).is_empty());
-    engine.registered.insert(2);
-    assert!(told(&mut engine, &[expire(0)]).is_empty(), "what is not told is asked for first");
-    assert_eq!(engine.ask().map(|(id, mark)| (id.spi, mark)), Some((7, None)));
-    engine.expect(soft_question());
-    let messages = told(&mut engine, &[sa(message::NEWSA, 0, PORT, 7), expire(1), acquire]);
+    let mut translator = translator(&[]);
+    assert!(told(&mut translator, &[expire(1), acquire.clone()]).is_empty());
+    translator.registered.insert(2);
+    assert!(told(&mut translator, &[expire(0)]).is_empty(), "what is not told is asked for first");
+    assert_eq!(translator.next_soft().map(|(id, mark)| (id.spi, mark)), Some((7, None)));
+    translator.expect(soft_lookup());
+    let messages = told(&mut translator, &[sa(message::NEWSA, 0, PORT, 7), expire(1), acquire]);
     let expected = [(M::Expire, 0, 0, 0), (M::Expire, 0, 0, 0), (M::Acquire, 77, 0, 0)];
     assert_eq!(outline(&messages), expected);
     let (soft, hard, acquire) = (parse(&messages[0]), parse(&messages[1]), parse(&messages[2]));
@@ -395,9 +398,9 @@ fn only_who_registered_hears_of_expiries_and_acquires() {
 
 #[test]
 fn what_could_not_be_sent_is_refused() {
-    let mut engine = engine(&[ADD, GET, DUMP]);
-    engine.refuse_last(2, libc::ENOBUFS);
-    let messages = told(&mut engine, &[sa(message::NEWSA, 0, ME, 1)]);
+    let mut translator = translator(&[ADD, GET, DUMP]);
+    translator.refuse_last(2, libc::ENOBUFS);
+    let messages = told(&mut translator, &[sa(message::NEWSA, 0, ME, 1)]);
     assert_eq!(outline(&messages), [(M::Get, 0, 105, ME), (M::Dump, 0, 105, ME), (M::Add, 0, 0, ME)]);
 }
 
@@ -412,35 +415,35 @@ fn frames_are_padded() {
 
 #[test]
 fn soft_limits_are_told_before_hard_ones() {
-    let mut engine = engine(&[]);
-    engine.registered.insert(2);
+    let mut translator = translator(&[]);
+    translator.registered.insert(2);
     let expire = |hard: u8| {
         frame(message::EXPIRE, 0, 0, |writer| {
             state(7).emit(writer);
             writer.bytes(&[hard, 0, 0, 0, 0, 0, 0, 0]);
         })
     };
-    assert!(told(&mut engine, &[expire(0)]).is_empty());
-    assert!(engine.ask().is_some());
-    engine.expect(soft_question());
-    let messages = told(&mut engine, &[expire(1), verdict_for(0, libc::ESRCH, message::GETSA)]);
+    assert!(told(&mut translator, &[expire(0)]).is_empty());
+    assert!(translator.next_soft().is_some());
+    translator.expect(soft_lookup());
+    let messages = told(&mut translator, &[expire(1), verdict_for(0, libc::ESRCH, message::GETSA)]);
     let states: Vec<_> = messages.iter().map(|bytes| parse(bytes).sa().unwrap().state).collect();
     assert_eq!(states, [SaState::Dying, SaState::Dead]);
 }
 
 #[test]
 fn who_cannot_be_asked_expires_nevertheless() {
-    let mut engine = engine(&[]);
-    engine.registered.insert(2);
+    let mut translator = translator(&[]);
+    translator.registered.insert(2);
     let expire = frame(message::EXPIRE, 0, 0, |writer| {
         state(7).emit(writer);
         writer.zeros(8);
     });
     let gone = frame(message::ERROR, 0, PORT, |writer| writer.u32((-libc::ESRCH).cast_unsigned()));
-    assert!(told(&mut engine, &[expire]).is_empty());
-    assert!(engine.ask().is_some() && engine.ask().is_none());
-    engine.expect(soft_question());
-    assert_eq!(outline(&told(&mut engine, &[gone])), [(M::Expire, 0, 0, 0)]);
+    assert!(told(&mut translator, &[expire]).is_empty());
+    assert!(translator.next_soft().is_some() && translator.next_soft().is_none());
+    translator.expect(soft_lookup());
+    assert_eq!(outline(&told(&mut translator, &[gone])), [(M::Expire, 0, 0, 0)]);
 }
 
 /// The kernel's explanation belongs to one refusal and to no other message.
@@ -455,18 +458,18 @@ fn explanations_belong_to_one_refusal() {
             push_attribute(writer, 1, |contents| contents.bytes(words)).unwrap();
         })
     };
-    let mut engine = engine(&[
+    let mut translator = translator(&[
         (M::Add, message::NEWSA, Expect::Echo),
         (M::SpdAdd, message::NEWPOLICY, Expect::Echo),
         (M::Delete, message::DELSA, Expect::Echo),
     ]);
-    engine.datagram(&refusal(message::NEWSA, b"Requested type not found\0")).unwrap();
-    engine.datagram(&verdict(libc::EEXIST, message::NEWPOLICY)).unwrap();
-    engine.datagram(&refusal(message::DELSA, b"last\0")).unwrap();
+    translator.datagram(&refusal(message::NEWSA, b"Requested type not found\0")).unwrap();
+    translator.datagram(&verdict(libc::EEXIST, message::NEWPOLICY)).unwrap();
+    translator.datagram(&refusal(message::DELSA, b"last\0")).unwrap();
     let mut buffer = vec![0; 64];
     let mut seen = Vec::new();
-    while engine.pop(&mut buffer).is_some() {
-        seen.push(engine.explanation().map(str::to_owned));
+    while translator.replies.pop(&mut buffer).is_some() {
+        seen.push(translator.replies.explanation().map(str::to_owned));
     }
     assert_eq!(seen, [Some("Requested type not found".to_owned()), None, Some("last".to_owned())]);
 }
