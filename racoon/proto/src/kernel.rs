@@ -4,6 +4,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+pub use crate::authorization::GrantedPolicy;
 use crate::config::Authentication;
 use crate::crypto::Secret;
 use crate::num::{EspTransform, IpcompTransform, Protocol};
@@ -25,7 +26,7 @@ pub enum KernelRequest {
     AcquireFailed(Acquire),
     /// Add a policy, and refuse if one with its selector and direction exists: it is never replaced. Answered by
     /// [`KernelEvent::PolicyAdded`].
-    AddPolicy(RequestId, Policy),
+    AddPolicy(RequestId, GrantedPolicy),
     /// Delete a policy that an `AddPolicy` of ours created: the one with this index, if it still has this selector and
     /// direction, and no other. Not answered; it is no error if it is gone already.
     DeletePolicy(PolicyName),

@@ -148,7 +148,8 @@
 //! them.
 //!
 //! **Which traffic a peer may have** is decided in one place, `authorization::authorize`, a pure function with a table of tests.
-//! Only its `Grant` makes the engine request a policy. Traffic of another peer is refused, and that peer is probed. The
+//! Only its `Grant` creates a [`GrantedPolicy`](crate::kernel::GrantedPolicy), without which no policy can be requested. Traffic
+//! of another peer is refused, and that peer is probed. The
 //! kernel adds a policy only if none exists, and a policy is ours only if the kernel has confirmed this: it then has an index,
 //! and is deleted only by this index. Policies of other programs stay, even those with the same selector.
 //!

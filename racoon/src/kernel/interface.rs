@@ -12,7 +12,7 @@ use libpfkey::backend::{Backend, BackendKind, Memory};
 use libpfkey::wire::peek_header;
 use libpfkey::{Abi, Connection, Dialect, Error, ExtensionType, Message, MessageType, Result, SaState, SaType};
 use libpfkey::{Request, dump};
-use racoon_proto::kernel::{KernelEvent, KernelRequest, Limit, PolicyName, SaName, UdpPorts};
+use racoon_proto::kernel::{KernelEvent, KernelRequest, Limit, Policy, PolicyName, RequestId, SaName, UdpPorts};
 use zeroize::Zeroizing;
 
 use super::event::{DecodedEvent, decode, sa_name};
@@ -180,12 +180,16 @@ impl KernelInterface {
             }
             KernelRequest::Delete(name) => self.delete(&name),
             KernelRequest::AcquireFailed(acquire) => self.acquire_failed(&acquire),
-            KernelRequest::AddPolicy(id, policy) => {
-                let added = self.add_policy(&policy);
-                on_event(KernelEvent::PolicyAdded(id, added));
-            }
+            KernelRequest::AddPolicy(id, granted) => self.add_policy(id, granted.policy(), on_event),
             KernelRequest::DeletePolicy(name) => self.delete_policy(&name),
         }
+    }
+
+    /// Adds a policy, and reports the result. The daemon calls this from [`execute`](Self::execute) only, with policies that the
+    /// engine has authorized.
+    pub fn add_policy(&mut self, id: RequestId, policy: &Policy, on_event: &mut dyn FnMut(KernelEvent)) {
+        let added = self.request_policy(policy);
+        on_event(KernelEvent::PolicyAdded(id, added));
     }
 
     /// Formats the SAs of a type, or of all types, as `setkey -D` does. `now` is in seconds since 1970. The text contains

@@ -11,7 +11,7 @@ impl KernelInterface {
     /// Adds a policy with SPDADD, which every kernel refuses if one with the same selector and direction exists. Returns
     /// the policy with its index and the reqid that the kernel chose, or `None` if the kernel has no policies of this
     /// direction.
-    pub(super) fn add_policy(&mut self, policy: &Policy) -> Result<Option<Policy>, KernelError> {
+    pub(super) fn request_policy(&mut self, policy: &Policy) -> Result<Option<Policy>, KernelError> {
         let Some(spec) = policy::to_spec(self.target(), policy)? else { return Ok(None) };
         let listed = self.record_policy_request(policy);
         let added = self.requests.transact(&Request::PolicyAdd(Box::new(spec)), policy::from_message);

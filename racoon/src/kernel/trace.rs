@@ -17,7 +17,7 @@ pub(super) fn describe(request: &KernelRequest) -> String {
             let (protocol, source, destination) = (acquire.protocol, acquire.source, acquire.destination);
             format!("kernel: the acquire for {protocol} {source}->{destination} (seq {}) failed", acquire.seq)
         }
-        KernelRequest::AddPolicy(_, policy) => add_policy(policy),
+        KernelRequest::AddPolicy(_, granted) => add_policy(granted.policy()),
         KernelRequest::DeletePolicy(name) => {
             format!("kernel: delete policy {} {} (index {})", name.direction, selector(&name.selector), name.index)
         }

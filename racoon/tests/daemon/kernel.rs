@@ -9,9 +9,7 @@ use libpfkey::backend::{Memory, SocketServer};
 use libpfkey::{Abi, Dialect, SaType};
 use nix::sys::signal::Signal;
 use racoon::kernel::KernelInterface;
-use racoon_proto::kernel::{
-    Action, Direction, KernelRequest, Level, Mode, Policy, Prefix, RequestId, Selector, Template,
-};
+use racoon_proto::kernel::{Action, Direction, Level, Mode, Policy, Prefix, RequestId, Selector, Template};
 use racoon_proto::num::Protocol;
 
 use crate::negotiation::{REMOTE, SAINFO, TIMER};
@@ -61,7 +59,7 @@ impl Kernel {
         for (direction, selector) in [(Direction::Out, out), (Direction::In, out.mirrored())] {
             let action = Action::Protect(vec![esp]);
             let policy = Policy { index: 0, direction, selector, action, priority: 0 };
-            interface.execute(KernelRequest::AddPolicy(RequestId(1), policy), &mut |_| ());
+            interface.add_policy(RequestId(1), &policy, &mut |_| ());
         }
     }
 

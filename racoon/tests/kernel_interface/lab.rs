@@ -17,8 +17,8 @@ use racoon::poller::{self, Source};
 use racoon_proto::config::Authentication;
 use racoon_proto::crypto::Secret;
 use racoon_proto::kernel::{
-    Acquire, KernelError, KernelEvent, KernelRequest, Lifetime, Mode, RequestId, SaInstallation, SaName, SaTransform,
-    SpiAllocation, Way,
+    Acquire, KernelError, KernelEvent, KernelRequest, Lifetime, Mode, Policy, RequestId, SaInstallation, SaName,
+    SaTransform, SpiAllocation, Way,
 };
 use racoon_proto::num::{AuthAlgorithm, EspTransform, Protocol};
 
@@ -92,6 +92,12 @@ impl Lab {
     pub(crate) fn ask(&mut self, request: KernelRequest) -> Vec<KernelEvent> {
         let mut events = Vec::new();
         self.interface.execute(request, &mut |event| events.push(event));
+        events
+    }
+
+    pub(crate) fn add_policy(&mut self, policy: &Policy) -> Vec<KernelEvent> {
+        let mut events = Vec::new();
+        self.interface.add_policy(RequestId(1), policy, &mut |event| events.push(event));
         events
     }
 

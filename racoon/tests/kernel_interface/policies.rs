@@ -6,8 +6,8 @@ use libpfkey::num::{DIR_FWD, DIR_OUT, POLICY_DISCARD};
 use libpfkey::request;
 use racoon::kernel_state::StateLog;
 use racoon_proto::kernel::{
-    Action, Direction, KernelError, KernelEvent, KernelRequest, Level, Mode, Policy, PolicyName, Prefix, RequestId,
-    Selector, Template,
+    Action, Direction, KernelError, KernelEvent, KernelRequest, Level, Mode, Policy, PolicyName, Prefix, Selector,
+    Template,
 };
 use racoon_proto::num::Protocol;
 
@@ -30,7 +30,7 @@ fn template(level: Level, reqid: u32) -> Template {
 }
 
 fn add(lab: &mut Lab, policy: Policy) -> Result<Policy, KernelError> {
-    match lab.ask(KernelRequest::AddPolicy(RequestId(1), policy)).pop() {
+    match lab.add_policy(&policy).pop() {
         Some(KernelEvent::PolicyAdded(_, added)) => added.map(|policy| policy.expect("a policy")),
         other => panic!("{other:?}"),
     }

@@ -1,8 +1,8 @@
 //! Decides which traffic a peer may have, for every policy and every SA that is created at a peer's request.
 //!
 //! An authenticated peer may affect its own traffic, and nobody else's. [`authorize`] decides from the peer's identity ([`Peer`]), its
-//! request ([`TrafficRequest`]), and the policies and the configuration ([`Environment`]). It has no side effects. Generating a policy
-//! requires a [`Grant`], which only this module can create.
+//! request ([`TrafficRequest`]), and the policies and the configuration ([`Environment`]). It has no side effects. Only its [`Grant`]
+//! creates a [`GrantedPolicy`], and only that can be added to the kernel.
 //!
 //! | existing policy | mode | allowed |
 //! |---|---|---|
@@ -13,13 +13,16 @@
 //! | none | transport | `generate_policy`, if the identities are the endpoints of phase 1 |
 //! | | tunnel | `generate_policy`, if a sainfo names the peer's side, or if that is limited and belongs to no other peer |
 
+mod grant;
+mod side;
+
 use std::collections::{BTreeSet, HashSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use crate::config::{GeneratePolicy, Remote, RemoteSide, Sainfo, Side};
 use crate::identity::Expected;
-use crate::kernel::{Action, Direction, Mode, Policy, Prefix, Selector, Template};
-use crate::num::{IdType, Protocol};
+use crate::kernel::{Direction, Mode, Policy, Prefix, Selector, Template};
+use crate::num::Protocol;
 use crate::path::Path;
 use crate::phase1::{KeyOwner, PeerIdentity, Phase1Sa};
 use crate::phase2::TrafficKey;
@@ -29,6 +32,10 @@ use crate::proposal::encoding::Suite;
 use crate::reason::{DenialReason, FailureReason, MissingPolicy, PolicyProblem};
 use crate::settings::Settings;
 use crate::spd::{Spd, missing_policy};
+pub use grant::GrantedPolicy;
+pub(crate) use grant::{Grant, Holder};
+use side::{check_side, is_default_discard};
+pub(crate) use side::{remote_ends, remote_sides};
 
 /// The peer that makes a request.
 #[derive(Clone, Copy, Debug)]
@@ -103,61 +110,6 @@ pub(crate) enum Allowed<'a> {
     },
     /// SAs for policies that are generated.
     Generated(Grant),
-}
-
-/// The permission to generate policies. Only [`authorize`] creates one.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Grant {
-    holder: Holder,
-    outbound: Selector,
-    replaces: BTreeSet<Selector>,
-}
-
-impl Grant {
-    /// The peer that the policies are for.
-    pub(crate) fn holder(&self) -> &Holder {
-        &self.holder
-    }
-
-    /// The outbound selector of the policies.
-    pub(crate) fn outbound(&self) -> Selector {
-        self.outbound
-    }
-
-    /// The outbound selectors of policies to delete, which were generated for the same identity at another address.
-    pub(crate) fn replaces(&self) -> &BTreeSet<Selector> {
-        &self.replaces
-    }
-}
-
-/// The peer that policies were generated for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Holder {
-    endpoints: Endpoints,
-    identity: (IdType, Vec<u8>),
-    key: KeyOwner,
-}
-
-impl From<&Peer<'_>> for Holder {
-    fn from(peer: &Peer<'_>) -> Self {
-        Self { endpoints: peer.endpoints, identity: peer.identity.id.key(), key: peer.key }
-    }
-}
-
-impl Holder {
-    /// Whether it is the same identity between the same addresses. Peers that share a key and an address cannot be distinguished.
-    pub(crate) fn is_same_peer(&self, peer: &Peer<'_>) -> bool {
-        self.endpoints == peer.endpoints && self.identity == peer.identity.id.key()
-    }
-
-    /// Whether it is the same identity, proved by a key that nobody else has. A key that was found by the peer's address proves only
-    /// the address.
-    fn is_same_individual(&self, peer: &Peer<'_>) -> bool {
-        self.key == KeyOwner::Peer
-            && peer.key == KeyOwner::Peer
-            && self.endpoints.remote == peer.endpoints.remote
-            && self.identity == peer.identity.id.key()
-    }
 }
 
 /// The reason why a request is denied.
@@ -308,7 +260,7 @@ fn generated(environment: &Environment<'_>, peer: &Peer<'_>, asked: &TrafficRequ
     }
     // 3. No other peer has it.
     let replaces = replaced(environment, peer, &outbound)?;
-    Ok(Grant { holder: Holder::from(peer), outbound, replaces })
+    Ok(Grant::new(peer, outbound, replaces))
 }
 
 /// The protocols of the first proposal in the requested mode.
@@ -324,108 +276,6 @@ fn foreign(environment: &Environment<'_>, outbound: &Selector) -> Option<Directi
         let selector = if *direction == Direction::Out { *outbound } else { outbound.mirrored() };
         environment.spd.exact(*direction, &selector).is_some_and(|policy| (environment.holder_of)(policy).is_none())
     })
-}
-
-/// Checks the peer's side if no sainfo names it: it must be one host or one subnet, and belong to no other peer.
-///
-/// # Errors
-/// The owner of the addresses.
-fn check_side(environment: &Environment<'_>, peer: &Peer<'_>, outbound: &Selector) -> Result<(), DenialReason> {
-    let side = outbound.destination;
-    if side.length() == 0 {
-        return Err(DenialReason::Everything);
-    }
-    if special().iter().any(|one| one.overlaps(side)) {
-        return Err(DenialReason::NotUnicast(side));
-    }
-    if link_local().iter().any(|one| one.overlaps(side)) && side != Prefix::host(peer.endpoints.remote) {
-        return Err(DenialReason::LinkLocal(side));
-    }
-    if let Some(own) = environment.addresses.range(side.address()..=side.last()).next() {
-        return Err(DenialReason::OwnAddress(side, *own));
-    }
-    if let Some(other) = environment.settings.remotes.addresses_in(side).find(|other| *other != peer.endpoints.remote) {
-        return Err(DenialReason::OtherRemote(side, other));
-    }
-    if environment.settings.sainfos.names_remote_side(side) {
-        return Err(DenialReason::OtherSainfo(side));
-    }
-    let is_static = |policy: &&Policy| (environment.holder_of)(policy).is_none() && !is_default_discard(policy);
-    let mut there = environment.spd.at_remote_side(side).filter(is_static);
-    match there.find(|policy| claims(policy, outbound, peer)) {
-        Some(policy) => {
-            let Selector { source, destination, .. } = policy.selector;
-            Err(DenialReason::Policy { side, direction: policy.direction, source, destination })
-        }
-        None => Ok(()),
-    }
-}
-
-/// Prefixes whose addresses exist on every link, also as those of routers and other neighbours.
-fn link_local() -> [Prefix; 2] {
-    [
-        Prefix::new(Ipv4Addr::new(169, 254, 0, 0).into(), 16),
-        Prefix::new(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0).into(), 10),
-    ]
-}
-
-/// Prefixes that cannot be a peer's side: unspecified, loopback, multicast, and IPv4-mapped addresses.
-fn special() -> [Prefix; 7] {
-    [
-        Prefix::new(Ipv4Addr::UNSPECIFIED.into(), 8),
-        Prefix::new(Ipv4Addr::LOCALHOST.into(), 8),
-        Prefix::new(Ipv4Addr::new(224, 0, 0, 0).into(), 3),
-        Prefix::host(Ipv6Addr::UNSPECIFIED.into()),
-        Prefix::host(Ipv6Addr::LOCALHOST.into()),
-        Prefix::new(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0).into(), 8),
-        Prefix::new(Ipv4Addr::UNSPECIFIED.to_ipv6_mapped().into(), 96),
-    ]
-}
-
-/// Whether a policy assigns the peer's side of `outbound` to another peer, as its side or as its tunnel endpoint. A policy for all
-/// addresses does so only for packets that match both.
-fn claims(policy: &Policy, outbound: &Selector, peer: &Peer<'_>) -> bool {
-    let side = outbound.destination;
-    let is_end = |end: IpAddr| end != peer.endpoints.remote && side.contains(Prefix::host(end));
-    remote_ends(policy).any(is_end)
-        || remote_sides(policy).any(|one| one.overlaps(side) && (one.length() > 0 || covers_some(policy, outbound)))
-}
-
-/// Whether a packet can match both a policy and the request.
-fn covers_some(policy: &Policy, outbound: &Selector) -> bool {
-    let own = if policy.direction == Direction::Out { policy.selector } else { policy.selector.mirrored() };
-    let same = |one: u16, other: u16| one == 0 || other == 0 || one == other;
-    own.source.overlaps(outbound.source)
-        && own.destination.overlaps(outbound.destination)
-        && same(own.protocol.into(), outbound.protocol.into())
-        && same(own.source_port, outbound.source_port)
-        && same(own.destination_port, outbound.destination_port)
-}
-
-/// Whether a policy drops everything that no other policy matches.
-fn is_default_discard(policy: &Policy) -> bool {
-    let Selector { source, destination, .. } = policy.selector;
-    policy.action == Action::Discard && source.length() == 0 && destination.length() == 0
-}
-
-/// The peers' sides of a policy. For forwarded and unprotected packets, either side may be a peer's.
-pub(crate) fn remote_sides(policy: &Policy) -> impl Iterator<Item = Prefix> + use<> {
-    let Selector { source, destination, .. } = policy.selector;
-    let sides = match policy.direction {
-        // A packet from a tunnel is checked when it is forwarded; its source is the peer's.
-        Direction::Forward if templates(policy).is_some() => [Some(source), None],
-        Direction::In => [Some(source), None],
-        Direction::Out => [None, Some(destination)],
-        Direction::Forward => [Some(source), Some(destination)],
-    };
-    sides.into_iter().flatten()
-}
-
-/// The peers' endpoints of a policy's tunnels.
-pub(crate) fn remote_ends(policy: &Policy) -> impl Iterator<Item = IpAddr> {
-    let is_out = policy.direction == Direction::Out;
-    let endpoints = templates(policy).unwrap_or_default().iter().filter_map(|template| template.endpoints);
-    endpoints.map(move |(source, destination)| if is_out { destination } else { source })
 }
 
 /// The policies that were generated for the same identity at another address. Those of the same peer at this address stay.
@@ -447,7 +297,7 @@ fn replaced(environment: &Environment<'_>, peer: &Peer<'_>, outbound: &Selector)
             .any(|end| end != peer.endpoints.remote && outbound.destination.contains(Prefix::host(end)))
             || held.destination.overlaps(outbound.destination)
         {
-            let problem = DenialReason::InUse(held.destination, holder.endpoints.remote);
+            let problem = DenialReason::InUse(held.destination, holder.endpoints().remote);
             return Err(Denial {
                 cause: FailureReason::not_authorized(*outbound, problem),
                 held: Some(Box::new(held)),

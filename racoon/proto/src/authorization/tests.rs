@@ -3,8 +3,8 @@
 use super::*;
 use crate::config::{PeerAddress, RemoteAddress};
 use crate::identity::Identity;
-use crate::kernel::Level;
-use crate::num::{EncapsulationMode, Protocol};
+use crate::kernel::{Action, Level};
+use crate::num::{EncapsulationMode, IdType};
 use crate::phase2::bundle::Bundle;
 use crate::phase2::traffic::between_hosts;
 use crate::select::{Remotes, Sainfos};

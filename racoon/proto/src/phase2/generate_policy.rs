@@ -7,7 +7,7 @@ use crate::authorization::{Grant, Holder, Peer};
 use crate::config::GeneratePolicy;
 use crate::engine::{Engine, Phase2Id};
 use crate::kernel::{
-    Action, Direction, KernelError, KernelRequest, Level as TemplateLevel, Mode, Policy, RequestId, Selector, Template,
+    Direction, KernelError, KernelRequest, Level as TemplateLevel, Mode, Policy, RequestId, Selector, Template,
 };
 use crate::num::EncapsulationMode;
 use crate::output::Level;
@@ -19,9 +19,6 @@ use crate::spd::{Spd, missing_policy};
 /// The largest reqid that every kernel accepts; some replace a larger one by their own, a different one for each policy. Ours
 /// count down from here, because those of scripts are small.
 const REQID_MAX: u32 = 16_383;
-
-/// Default priority of a policy, on kernels with priorities.
-const PRIORITY: u32 = 0x8000_0000;
 
 const ALL_DIRECTIONS: [Direction; 3] = [Direction::In, Direction::Forward, Direction::Out];
 
@@ -164,8 +161,6 @@ impl Engine {
             self.policies_replaced(user);
         }
         let outbound = grant.outbound();
-        let tunnel = templates.iter().any(|template| template.mode == Mode::Tunnel);
-        let directions: &[Direction] = if tunnel { &ALL_DIRECTIONS } else { &[Direction::In, Direction::Out] };
         let new = || PolicySet { holder: grant.holder().clone(), users: BTreeSet::new(), created: BTreeMap::new() };
         let set = self.generated.sets.entry(outbound).or_insert_with(new);
         set.users.insert(id);
@@ -173,20 +168,12 @@ impl Engine {
         for left in std::mem::take(&mut set.created).into_values() {
             self.core.send_to_kernel(KernelRequest::DeletePolicy(left.name()));
         }
-        for direction in directions {
-            let (selector, templates) = match direction {
-                Direction::Out => (outbound, templates.to_vec()),
-                Direction::In | Direction::Forward => {
-                    let turned = |one: &Template| Template { endpoints: one.endpoints.map(|(a, b)| (b, a)), ..*one };
-                    (outbound.mirrored(), templates.iter().map(turned).collect())
-                }
-            };
-            let action = Action::Protect(templates);
-            let policy = Policy { index: 0, direction: *direction, selector, action, priority: PRIORITY };
-            self.core.spd.insert(policy.clone());
+        for granted in grant.policies(templates) {
+            let policy = granted.policy().clone();
             let request = RequestId(self.core.fresh_id());
-            self.generated.asked.insert(request, (outbound, *direction));
-            self.core.send_to_kernel(KernelRequest::AddPolicy(request, policy));
+            self.generated.asked.insert(request, (outbound, policy.direction));
+            self.core.spd.insert(policy);
+            self.core.send_to_kernel(KernelRequest::AddPolicy(request, granted));
         }
     }
 
@@ -281,7 +268,7 @@ mod tests {
             reqid,
             endpoints: None,
         };
-        let action = Action::Protect(vec![template]);
+        let action = crate::kernel::Action::Protect(vec![template]);
         Policy { index: reqid, direction: Direction::Out, selector, action, priority: 0 }
     }
 

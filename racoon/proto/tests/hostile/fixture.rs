@@ -372,7 +372,9 @@ impl Fixture {
                 self.larval.remove(&name);
                 return;
             }
-            KernelRequest::AddPolicy(id, policy) => KernelEvent::PolicyAdded(id, self.add_policy(policy).map(Some)),
+            KernelRequest::AddPolicy(id, policy) => {
+                KernelEvent::PolicyAdded(id, self.add_policy(policy.into()).map(Some))
+            }
             KernelRequest::DeletePolicy(name) => return self.policies.retain(|policy| policy.index != name.index),
             KernelRequest::AcquireFailed(_) => return,
         };

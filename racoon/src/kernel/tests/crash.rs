@@ -8,7 +8,7 @@ use libpfkey::kernel_state::{KernelId, KernelState};
 use libpfkey::request;
 use libpfkey::{Abi, Dialect, MessageType, Request, SaId, SaType};
 use racoon_proto::kernel::{
-    Action, Direction, KernelEvent, KernelRequest, Policy, PolicyName, Prefix, RequestId, SaName, Selector,
+    Action, Direction, KernelEvent, KernelRequest, Policy, PolicyName, Prefix, SaName, Selector,
 };
 use racoon_proto::num::Protocol;
 use tempfile::TempDir;
@@ -57,7 +57,7 @@ impl Step {
 }
 
 fn set(lab: &mut Lab, policy: Policy) -> PolicyName {
-    match lab.ask(KernelRequest::AddPolicy(RequestId(1), policy)).pop() {
+    match lab.add_policy(&policy).pop() {
         Some(KernelEvent::PolicyAdded(_, Ok(Some(policy)))) => policy.name(),
         other => panic!("{other:?}"),
     }
@@ -277,7 +277,7 @@ fn removed_entries_are_not_listed() {
         let name = set(&mut lab, policy(Direction::In));
         assert_eq!(listed(&lab), Some((1, 0)), "{dialect}");
         // Refused because it exists; the entry stays.
-        lab.ask(KernelRequest::AddPolicy(RequestId(1), policy(Direction::In)));
+        lab.add_policy(&policy(Direction::In));
         assert_eq!(listed(&lab), Some((1, 0)), "{dialect}");
         request::spdflush(other.request_header(3), &mut bytes).unwrap();
         other.send(&bytes).unwrap();

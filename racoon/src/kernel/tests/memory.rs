@@ -58,6 +58,12 @@ impl Lab {
         events
     }
 
+    pub(super) fn add_policy(&mut self, policy: &Policy) -> Vec<KernelEvent> {
+        let mut events = Vec::new();
+        self.interface.add_policy(RequestId(1), policy, &mut |event| events.push(event));
+        events
+    }
+
     pub(super) fn allocate(&mut self, protocol: Protocol) -> u32 {
         match self.ask(KernelRequest::AllocateSpi(allocation(protocol))).pop() {
             Some(KernelEvent::Spi(RequestId(2), Ok(spi))) => spi,
@@ -106,7 +112,7 @@ fn quirks_are_logged_once() {
 
 /// Adds a policy.
 fn add(lab: &mut Lab, policy: Policy) -> Result<Policy, KernelError> {
-    match lab.ask(KernelRequest::AddPolicy(RequestId(1), policy)).pop() {
+    match lab.add_policy(&policy).pop() {
         Some(KernelEvent::PolicyAdded(_, added)) => added.map(|policy| policy.expect("a policy")),
         other => panic!("{other:?}"),
     }
@@ -417,8 +423,7 @@ fn open_memory_backend() {
     assert_eq!(choice, BackendKind::Memory);
     let mut interface = KernelInterface::open(&choice, Some(Dialect::NetBsd), 0, Box::new(|_| ())).unwrap();
     let mut events = Vec::new();
-    let request = KernelRequest::AddPolicy(RequestId(1), policy(Direction::Out));
-    interface.execute(request, &mut |event| events.push(event));
+    interface.add_policy(RequestId(1), &policy(Direction::Out), &mut |event| events.push(event));
     interface.read_events(&mut |event| events.push(event)).unwrap();
     // The reply, the initial policies, and the event.
     let [KernelEvent::PolicyAdded(_, Ok(_)), KernelEvent::Policies(_), KernelEvent::Policy(_)] = &events[..] else {
@@ -456,9 +461,9 @@ fn over_a_socket() {
     let mut interface =
         KernelInterface::open(&BackendKind::Socket(path), Some(Dialect::NetBsd), 64, Box::new(|_| ())).unwrap();
     let mut events = Vec::new();
+    interface.execute(KernelRequest::AllocateSpi(allocation(Protocol::ESP)), &mut |event| events.push(event));
+    interface.add_policy(RequestId(1), &policy(Direction::Out), &mut |event| events.push(event));
     let mut ask = |request| interface.execute(request, &mut |event| events.push(event));
-    ask(KernelRequest::AllocateSpi(allocation(Protocol::ESP)));
-    ask(KernelRequest::AddPolicy(RequestId(1), policy(Direction::Out)));
     let sa = outbound(0x2002, aes_sha1());
     let name = sa.name;
     ask(KernelRequest::Install(Box::new(sa)));

@@ -90,7 +90,7 @@ impl Kernel {
                 None
             }
             KernelRequest::AddPolicy(id, policy) => {
-                Some(KernelEvent::PolicyAdded(id, self.add_policy(policy).map(Some)))
+                Some(KernelEvent::PolicyAdded(id, self.add_policy(policy.into()).map(Some)))
             }
             KernelRequest::DeletePolicy(name) => {
                 self.policies.retain(|_, policy| policy.index != name.index);
