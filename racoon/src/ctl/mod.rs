@@ -89,7 +89,7 @@ fn execute(run: &Invocation) -> Result<Zeroizing<Vec<u8>>, String> {
             Ok(Zeroizing::new(show::phase1(&rows, run.verbosity).into_bytes()))
         }
         Request::ShowSa(_) if body.is_empty() => Ok(Zeroizing::new(b"No SAD entries.\n".to_vec())),
-        Request::ShowSa(_) => Ok(body),
+        Request::ShowSa(_) | Request::ShowSaJson { .. } => Ok(body),
         _ => Ok(Zeroizing::default()),
     }
 }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use libpfkey::SaType;
+use libpfkey::json::Keys;
 use racoon_proto::engine::{Control, Phase1View, Refusal};
 use racoon_proto::kernel::{Direction, Prefix, Selector};
 use racoon_proto::num::Protocol;
@@ -37,6 +38,7 @@ impl Daemon {
             }
             Request::ShowSa(Table::Isakmp) => Ok(self.phase1_rows()),
             Request::ShowSa(table) => self.sas(table),
+            Request::ShowSaJson { table, keys } => self.sas_json(table, keys),
             Request::FlushSa(table) => self.control(match protocol(table) {
                 Some(protocol) => Control::FlushPhase2(Some(protocol)),
                 None if table == Table::Ipsec => Control::FlushPhase2(None),
@@ -89,16 +91,27 @@ impl Daemon {
     }
 
     fn sas(&mut self, table: Table) -> Reply {
-        let sa_type = match table {
-            Table::Ah => SaType::Ah,
-            Table::Esp => SaType::Esp,
-            Table::Ipsec | Table::Isakmp => SaType::Unspec,
-        };
-        let shown = self.kernel.show(sa_type, signed(clock::since_1970()));
-        shown.map(|mut text| Zeroizing::new(std::mem::take(&mut *text).into_bytes())).map_err(|error| {
-            self.log.error(format_args!("cannot read the kernel's SAs: {error}"));
-            ErrorReply::new(libc::EIO, error.to_string())
-        })
+        let shown = self.kernel.show(sa_type(table), signed(clock::since_1970()));
+        let shown = shown.map(|mut text| Zeroizing::new(std::mem::take(&mut *text).into_bytes()));
+        shown.map_err(|error| self.unreadable(&error))
+    }
+
+    fn sas_json(&mut self, table: Table, keys: Keys) -> Reply {
+        self.kernel.show_json(sa_type(table), keys).map_err(|error| self.unreadable(&error))
+    }
+
+    /// Logs that the kernel's SAs cannot be read, and returns the reply.
+    fn unreadable(&self, error: &libpfkey::Error) -> ErrorReply {
+        self.log.error(format_args!("cannot read the kernel's SAs: {error}"));
+        ErrorReply::new(libc::EIO, error.to_string())
+    }
+}
+
+fn sa_type(table: Table) -> SaType {
+    match table {
+        Table::Ah => SaType::Ah,
+        Table::Esp => SaType::Esp,
+        Table::Ipsec | Table::Isakmp => SaType::Unspec,
     }
 }
 

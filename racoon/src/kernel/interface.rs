@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipsec_conf::racoon;
 use libpfkey::algorithm::Supported;
 use libpfkey::backend::{Backend, BackendKind, Memory};
+use libpfkey::json::{Database, Keys, Listing, SecretBuffer};
 use libpfkey::wire::peek_header;
 use libpfkey::{Abi, Connection, Dialect, Error, ExtensionType, Message, MessageType, Result, SaState, SaType};
 use libpfkey::{Request, dump};
@@ -206,6 +207,22 @@ impl KernelInterface {
             }
         })?;
         Ok(text)
+    }
+
+    /// Lists the SAs of a type, or of all types, as a document of [`libpfkey::json`].
+    ///
+    /// # Errors
+    /// Those of the kernel.
+    pub fn show_json(&mut self, sa_type: SaType, keys: Keys) -> Result<Zeroizing<Vec<u8>>> {
+        let mut listing = Listing::new(SecretBuffer::default(), Database::Sas, keys);
+        let mut written = Ok(());
+        self.dump_sas(sa_type, |message| {
+            if written.is_ok() && message.sa().is_some_and(|sa| sa.state != SaState::Dead) {
+                written = listing.push(message);
+            }
+        })?;
+        let document = written.and_then(|()| listing.finish());
+        document.map(SecretBuffer::into_bytes).map_err(|source| Error::System { call: "JSON", source })
     }
 
     /// Returns the number of bytes that each SA has carried.

@@ -9,6 +9,7 @@ mod ctl;
 // Its hosts are two addresses of 127.0.0.0/8; other systems have only one.
 #[cfg(target_os = "linux")]
 mod dialects;
+mod json;
 mod kernel;
 mod negotiation;
 mod reload;

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use libpfkey::json::Keys;
+
 use super::encoding::{Reader, put_flow};
 use super::{COMMAND, Malformed, RequestHeader, VERSION, message};
 
@@ -12,6 +14,13 @@ pub enum Request {
     Reload,
     /// `show-sa`
     ShowSa(Table),
+    /// `--json show-sa`, for all tables but [`Table::Isakmp`].
+    ShowSaJson {
+        /// Which SAs.
+        table: Table,
+        /// `--keys`
+        keys: Keys,
+    },
     /// `flush-sa`
     FlushSa(Table),
     /// `delete-sa`: deletes the phase 1s with a peer and all their phase 2s.
@@ -31,6 +40,7 @@ pub(super) const SHOW_SA: u16 = 2;
 const FLUSH_SA: u16 = 3;
 pub(super) const DELETE_SA: u16 = 4;
 pub(super) const ESTABLISH_SA: u16 = 5;
+pub(super) const SHOW_SA_JSON: u16 = 6;
 
 /// What `establish-sa` negotiates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +114,7 @@ impl Request {
         let (kind, table, flow, block) = match self {
             Self::Reload => (RELOAD_CONFIG, 0, None, None),
             Self::ShowSa(table) => (SHOW_SA, table.code(), None, None),
+            Self::ShowSaJson { table, .. } => (SHOW_SA_JSON, table.code(), None, None),
             Self::FlushSa(table) => (FLUSH_SA, table.code(), None, None),
             Self::DeleteSa(ends) => (DELETE_SA, Table::Isakmp.code(), Some(ends.flow()), None),
             Self::EstablishSa { what, block } => {
@@ -116,6 +127,9 @@ impl Request {
         };
         let mut body = [kind, table].into_iter().flat_map(u16::to_ne_bytes).collect::<Vec<_>>();
         flow.iter().for_each(|flow| put_flow(&mut body, flow));
+        if let Self::ShowSaJson { keys, .. } = self {
+            body.push(u8::from(*keys == Keys::Included));
+        }
         body.extend(block.unwrap_or_default().as_bytes());
         message(VERSION, 0, &body)
     }
@@ -137,6 +151,12 @@ impl Request {
         let request = match kind {
             RELOAD_CONFIG => Self::Reload,
             SHOW_SA => Self::ShowSa(Table::of(table)?),
+            SHOW_SA_JSON => match (Table::of(table)?, reader.array()?) {
+                (Table::Isakmp, _) => return Err(Malformed::Table(table)),
+                (table, [0]) => Self::ShowSaJson { table, keys: Keys::Omitted },
+                (table, [1]) => Self::ShowSaJson { table, keys: Keys::Included },
+                _ => return Err(Malformed::Body),
+            },
             FLUSH_SA => Self::FlushSa(Table::of(table)?),
             // Whatever the table, the phase 1 is deleted.
             DELETE_SA => Self::DeleteSa(reader.flow()?.into()),
@@ -159,7 +179,7 @@ impl Request {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Reload => "reload-config",
-            Self::ShowSa(_) => "show-sa",
+            Self::ShowSa(_) | Self::ShowSaJson { .. } => "show-sa",
             Self::FlushSa(_) => "flush-sa",
             Self::DeleteSa(_) => "delete-sa",
             Self::EstablishSa { .. } => "establish-sa",

@@ -1,8 +1,10 @@
 use std::net::SocketAddr;
 
+use libpfkey::json::Keys;
+
 use super::encoding::ADDRESS_LENGTH;
 use super::phase1_row::ROW_LENGTH;
-use super::request::{DELETE_SA, ESTABLISH_SA, SHOW_SA};
+use super::request::{DELETE_SA, ESTABLISH_SA, SHOW_SA, SHOW_SA_JSON};
 use super::*;
 
 fn address(text: &str) -> SocketAddr {
@@ -35,6 +37,9 @@ fn requests() -> Vec<Request> {
     ];
     all.extend(Table::WORDS.map(|(_, table)| Request::ShowSa(table)));
     all.extend(Table::WORDS.map(|(_, table)| Request::FlushSa(table)));
+    for keys in [Keys::Omitted, Keys::Included] {
+        all.extend([Table::Ipsec, Table::Ah, Table::Esp].map(|table| Request::ShowSaJson { table, keys }));
+    }
     all
 }
 
@@ -95,6 +100,8 @@ fn invalid_requests() {
     };
     assert_eq!(parse(0x0777, 0, &[]), Err(Malformed::Kind(0x0777)));
     assert_eq!(parse(SHOW_SA, 0x0301, &[]), Err(Malformed::Table(0x0301)));
+    assert_eq!(parse(SHOW_SA_JSON, 0x01ff, &[0]), Err(Malformed::Table(0x01ff)));
+    assert_eq!(parse(SHOW_SA_JSON, 0x02ff, &[2]), Err(Malformed::Body));
     let ends = Endpoints { local: address("0.0.0.0:0"), remote: address("192.0.2.1:0") };
     let flow = &Request::DeleteSa(ends).encode()[HEADER_LENGTH + 4..];
     assert_eq!(parse(ESTABLISH_SA, 0x02ff, flow), Err(Malformed::Table(0x02ff)));
