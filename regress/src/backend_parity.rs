@@ -35,6 +35,7 @@ fn run(package: &str, tests: &[&str]) -> Result<Summary> {
     for test in tests {
         let program =
             build(package, test)?.into_os_string().into_string().ok().context("the path of a test is not text")?;
+        // Without --nocapture, the harness would hide which tests skipped themselves.
         let boot = Boot::new(vec![program, "--nocapture".to_owned()]).limit(Duration::from_secs(1200));
         let (status, output) = boot.run_captured()?;
         summary += summarize(status, &output);

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 /// A command that runs in the root of the workspace. It is printed before it runs, and an exit status other than 0 is an error.
 pub(crate) struct HostCommand {
     command: Command,
-    /// The variables added to its environment, as they are printed.
+    /// Variables added to its environment, in the form in which they are printed.
     settings: String,
     /// Whether a line of captured output is kept.
     keeps: fn(&str) -> bool,
@@ -32,7 +32,7 @@ impl HostCommand {
         Self { command, settings: String::new(), keeps: |_| true }
     }
 
-    /// The cargo that runs this program, or the one in `PATH`.
+    /// Creates a command for the cargo that runs this program, or the one in `PATH`.
     pub(crate) fn cargo(arguments: &str) -> Self {
         Self::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())).split_args(arguments)
     }
@@ -85,6 +85,7 @@ impl HostCommand {
         let (mut child, reader) = self.spawn_piped()?;
         for line in BufReader::new(reader).split(b'\n') {
             let line = line?;
+            // A test may print anything, which must not end the run.
             let line = String::from_utf8_lossy(&line);
             println!("{line}");
             inspect(&line);
@@ -116,6 +117,7 @@ impl HostCommand {
         let text = String::from_utf8_lossy(&bytes);
         output.extend(text.split_inclusive('\n').filter(|line| (self.keeps)(line)));
         let status = child.wait()?;
+        // Only after the wait, so that no process is left behind.
         read?;
         self.check(status)
     }
@@ -134,7 +136,7 @@ impl HostCommand {
         println!("$ {}", self.text());
     }
 
-    /// The command line as it is printed.
+    /// Returns the command line as printed.
     fn text(&self) -> String {
         let program = Path::new(self.command.get_program());
         let program = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();

@@ -69,6 +69,7 @@ pub(crate) fn check_like_amx() -> Result<Summary> {
 
 /// Runs the demo in `lab`. The default backend is PF_KEY, the older one, if the lab has it.
 fn boot(folder: &Path, lab: Lab, backend: Option<&str>, adjust: impl FnOnce(Boot) -> Boot) -> Result<()> {
+    // User Mode Linux has both interfaces.
     let has_pf_key = lab != Lab::Namespaces { pf_key: false };
     let backend = backend.unwrap_or(if has_pf_key { "pfkey" } else { "xfrm" });
     let location = match lab {
@@ -122,6 +123,7 @@ pub(crate) fn run_in_lab(programs: &DemoPrograms) -> Result<()> {
     }
 
     println!("\nThe first packets make alice's kernel acquire SAs. Until then they are dropped or held.");
+    // The capture begins before the negotiation, so that no packet in clear can escape it.
     let capture = link.watch()?;
     alice.ping_until_answered()?;
     for host in [&alice, &bob] {

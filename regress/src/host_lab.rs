@@ -62,6 +62,7 @@ fn check_uml_kill() -> Result<()> {
     let mut lab = lab.spawn().context("lab")?;
     let mut argument = [0; 3];
     lab.stdout.take().context("no pipe")?.read_exact(&mut argument).context("the command did not start")?;
+    // The folder's name identifies the kernel, because it is on its command line.
     let folder = std::env::temp_dir().join(format!("lab.{}.0", lab.id()));
     let name = folder.display().to_string();
     let kernel = || find_process(|line| line.starts_with("linux.uml\0") && line.contains(&name));
@@ -124,7 +125,7 @@ pub(crate) fn run_in_lab(folder: &str) -> Result<()> {
     ensure!(output.contains("this kernel: the lab failed: cannot create a user namespace: ENOSPC"), "{output}");
     println!("passed: the error names the lack of user namespaces");
 
-    // Without this module the kernel has no ESP over IPv4.
+    // Without these modules the kernel has no ESP over IPv4.
     modules(&["rmmod", "esp4_offload", "esp4"])?;
     let output = Run::new(None, &[&demo[..], &["--lab", "host"]].concat()).fail()?;
     ensure!(output.contains("this kernel: it does not add an ESP SA over NETLINK_XFRM: "), "{output}");

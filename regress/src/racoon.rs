@@ -53,6 +53,7 @@ impl<'a> Racoon<'a> {
         ensure!(done.success() && done.stderr.is_empty(), "{}: setkey: {}", host.name(), done.text());
         let daemon = Self::spawn(host, programs, &dir, files.restore_sas)?;
         let racoon = Self { host, dir, daemon };
+        // A peer may initiate right away, and would otherwise wait for its first retransmission.
         racoon.wait_for_port()?;
         Ok(racoon)
     }

@@ -35,7 +35,7 @@ impl Summary {
     pub(crate) const PASSED: Self = Self { passed: 1, failed: 0, skipped: 0, remarks: Vec::new() };
     pub(crate) const FAILED: Self = Self { passed: 0, failed: 1, skipped: 0, remarks: Vec::new() };
 
-    /// A single check that failed with `error`. Prints the error, and keeps it as a remark.
+    /// Returns the summary of a check that failed with `error`. Prints the error, and keeps it as a remark.
     pub(crate) fn failed_with(error: &anyhow::Error) -> Self {
         let line = format!("{FAILURE}{error:#}");
         println!("{line}");

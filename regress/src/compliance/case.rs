@@ -82,7 +82,7 @@ impl CaseFile {
     /// Ends the current section.
     fn close(&mut self, body: &mut String, case_ends: bool) -> Result<()> {
         let text = if case_ends { body.strip_suffix("\n\n").map(|text| format!("{text}\n")) } else { None };
-        // A single blank line before the next case is an empty body.
+        // A body of one blank line before the next case is empty.
         let text = if case_ends && body == "\n" { Some(String::new()) } else { text };
         if let Some(section) = self.cases.last_mut().and_then(|case| case.sections.last_mut()) {
             section.body = escape::read(text.as_deref().unwrap_or(body))?;

@@ -27,6 +27,7 @@ fn unaligned<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
 fn align<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
     // common[i][j] is the length of the longest common subsequence of `old[i..]` and `new[j..]`.
     let mut common = vec![vec![0_u32; new.len() + 1]; old.len() + 1];
+    // From the end, because each cell needs those of the lines that follow.
     for i in (0..old.len()).rev() {
         for j in (0..new.len()).rev() {
             common[i][j] =
@@ -38,6 +39,7 @@ fn align<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
         if i < old.len() && j < new.len() && old[i] == new[j] {
             lines.push((' ', old[i]));
             (i, j) = (i + 1, j + 1);
+        // Removed lines before added ones, as in diff(1).
         } else if j == new.len() || (i < old.len() && common[i + 1][j] >= common[i][j + 1]) {
             lines.push(('-', old[i]));
             i += 1;

@@ -69,6 +69,7 @@ static COMPILED: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
 pub(crate) fn mask(text: &[u8]) -> Vec<u8> {
     let mut text = Cow::Borrowed(text);
     for (regex, instead) in COMPILED.iter() {
+        // The rules build on each other: -H and -l are masked in several steps.
         if let Cow::Owned(replaced) = regex.replace_all(&text, instead.as_bytes()) {
             text = Cow::Owned(replaced);
         }

@@ -122,7 +122,7 @@ impl Run {
             let boots: Vec<_> = boots.collect();
             boots.into_iter().map(|boot| boot.join().map_err(|_| anyhow!("a boot failed"))?).collect::<Result<Vec<_>>>()
         });
-        // Removed before an error of a boot is returned.
+        // Removed first, so that an error of a boot leaves no files behind.
         fs::remove_dir_all(&work)?;
         let outcomes = parts?.into_iter().flatten();
         Ok(outcomes.map(|outcome| ((outcome.file.clone(), outcome.case.clone()), outcome)).collect())
@@ -183,6 +183,7 @@ impl Run {
         let mut text = String::new();
         for view in View::ALL {
             let Some(expected) = case.expected(view, &self.selection.backend) else { continue };
+            // Expectations may contain unmasked values, for a reader of the file.
             let expected = mask::mask(expected);
             let got = seen.iter().find(|(seen, _)| *seen == view).map_or(&b""[..], |(_, bytes)| bytes);
             if got != expected {

@@ -21,9 +21,10 @@ pub(crate) fn run_in_lab(assignment: &Path) -> Result<()> {
     let mut report = File::options().append(true).open(&assignment.report)?;
     let files = assignment.files.iter().map(|path| CaseFile::load(path)).collect::<Result<Vec<_>>>()?;
     for (path, case) in assignment.cases(&files) {
-        let bench = CaseRun { setkey: &assignment.setkey, backend: &assignment.selection.backend, case };
-        let seen = bench.run_in_namespace().map_err(|error| format!("{error:#}"));
+        let run = CaseRun { setkey: &assignment.setkey, backend: &assignment.selection.backend, case };
+        let seen = run.run_in_namespace().map_err(|error| format!("{error:#}"));
         let line = Outcome { file: path.to_owned(), case: case.name.clone(), seen }.line()?;
+        // At once, so that a case that breaks the kernel costs only its own result.
         report.write_all(line.as_bytes())?;
     }
     Ok(())
@@ -43,6 +44,7 @@ impl CaseRun<'_> {
     /// Runs the case in a thread with a network namespace of its own.
     fn run_in_namespace(&self) -> Result<Vec<(View, Vec<u8>)>> {
         let work = || {
+            // A new namespace has no SAs and policies, and takes those of the case along when its thread ends.
             unshare(CloneFlags::CLONE_NEWNET).context("unshare")?;
             lo_up().context("lo")?;
             self.run()
@@ -65,6 +67,7 @@ impl CaseRun<'_> {
             self.shell(line)?;
         }
         let finished = self.run_setkey()?;
+        // Only what the case expects: each dump costs the start of a program.
         let views = View::ALL.into_iter().filter(|&view| self.case.expected(view, self.backend).is_some());
         views.map(|view| Ok((view, mask::mask(&self.read_view(view, &finished)?)))).collect()
     }

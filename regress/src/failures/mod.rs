@@ -89,6 +89,7 @@ pub(crate) fn run_in_lab(arguments: &[&str]) -> Result<()> {
     if total == Summary::default() {
         bail!("no cause contains {word:?}");
     }
+    // The table names lines of all failures.
     if word.is_empty() {
         println!("README.md's table of causes");
         total += causes::check(&lines).map_or_else(|error| Summary::failed_with(&error), |()| Summary::PASSED);

@@ -139,6 +139,7 @@ pub(super) fn negotiate(
     let mut negotiation =
         Negotiation { hosts: &hosts, setup: &setup, daemons, probe: None, excerpts, start: Instant::now() };
     negotiation.begin()?;
+    // The trigger may begin again, if something has to succeed first.
     (setup.trigger)(&mut negotiation)?;
     negotiation.watch()?;
     let sides = ROLES.iter().zip(negotiation.excerpts).zip(expected);

@@ -115,6 +115,7 @@ pub(super) const FAILURES: &[Failure] = &[
                 if let Some(bob) = bob.take() {
                     bob.kill()?;
                 }
+                // Without SAs, the next packet needs a quick mode, under a phase 1 that Bob no longer has.
                 negotiation.hosts.load(&negotiation.hosts.alice, "flush;")?;
                 negotiation.begin()?;
                 negotiation.hosts.send()

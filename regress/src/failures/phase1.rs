@@ -142,6 +142,7 @@ pub(super) const FAILURES: &[Failure] = &[
         |setup| {
             setup.bob.proposal = "encryption_algorithm 3des; hash_algorithm sha256; dh_group modp2048;";
             setup.prepare = |hosts| {
+                // Probes leave from this address, and racoon's messages from its own.
                 hosts.alice.must("ip address add 192.0.2.66/24 dev eth0")?;
                 hosts.alice.must("ip route add 192.0.2.2/32 dev eth0 src 192.0.2.66")?;
                 Ok(())

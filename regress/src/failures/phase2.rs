@@ -178,6 +178,7 @@ pub(super) const FAILURES: &[Failure] = &[
         |setup| {
             setup.prepare = |hosts| {
                 for host in [&hosts.alice, &hosts.bob] {
+                    // The SPI expires after a second, and quick mode takes three delays of 0.7 s.
                     host.must("sysctl -q -w net.core.xfrm_acq_expires=1")?;
                     host.must("tc qdisc replace dev eth0 root netem delay 700ms")?;
                 }

@@ -34,6 +34,7 @@ fn blocked(env: &Environment<'_>) -> Result<()> {
     testbed.bob.enter(|| fs::write("/proc/sys/net/ipv4/ip_forward", "1"))?.context("ip_forward")?;
     let answered = |from| Ok::<_, anyhow::Error>(ping_carol(&testbed.alice, from)?.received);
 
+    // Shows first that only the policy blocks, and not the routes.
     testbed.load(Side::Bob, format!("flush;\nspdflush;\n{BLOCK}"))?;
     ensure!(answered("192.168.3.1")? == 2, "Bob does not forward");
     ensure!(answered("192.168.1.1")? == 0, "Bob does not block");

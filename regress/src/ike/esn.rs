@@ -39,6 +39,7 @@ fn extended(env: &Environment<'_>) -> Result<()> {
     bob.kill()?;
     for host in [&testbed.alice, &testbed.bob] {
         let old = states(host)?;
+        // ip(8) sets the counters of an SA only when it adds the SA.
         host.must("ip xfrm state flush")?;
         for sa in old.split("src ").filter(|sa| count_esn(sa) == 1) {
             host.must(&near_the_end(sa)?)?;

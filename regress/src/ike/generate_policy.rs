@@ -72,6 +72,7 @@ fn killed(env: &Environment<'_>) -> Result<()> {
     check(&testbed, 3, "require")?;
     bob.kill()?;
     alice.stop()?;
+    // Alice would send in clear from now on, so only a policy of Bob can block.
     testbed.setkey(Side::Alice, &["-FP"])?;
     let plain = || testbed.ping(Side::Alice, &["-c", "1", "-W", "1"]);
     ensure!(plain()?.received == 0, "no policy remains");

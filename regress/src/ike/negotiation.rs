@@ -75,6 +75,7 @@ fn curves(env: &Environment<'_>) -> Result<()> {
 fn both_initiate(env: &Environment<'_>) -> Result<()> {
     let testbed = Testbed::new(env, Topology::Transport)?;
     let (alice, bob) = testbed.start_both(&Settings::default())?;
+    // Each first message is on its way before the other one arrives.
     testbed.impair(Side::Alice, "delay 100ms")?;
     testbed.impair(Side::Bob, "delay 100ms")?;
     let testbed = &testbed;

@@ -156,6 +156,7 @@ fn restart_of_responder(env: &Environment<'_>, remotes: [&'static str; 2]) -> Re
     // Not answered; it makes the kernel acquire SAs.
     let _ = testbed.ping(Side::Alice, &["-c", "1", "-W", "1"]);
     testbed.wait_for("a quick mode", || Ok(alice.log()?.matches("initiate new phase 2").count() > before))?;
+    // He answers neither the quick mode nor its retransmissions, since he has lost the keys.
     let bob = testbed.restart(Side::Bob, &bobs)?;
     let restarted = Instant::now();
     testbed.bring_up(Side::Alice)?;

@@ -68,7 +68,7 @@ impl Package {
         if root.is_dir() {
             return Ok(());
         }
-        // Unpacked elsewhere and then moved, so that the folder is complete if it exists.
+        // Unpacked elsewhere and then moved, so that an existing folder is complete even after an interruption.
         let fresh = root.with_extension("new");
         let _ = fs::remove_dir_all(&fresh);
         let archives = fresh.join("archives");

@@ -64,6 +64,7 @@ fn perform(pair: &HostPair, ours: &RunningDaemon<'_>, theirs: &RunningDaemon<'_>
     let watch = pair.link.watch()?;
     let c = &row.connection;
     let done = negotiate(pair, ours, theirs, row);
+    // The capture ends first, also after an error: its thread must not outlive the row.
     let seen = watch.end()?;
     done?;
     let kind = if *c.phase2.protection == Protection::Ah { "AH" } else { "ESP" };

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs::{self, File};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -13,6 +13,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::host::Host;
+use super::program::describe;
 
 /// Time after which an awaited event is considered not to happen. It is long because a busy machine turns milliseconds
 /// into seconds.
@@ -123,12 +124,5 @@ pub(crate) fn wait_until(
             return Ok(false);
         }
         thread::sleep(POLL_INTERVAL);
-    }
-}
-
-fn describe(status: std::process::ExitStatus) -> String {
-    match status.signal() {
-        Some(signal) => format!("signal {signal}"),
-        None => status.code().unwrap_or_default().to_string(),
     }
 }

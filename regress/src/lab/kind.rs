@@ -95,6 +95,7 @@ const PF_KEY: &str = "PF_KEY: ";
 /// # Errors
 /// They do not; the text says what is missing.
 fn probe() -> Result<Lab> {
+    // Programs may also come from elsewhere than these packages.
     if ["ip", "ping"].iter().any(|name| find_program(name).is_none()) {
         tools::packages(tools::HOST_LAB)?;
     }

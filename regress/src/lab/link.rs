@@ -48,6 +48,7 @@ impl Link {
             .must(&format!("ip link add name port-{port} type veth peer name {interface} netns {}", host.id()))?;
         self.switch.must(&format!("ip link set dev port-{port} master bridge up"))?;
         for address in addresses {
+            // Duplicate address detection would delay the use of an address by a second or more.
             let nodad = if address.contains(':') { " nodad" } else { "" };
             host.must(&format!("ip address add {address} dev {interface}{nodad}"))?;
         }
@@ -142,6 +143,7 @@ fn open() -> Result<Socket> {
     let protocol = Protocol::from(i32::from(EVERY_PROTOCOL.to_be()));
     let socket = Socket::new(Domain::PACKET, Type::RAW, Some(protocol))?;
     socket.set_read_timeout(Some(QUIET))?;
+    // The reader may not run for a while on a busy machine, and a lost packet would fail the test.
     socket.set_recv_buffer_size(4 << 20)?;
     Ok(socket)
 }

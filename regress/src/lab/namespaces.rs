@@ -102,6 +102,7 @@ fn unshare_namespaces() -> Result<()> {
         }
     }
     unshare(CloneFlags::CLONE_NEWUSER | flags).context("cannot create a user namespace")?;
+    // In this order: without root, the kernel accepts a map of groups only after setgroups(2) is disabled.
     for (file, text) in
         [("setgroups", "deny".to_owned()), ("uid_map", format!("0 {user} 1")), ("gid_map", format!("0 {group} 1"))]
     {
@@ -122,6 +123,7 @@ fn serve(work: &Path) -> Result<()> {
 fn mount_all(work: &Path, plan: &Plan) -> Result<()> {
     let root = Path::new("/");
     let nothing = None::<&str>;
+    // Otherwise the mounts below would also appear on the machine.
     mount(nothing, root, nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing).context("private mounts")?;
     sys::set_access(root, Access::ReadOnly).context("read-only mounts")?;
     let hardened = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;

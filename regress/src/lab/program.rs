@@ -193,7 +193,8 @@ fn group(child: &Child) -> Result<Pid> {
     Ok(Pid::from_raw(i32::try_from(child.id())?))
 }
 
-fn describe(status: ExitStatus) -> String {
+/// Returns an exit status as text: `0`…, or `signal N`.
+pub(super) fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => code.to_string(),
         (None, Some(signal)) => format!("signal {signal}"),

@@ -35,6 +35,7 @@ pub(super) fn start(work: &Path, console: File, like_amx: bool) -> Result<Child>
         }
     }
     command
+        // The console is standard output, a file apart from that with the command's output.
         .args(["rootfstype=hostfs", "rootflags=/", "ro", MEMORY, "con=null", "con0=null,fd:1", "quiet"])
         .arg(format!("init={}", init.display()))
         .args(["--", "in-lab", "init"])

@@ -1,7 +1,7 @@
 //! Output of `ip xfrm state`.
 
-/// Counts the SAs with extended sequence numbers. Their flag decides: an SA with a large window also has an \"esn
-/// context\".
+/// Counts the SAs with extended sequence numbers, by their flag: `ip` shows an `esn context` also for an SA that only has
+/// a large window.
 pub(crate) fn count_esn(states: &str) -> usize {
     let flags = states.lines().filter(|line| line.trim_start().starts_with("replay-window "));
     flags.filter(|line| line.split_ascii_whitespace().any(|word| word == "esn")).count()

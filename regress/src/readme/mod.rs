@@ -235,7 +235,7 @@ fn prepare(name: &str) -> Result<()> {
     let [upper, work] = layers.each_ref().map(|layer| layer.display());
     let options = format!("lowerdir=/usr,upperdir={upper},workdir={work}");
     mount(Some("overlay"), "/usr", Some("overlay"), MsFlags::empty(), Some(options.as_str())).context("/usr")?;
-    // With the mounts below it.
+    // Recursively, to include the mounts below it.
     mount(Some(&own), "/run", none, MsFlags::MS_BIND | MsFlags::MS_REC, none).context("/run")?;
     mount(Some("log"), "/var/log", Some("tmpfs"), MsFlags::empty(), none).context("/var/log")?;
     // The lab's `/etc` links to the machine's folder for systemd.

@@ -116,6 +116,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<bool> {
     let (steps, options) = choose(arguments)?;
     let start = Instant::now();
     let mut results: Vec<StepResult> = Vec::new();
+    // Consecutive steps of the lab run together; the others need the whole machine.
     for steps in steps.chunk_by(|one, next| one.in_lab() && next.in_lab()) {
         match steps {
             [step] => results.push(run_step(step, &options)),
