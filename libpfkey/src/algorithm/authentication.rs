@@ -2,13 +2,13 @@
 
 use super::column::{CryptoApi, KeyBits, Listed, PfKey, PfKeys, Weakness};
 use super::ike::{IkeAuthentication, IkeHash};
-use super::table::table;
+use super::table::{columns, table};
 use super::word::HashWord;
 use crate::dialect::Dialect;
 use crate::num::SaFlags;
 
 /// A row of the table.
-pub(super) struct Row {
+pub(super) struct AuthenticationRow {
     /// Its name in dumps.
     pub(super) name: &'static str,
     /// Its words in setkey.
@@ -30,7 +30,7 @@ pub(super) struct Row {
 }
 
 /// What a row says unless it says otherwise.
-const DEFAULT: Row = Row {
+const DEFAULT: AuthenticationRow = AuthenticationRow {
     name: "",
     setkey: &[],
     key: KeyBits::NONE,
@@ -61,9 +61,9 @@ const fn listed(number: u8, constant: &'static str, bits: u16) -> PfKey {
 // The order is that in which `af_key` of Linux lists the algorithms in REGISTER.
 table! {
     /// Authentication algorithm of AH, ESP and TCP-MD5.
-    Authentication: Row {
+    Authentication: AuthenticationRow {
         /// No authentication.
-        None => Row {
+        None => AuthenticationRow {
             name: "none",
             icv_bits: 0,
             pf_key: PfKeys::everywhere(0, "SADB_AALG_NONE"),
@@ -71,7 +71,7 @@ table! {
             ..DEFAULT
         },
         /// The null algorithm.
-        Null => Row {
+        Null => AuthenticationRow {
             name: "null",
             setkey: &[word("null")],
             icv_bits: 0,
@@ -85,7 +85,7 @@ table! {
             ..DEFAULT
         },
         /// HMAC-MD5-96 (RFC 2403).
-        HmacMd5 => Row {
+        HmacMd5 => AuthenticationRow {
             name: "hmac-md5",
             setkey: &[word("hmac-md5")],
             key: KeyBits::Each(&[128]),
@@ -102,7 +102,7 @@ table! {
             ..DEFAULT
         },
         /// HMAC-SHA-1-96 (RFC 2404).
-        HmacSha1 => Row {
+        HmacSha1 => AuthenticationRow {
             name: "hmac-sha1",
             setkey: &[word("hmac-sha1")],
             key: KeyBits::Each(&[160]),
@@ -118,7 +118,7 @@ table! {
             ..DEFAULT
         },
         /// HMAC-SHA-256-128 (RFC 4868). PF_KEY of Linux cuts its ICV to 96 bits.
-        HmacSha256 => Row {
+        HmacSha256 => AuthenticationRow {
             name: "hmac-sha256",
             setkey: &[word("hmac-sha256"), word("hmac-sha2-256"), word("hmac-sha2-256-128").icv(128)],
             key: KeyBits::Each(&[256]),
@@ -139,7 +139,7 @@ table! {
             ..DEFAULT
         },
         /// HMAC-SHA-384-192 (RFC 4868).
-        HmacSha384 => Row {
+        HmacSha384 => AuthenticationRow {
             name: "hmac-sha384",
             setkey: &[word("hmac-sha384"), word("hmac-sha2-384")],
             key: KeyBits::Each(&[384]),
@@ -156,7 +156,7 @@ table! {
             ..DEFAULT
         },
         /// HMAC-SHA-512-256 (RFC 4868).
-        HmacSha512 => Row {
+        HmacSha512 => AuthenticationRow {
             name: "hmac-sha512",
             setkey: &[word("hmac-sha512"), word("hmac-sha2-512")],
             key: KeyBits::Each(&[512]),
@@ -173,7 +173,7 @@ table! {
             ..DEFAULT
         },
         /// HMAC-RIPEMD-160-96 (RFC 2857).
-        HmacRipemd160 => Row {
+        HmacRipemd160 => AuthenticationRow {
             name: "hmac-ripemd160",
             setkey: &[word("hmac-ripemd160")],
             key: KeyBits::Each(&[160]),
@@ -187,7 +187,7 @@ table! {
             ..DEFAULT
         },
         /// AES-XCBC-MAC-96 (RFC 3566).
-        AesXcbcMac => Row {
+        AesXcbcMac => AuthenticationRow {
             name: "aes-xcbc-mac",
             setkey: &[word("aes-xcbc-mac")],
             key: KeyBits::Each(&[128]),
@@ -202,7 +202,7 @@ table! {
             ..DEFAULT
         },
         /// HMAC-SM3.
-        HmacSm3 => Row {
+        HmacSm3 => AuthenticationRow {
             name: "hmac-sm3",
             key: KeyBits::Each(&[256]),
             icv_bits: 256,
@@ -211,7 +211,7 @@ table! {
             ..DEFAULT
         },
         /// AES-GMAC in AH with a key of 128 bits (RFC 4543).
-        Aes128Gmac => Row {
+        Aes128Gmac => AuthenticationRow {
             name: "aes-gmac-128",
             key: KeyBits::Each(&[160]),
             icv_bits: 128,
@@ -223,7 +223,7 @@ table! {
             ..DEFAULT
         },
         /// AES-GMAC in AH with a key of 192 bits (RFC 4543).
-        Aes192Gmac => Row {
+        Aes192Gmac => AuthenticationRow {
             name: "aes-gmac-192",
             key: KeyBits::Each(&[224]),
             icv_bits: 128,
@@ -235,7 +235,7 @@ table! {
             ..DEFAULT
         },
         /// AES-GMAC in AH with a key of 256 bits (RFC 4543).
-        Aes256Gmac => Row {
+        Aes256Gmac => AuthenticationRow {
             name: "aes-gmac-256",
             key: KeyBits::Each(&[288]),
             icv_bits: 128,
@@ -247,7 +247,7 @@ table! {
             ..DEFAULT
         },
         /// The tag of ChaCha20-Poly1305 (FreeBSD).
-        ChaCha20Poly1305 => Row {
+        ChaCha20Poly1305 => AuthenticationRow {
             name: "chacha20-poly1305",
             key: KeyBits::Each(&[288]),
             icv_bits: 128,
@@ -255,7 +255,7 @@ table! {
             ..DEFAULT
         },
         /// Keyed MD5 (RFC 1828), for AH of RFC 1826.
-        KeyedMd5 => Row {
+        KeyedMd5 => AuthenticationRow {
             name: "md5",
             setkey: &[word("keyed-md5")],
             key: KeyBits::Each(&[128]),
@@ -270,7 +270,7 @@ table! {
             ..DEFAULT
         },
         /// Keyed SHA-1.
-        KeyedSha1 => Row {
+        KeyedSha1 => AuthenticationRow {
             name: "sha",
             setkey: &[word("keyed-sha1")],
             key: KeyBits::Each(&[160]),
@@ -284,7 +284,7 @@ table! {
             ..DEFAULT
         },
         /// TCP-MD5 (RFC 2385), for SAs of its own. No kernel lists it in REGISTER.
-        TcpMd5 => Row {
+        TcpMd5 => AuthenticationRow {
             name: "tcp-md5",
             setkey: &[word("tcp-md5")],
             key: KeyBits::Range { min: 8, max: 640 },
@@ -300,28 +300,11 @@ table! {
 }
 
 impl Authentication {
-    /// Key lengths in bits. HMACs of Linux take keys of any length; an SA should have one of this.
-    pub const fn key_bits(self) -> KeyBits {
-        match self.row() {
-            Some(row) => row.key,
-            None => KeyBits::NONE,
-        }
-    }
-
     /// Bits of the ICV that its PF_KEY number means in a dialect.
     pub const fn icv_bits(self, dialect: Dialect) -> u16 {
         match (self.row(), dialect) {
-            (Some(Row { linux_icv_bits: Some(bits), .. }), Dialect::Linux) => *bits,
-            (Some(row), _) => row.icv_bits,
-            (None, _) => 0,
-        }
-    }
-
-    /// Bits of the ICV by its RFC.
-    pub const fn standard_icv_bits(self) -> u16 {
-        match self.row() {
-            Some(row) => row.icv_bits,
-            None => 0,
+            (Some(AuthenticationRow { linux_icv_bits: Some(bits), .. }), Dialect::Linux) => *bits,
+            _ => self.standard_icv_bits(),
         }
     }
 
@@ -331,32 +314,23 @@ impl Authentication {
         self.setkey().iter().find(has_icv).map(|word| word.name).or_else(|| self.name())
     }
 
-    /// Why it is weak; `None` if it is not.
-    pub const fn weakness(self) -> Option<Weakness> {
-        match self.row() {
-            Some(row) => row.weakness,
-            None => None,
-        }
-    }
-
-    /// Its name in Linux; `None` where Linux has none.
-    pub const fn crypto_api(self) -> Option<&'static CryptoApi> {
-        match self.row() {
-            Some(row) => row.linux.as_ref(),
-            None => None,
-        }
-    }
-
-    /// Its words in setkey.
-    pub(super) const fn setkey(self) -> &'static [HashWord] {
-        match self.row() {
-            Some(row) => row.setkey,
-            None => &[],
-        }
-    }
-
     /// What the kernels of a dialect say of it in REGISTER.
     pub(crate) fn listed(self, dialect: Dialect) -> Option<Listed> {
-        self.row()?.pf_key.of(dialect).listed
+        self.pf_key(dialect)?.listed
+    }
+}
+
+columns! {
+    Authentication {
+        /// Key lengths in bits. HMACs of Linux take keys of any length; an SA should have one of this.
+        pub key_bits: KeyBits = key or KeyBits::NONE;
+        /// Bits of the ICV by its RFC.
+        pub standard_icv_bits: u16 = icv_bits or 0;
+        /// Why it is weak; `None` if it is not.
+        pub weakness: Option<Weakness> = weakness or None;
+        /// Its words in racoon.conf with their numbers.
+        pub ike: &'static [IkeAuthentication] = ike or &[];
+        /// Its words in setkey.
+        pub(super) setkey: &'static [HashWord] = setkey or &[];
     }
 }

@@ -2,11 +2,11 @@
 
 use super::column::{CryptoApi, PfKey, PfKeys};
 use super::ike::IkeCompression;
-use super::table::table;
+use super::table::{columns, table};
 use crate::dialect::Dialect;
 
 /// A row of the table.
-pub(super) struct Row {
+pub(super) struct CompressionRow {
     /// Its name in dumps.
     pub(super) name: &'static str,
     /// Its word in setkey.
@@ -20,15 +20,15 @@ pub(super) struct Row {
 }
 
 /// What a row says unless it says otherwise.
-const DEFAULT: Row = Row { name: "", setkey: None, pf_key: PfKeys::NONE, linux: None, ike: None };
+const DEFAULT: CompressionRow = CompressionRow { name: "", setkey: None, pf_key: PfKeys::NONE, linux: None, ike: None };
 
 table! {
     /// Compression algorithm of IPComp.
-    Compression: Row {
+    Compression: CompressionRow {
         /// No compression.
-        None => Row { name: "none", pf_key: PfKeys::everywhere(0, "SADB_X_CALG_NONE"), ..DEFAULT },
+        None => CompressionRow { name: "none", pf_key: PfKeys::everywhere(0, "SADB_X_CALG_NONE"), ..DEFAULT },
         /// An OUI.
-        Oui => Row {
+        Oui => CompressionRow {
             name: "oui",
             setkey: Some("oui"),
             pf_key: PfKeys::everywhere(1, "SADB_X_CALG_OUI"),
@@ -36,7 +36,7 @@ table! {
             ..DEFAULT
         },
         /// DEFLATE (RFC 2394).
-        Deflate => Row {
+        Deflate => CompressionRow {
             name: "deflate",
             setkey: Some("deflate"),
             pf_key: PfKeys::everywhere(2, "SADB_X_CALG_DEFLATE"),
@@ -44,7 +44,7 @@ table! {
             ike: Some(IkeCompression { names: &["deflate"], transform: 2 }),
         },
         /// LZS (RFC 2395).
-        Lzs => Row {
+        Lzs => CompressionRow {
             name: "lzs",
             setkey: Some("lzs"),
             pf_key: PfKeys::everywhere(3, "SADB_X_CALG_LZS"),
@@ -52,7 +52,7 @@ table! {
             ike: Some(IkeCompression { names: &["lzs"], transform: 3 }),
         },
         /// LZJH (RFC 3051).
-        Lzjh => Row {
+        Lzjh => CompressionRow {
             name: "lzjh",
             pf_key: PfKeys { linux: PfKey::new(4, "SADB_X_CALG_LZJH"), ..PfKeys::NONE },
             linux: Some(CryptoApi::new("lzjh")),
@@ -61,20 +61,9 @@ table! {
     }
 }
 
-impl Compression {
-    /// Its word in setkey.
-    pub(super) const fn setkey(self) -> Option<&'static str> {
-        match self.row() {
-            Some(row) => row.setkey,
-            None => None,
-        }
-    }
-
-    /// Its name in Linux; `None` where Linux has none.
-    pub const fn crypto_api(self) -> Option<&'static CryptoApi> {
-        match self.row() {
-            Some(row) => row.linux.as_ref(),
-            None => None,
-        }
+columns! {
+    Compression {
+        /// Its word in setkey.
+        pub(super) setkey: Option<&'static str> = setkey or None;
     }
 }

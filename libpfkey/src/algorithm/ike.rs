@@ -79,14 +79,6 @@ pub struct IkeCompression {
 }
 
 impl Encryption {
-    /// Its words in racoon.conf with their numbers.
-    pub const fn ike(self) -> &'static [IkeEncryption] {
-        match self.row() {
-            Some(row) => row.ike,
-            None => &[],
-        }
-    }
-
     /// The algorithm of an ESP transform identifier.
     pub fn from_esp_transform(id: u8) -> Option<(Self, &'static IkeEncryption)> {
         let find = |algorithm: Self| Some((algorithm, algorithm.ike().iter().find(|ike| ike.esp == id)?));
@@ -113,14 +105,6 @@ impl Encryption {
 }
 
 impl Authentication {
-    /// Its words in racoon.conf with their numbers.
-    pub const fn ike(self) -> &'static [IkeAuthentication] {
-        match self.row() {
-            Some(row) => row.ike,
-            None => &[],
-        }
-    }
-
     /// The hash of phase 1 that it is made of.
     pub const fn hash(self) -> Option<&'static IkeHash> {
         match self.row() {

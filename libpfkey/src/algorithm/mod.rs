@@ -2,7 +2,7 @@
 //!
 //! | kind | enum | its table |
 //! |---|---|---|
-//! | encryption, with or without authentication (ESP) | [`Encryption`] | `algorithm/encryption.rs` |
+//! | encryption, with or without authentication (ESP) | [`Encryption`] | `algorithm/encryption/rows.rs` |
 //! | authentication (AH, ESP, TCP-MD5) | [`Authentication`] | `algorithm/authentication.rs` |
 //! | compression (IPComp) | [`Compression`] | `algorithm/compression.rs` |
 //!

@@ -16,7 +16,7 @@ macro_rules! table {
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// Its row in the table.
-            pub(super) const fn row(self) -> Option<&'static $row> {
+            pub(in crate::algorithm) const fn row(self) -> Option<&'static $row> {
                 match self {
                     $(Self::$variant => {
                         const ROW: $row = $value;
@@ -34,11 +34,19 @@ macro_rules! table {
                 }
             }
 
+            /// Its PF_KEY columns in a dialect.
+            const fn pf_key(self, dialect: Dialect) -> Option<&'static PfKey> {
+                match self.row() {
+                    Some(row) => Some(row.pf_key.of(dialect)),
+                    None => None,
+                }
+            }
+
             /// Its number in a dialect; `None` when the dialect has no such algorithm.
             pub const fn number(self, dialect: Dialect) -> Option<u8> {
-                match (self, self.row()) {
+                match (self, self.pf_key(dialect)) {
                     (Self::Other(number), _) => Some(number),
-                    (_, Some(row)) => row.pf_key.of(dialect).number,
+                    (_, Some(pf_key)) => pf_key.number,
                     (_, None) => None,
                 }
             }
@@ -52,9 +60,17 @@ macro_rules! table {
             /// The numbers of a dialect, with the names of their constants in the system's header: empty where it has none.
             pub fn constants(dialect: Dialect) -> impl Iterator<Item = (u8, Self, &'static str)> {
                 Self::ALL.iter().filter_map(move |algorithm| {
-                    let pf_key = algorithm.row()?.pf_key.of(dialect);
+                    let pf_key = algorithm.pf_key(dialect)?;
                     Some((pf_key.number?, *algorithm, pf_key.constant))
                 })
+            }
+
+            /// Its name in Linux; `None` where Linux has none.
+            pub const fn crypto_api(self) -> Option<&'static CryptoApi> {
+                match self.row() {
+                    Some(row) => row.linux.as_ref(),
+                    None => None,
+                }
             }
         }
 
@@ -70,4 +86,19 @@ macro_rules! table {
     };
 }
 
-pub(super) use table;
+/// Defines functions that return a column of the table, or a default for a number without a meaning.
+macro_rules! columns {
+    ($name:ident { $($(#[$doc:meta])* $visibility:vis $function:ident: $type:ty = $column:ident or $default:expr;)+ }) => {
+        impl $name {
+            $($(#[$doc])*
+            $visibility const fn $function(self) -> $type {
+                match self.row() {
+                    Some(row) => row.$column,
+                    None => $default,
+                }
+            })+
+        }
+    };
+}
+
+pub(super) use {columns, table};

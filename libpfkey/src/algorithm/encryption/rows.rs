@@ -1,56 +1,15 @@
-//! Encryption algorithms of ESP.
+//! The table of encryption algorithms.
 
-use super::column::{CryptoApi, KeyBits, Listed, PfKey, PfKeys, Weakness};
-use super::ike::IkeEncryption;
-use super::table::table;
-use super::word::CipherWord;
+use super::{EncryptionKind, EncryptionRow};
+use crate::algorithm::column::{CryptoApi, KeyBits, PfKey, PfKeys, Weakness};
+use crate::algorithm::ike::IkeEncryption;
+use crate::algorithm::table::table;
+use crate::algorithm::word::CipherWord;
 use crate::dialect::Dialect;
 use crate::num::SaFlags;
 
-/// How an encryption algorithm works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EncryptionKind {
-    /// It does not encrypt.
-    Null,
-    /// A block cipher in CBC mode.
-    Cbc,
-    /// A counter mode without authentication (RFC 3686).
-    Counter,
-    /// A counter mode that also authenticates (AEAD): no authentication algorithm goes with it.
-    Aead {
-        /// Bits of its ICV.
-        icv_bits: u16,
-    },
-}
-
-/// A row of the table.
-pub(super) struct Row {
-    /// Its name in dumps.
-    pub(super) name: &'static str,
-    /// Its names in other programs, without mode and key length, for hints.
-    elsewhere: &'static [&'static str],
-    /// Its words in setkey.
-    setkey: &'static [CipherWord],
-    kind: EncryptionKind,
-    /// Its key lengths as PF_KEY carries keys: with the salt.
-    key: KeyBits,
-    /// Bits of the key that are a salt.
-    salt_bits: u16,
-    /// Bytes of a block; 1 for what does not work in blocks.
-    block_len: u8,
-    /// Bytes of the IV in an ESP packet.
-    iv_len: u8,
-    /// Its number in PF_KEY, `sadb_sa_encrypt` of an ESP SA.
-    pub(super) pf_key: PfKeys,
-    /// Its name in Linux.
-    linux: Option<CryptoApi>,
-    /// Its words in racoon.conf, and its numbers in IKE.
-    pub(super) ike: &'static [IkeEncryption],
-    weakness: Option<Weakness>,
-}
-
 /// What a row says unless it says otherwise.
-const DEFAULT: Row = Row {
+const DEFAULT: EncryptionRow = EncryptionRow {
     name: "",
     elsewhere: &[],
     setkey: &[],
@@ -66,11 +25,16 @@ const DEFAULT: Row = Row {
 };
 
 /// A cipher with a block of 128 bits, unless a row says otherwise.
-const BLOCK_128: Row = Row { block_len: 16, iv_len: 16, ..DEFAULT };
+const BLOCK_128: EncryptionRow = EncryptionRow { block_len: 16, iv_len: 16, ..DEFAULT };
 
 /// A counter mode that authenticates, unless a row says otherwise.
-const AEAD: Row =
-    Row { kind: EncryptionKind::Aead { icv_bits: 128 }, salt_bits: 32, block_len: 1, key: AES_SALTED, ..DEFAULT };
+const AEAD: EncryptionRow = EncryptionRow {
+    kind: EncryptionKind::Aead { icv_bits: 128 },
+    salt_bits: 32,
+    block_len: 1,
+    key: AES_SALTED,
+    ..DEFAULT
+};
 
 /// Keys of AES and of ciphers made after it.
 const AES: KeyBits = KeyBits::Each(&[128, 192, 256]);
@@ -103,11 +67,11 @@ const GCM: CryptoApi = CryptoApi::new("rfc4106(gcm(aes))").module("gcm");
 // The order is that in which `af_key` of Linux lists the algorithms in REGISTER.
 table! {
     /// Encryption algorithm of ESP, with or without authentication.
-    Encryption: Row {
+    Encryption: EncryptionRow {
         /// No encryption algorithm.
-        None => Row { name: "none", pf_key: PfKeys::everywhere(0, "SADB_EALG_NONE"), ..DEFAULT },
+        None => EncryptionRow { name: "none", pf_key: PfKeys::everywhere(0, "SADB_EALG_NONE"), ..DEFAULT },
         /// The null cipher (RFC 2410).
-        Null => Row {
+        Null => EncryptionRow {
             name: "null",
             elsewhere: &["null"],
             setkey: &[word("null"), word("simple").obsolete()],
@@ -125,7 +89,7 @@ table! {
             ..DEFAULT
         },
         /// DES-CBC (RFC 2405). Its variants with another IV differ by SA flags.
-        DesCbc => Row {
+        DesCbc => EncryptionRow {
             name: "des-cbc",
             setkey: &[
                 word("des-cbc"),
@@ -149,7 +113,7 @@ table! {
             ..DEFAULT
         },
         /// 3DES-CBC (RFC 2451).
-        TripleDesCbc => Row {
+        TripleDesCbc => EncryptionRow {
             name: "3des-cbc",
             setkey: &[word("3des-cbc")],
             key: TRIPLE_DES,
@@ -164,7 +128,7 @@ table! {
             ..DEFAULT
         },
         /// CAST-128-CBC (RFC 2451).
-        Cast128Cbc => Row {
+        Cast128Cbc => EncryptionRow {
             name: "cast128-cbc",
             elsewhere: &["cast"],
             setkey: &[word("cast128-cbc")],
@@ -180,7 +144,7 @@ table! {
             ..DEFAULT
         },
         /// Blowfish-CBC (RFC 2451).
-        BlowfishCbc => Row {
+        BlowfishCbc => EncryptionRow {
             name: "blowfish-cbc",
             elsewhere: &["blowfish", "bf"],
             setkey: &[word("blowfish-cbc")],
@@ -196,7 +160,7 @@ table! {
             ..DEFAULT
         },
         /// AES-CBC (RFC 3602).
-        AesCbc => Row {
+        AesCbc => EncryptionRow {
             name: "aes-cbc",
             elsewhere: &["aes", "rijndael"],
             setkey: &[word("aes-cbc"), word("rijndael-cbc")],
@@ -212,7 +176,7 @@ table! {
             ..BLOCK_128
         },
         /// Serpent-CBC.
-        SerpentCbc => Row {
+        SerpentCbc => EncryptionRow {
             name: "serpent-cbc",
             key: KeyBits::Range { min: 128, max: 256 },
             pf_key: PfKeys {
@@ -223,7 +187,7 @@ table! {
             ..BLOCK_128
         },
         /// Camellia-CBC (RFC 4312). NetBSD reports a shorter key than it takes.
-        CamelliaCbc => Row {
+        CamelliaCbc => EncryptionRow {
             name: "camellia-cbc",
             elsewhere: &["camellia"],
             setkey: &[word("camellia-cbc")],
@@ -239,7 +203,7 @@ table! {
             ..BLOCK_128
         },
         /// Twofish-CBC. racoon.conf takes more key lengths than kernels do, as it always has.
-        TwofishCbc => Row {
+        TwofishCbc => EncryptionRow {
             name: "twofish-cbc",
             elsewhere: &["twofish"],
             setkey: &[word("twofish-cbc")],
@@ -253,7 +217,7 @@ table! {
             ..BLOCK_128
         },
         /// AES-CTR (RFC 3686), whose key ends with a nonce.
-        AesCtr => Row {
+        AesCtr => EncryptionRow {
             name: "aes-ctr",
             setkey: &[word("aes-ctr")],
             kind: EncryptionKind::Counter,
@@ -271,7 +235,7 @@ table! {
             ..DEFAULT
         },
         /// SM4-CBC.
-        Sm4Cbc => Row {
+        Sm4Cbc => EncryptionRow {
             name: "sm4-cbc",
             key: KeyBits::Each(&[128]),
             pf_key: PfKeys { linux: number(24, "SADB_X_EALG_SM4CBC"), ..PfKeys::NONE },
@@ -279,7 +243,7 @@ table! {
             ..BLOCK_128
         },
         /// AES-CCM with an 8-byte ICV (RFC 4309). No kernel lists it in REGISTER.
-        AesCcm8 => Row {
+        AesCcm8 => EncryptionRow {
             name: "aes-ccm-8",
             setkey: &[word("aes-ccm-8")],
             kind: EncryptionKind::Aead { icv_bits: 64 },
@@ -291,7 +255,7 @@ table! {
             ..AEAD
         },
         /// AES-CCM with a 12-byte ICV (RFC 4309).
-        AesCcm12 => Row {
+        AesCcm12 => EncryptionRow {
             name: "aes-ccm-12",
             setkey: &[word("aes-ccm-12")],
             kind: EncryptionKind::Aead { icv_bits: 96 },
@@ -303,7 +267,7 @@ table! {
             ..AEAD
         },
         /// AES-CCM with a 16-byte ICV (RFC 4309).
-        AesCcm16 => Row {
+        AesCcm16 => EncryptionRow {
             name: "aes-ccm-16",
             setkey: &[word("aes-ccm-16")],
             key: AES_CCM,
@@ -314,7 +278,7 @@ table! {
             ..AEAD
         },
         /// AES-GCM with an 8-byte ICV (RFC 4106).
-        AesGcm8 => Row {
+        AesGcm8 => EncryptionRow {
             name: "aes-gcm-8",
             setkey: &[word("aes-gcm-8")],
             kind: EncryptionKind::Aead { icv_bits: 64 },
@@ -329,7 +293,7 @@ table! {
             ..AEAD
         },
         /// AES-GCM with a 12-byte ICV (RFC 4106).
-        AesGcm12 => Row {
+        AesGcm12 => EncryptionRow {
             name: "aes-gcm-12",
             setkey: &[word("aes-gcm-12")],
             kind: EncryptionKind::Aead { icv_bits: 96 },
@@ -344,7 +308,7 @@ table! {
             ..AEAD
         },
         /// AES-GCM with a 16-byte ICV (RFC 4106).
-        AesGcm16 => Row {
+        AesGcm16 => EncryptionRow {
             name: "aes-gcm-16",
             setkey: &[word("aes-gcm-16")],
             pf_key: PfKeys {
@@ -358,7 +322,7 @@ table! {
             ..AEAD
         },
         /// AES-GMAC (RFC 4543), which authenticates and does not encrypt.
-        AesGmac => Row {
+        AesGmac => EncryptionRow {
             name: "aes-gmac",
             setkey: &[word("aes-gmac")],
             pf_key: PfKeys {
@@ -372,7 +336,7 @@ table! {
             ..AEAD
         },
         /// ChaCha20-Poly1305 (RFC 7634). The number for Linux, whose PF_KEY has none, is private to this library.
-        ChaCha20Poly1305 => Row {
+        ChaCha20Poly1305 => EncryptionRow {
             name: "chacha20-poly1305",
             elsewhere: &["chacha"],
             setkey: &[word("chacha20-poly1305")],
@@ -387,7 +351,7 @@ table! {
             ..AEAD
         },
         /// Skipjack.
-        Skipjack => Row {
+        Skipjack => EncryptionRow {
             name: "skipjack",
             key: KeyBits::Each(&[80]),
             pf_key: PfKeys {
@@ -396,103 +360,5 @@ table! {
             },
             ..DEFAULT
         },
-    }
-}
-
-impl Encryption {
-    /// How it works; numbers without a meaning count as ciphers in CBC mode.
-    pub const fn kind(self) -> EncryptionKind {
-        match self.row() {
-            Some(row) => row.kind,
-            None => EncryptionKind::Cbc,
-        }
-    }
-
-    /// Whether key and counter together must never repeat (RFC 3686, 4106, 4309, 4543, 7634): a key written in a
-    /// file repeats both after a reboot.
-    pub const fn is_counter_mode(self) -> bool {
-        matches!(self.kind(), EncryptionKind::Counter | EncryptionKind::Aead { .. })
-    }
-
-    /// Whether it authenticates by itself.
-    pub const fn is_aead(self) -> bool {
-        matches!(self.kind(), EncryptionKind::Aead { .. })
-    }
-
-    /// Bits of its ICV; `None` for what does not authenticate.
-    pub const fn icv_bits(self) -> Option<u16> {
-        match self.kind() {
-            EncryptionKind::Aead { icv_bits } => Some(icv_bits),
-            _ => None,
-        }
-    }
-
-    /// Key lengths in bits as PF_KEY and netlink carry keys: the salt of a counter mode is the key's end.
-    pub const fn key_bits(self) -> KeyBits {
-        match self.row() {
-            Some(row) => row.key,
-            None => KeyBits::NONE,
-        }
-    }
-
-    /// Bits at the key's end that are a salt, or the nonce of RFC 3686.
-    pub const fn salt_bits(self) -> u16 {
-        match self.row() {
-            Some(row) => row.salt_bits,
-            None => 0,
-        }
-    }
-
-    /// Bytes of a block, to a multiple of which ESP pads; 1 for what works byte by byte.
-    pub const fn block_len(self) -> u8 {
-        match self.row() {
-            Some(row) => row.block_len,
-            None => 1,
-        }
-    }
-
-    /// Bytes of the IV in each ESP packet.
-    pub const fn iv_len(self) -> u8 {
-        match self.row() {
-            Some(row) => row.iv_len,
-            None => 0,
-        }
-    }
-
-    /// Why it is weak; `None` if it is not.
-    pub const fn weakness(self) -> Option<Weakness> {
-        match self.row() {
-            Some(row) => row.weakness,
-            None => None,
-        }
-    }
-
-    /// Its name in Linux; `None` where Linux has none.
-    pub const fn crypto_api(self) -> Option<&'static CryptoApi> {
-        match self.row() {
-            Some(row) => row.linux.as_ref(),
-            None => None,
-        }
-    }
-
-    /// Its names in other programs, without mode and key length: `camellia` where setkey has `camellia-cbc`.
-    pub const fn names_elsewhere(self) -> &'static [&'static str] {
-        match self.row() {
-            Some(row) => row.elsewhere,
-            None => &[],
-        }
-    }
-
-    /// Its words in setkey.
-    pub(super) const fn setkey(self) -> &'static [CipherWord] {
-        match self.row() {
-            Some(row) => row.setkey,
-            None => &[],
-        }
-    }
-
-    /// What the kernels of a dialect say of it in REGISTER.
-    pub(crate) fn listed(self, dialect: Dialect) -> Option<Listed> {
-        self.row()?.pf_key.of(dialect).listed
     }
 }
