@@ -11,7 +11,10 @@ use crate::error::Result;
 use crate::num::{ExtensionType, POLICY_IPSEC, SCOPE_IFNET};
 use crate::wire::reader::Reader;
 use crate::wire::sockaddr::AF_INET;
-use crate::wire::{Address, Combination, Extension, Identity, Lifetime, Policy, SockAddr, next_extension};
+use crate::wire::{
+    Address, Algorithm, Combination, Extension, Identity, Key, KmAddress, Lifetime, Policy, Proposal, Sa, SockAddr,
+    next_extension,
+};
 
 /// Appends a message. Bytes that are no message end it with a line that says so.
 pub fn structure(out: &mut String, abi: Abi, bytes: &[u8]) {
@@ -45,53 +48,23 @@ fn extension(out: &mut String, extension: &Extension<'_>, abi: Abi, number: u16)
     let _ = match extension {
         Extension::Address(_, value) => return address(out, value, abi),
         Extension::Identity(kind, identity) => return identities(out, *kind, identity),
-        Extension::Key(_, key) => {
-            let _ = write!(out, "sadb_key{{ bits={} reserved={}\n  key=", key.bits, key.reserved);
-            hex_groups(out, key.bytes);
-            out.write_str(" }\n")
-        }
-        Extension::KmAddress(addresses) => {
-            let _ = writeln!(out, "sadb_x_kmaddress{{ reserved=0x{:08x} }}", addresses.reserved);
-            sockaddr(out, &addresses.local, abi);
-            return sockaddr(out, &addresses.remote, abi);
-        }
+        Extension::Key(_, value) => key(out, value),
+        Extension::KmAddress(addresses) => return key_manager(out, addresses, abi),
         Extension::Lifetime(_, value) => lifetime(out, value),
         Extension::NatTFrag(size) => writeln!(out, "sadb_x_nat_t_frag{{ fraglen={size} }}"),
         Extension::NatTPort(_, port) => writeln!(out, "sadb_x_nat_t_port{{ port={port} }}"),
         Extension::NatTType(kind) => writeln!(out, "sadb_x_nat_t_type{{ type={kind} }}"),
         Extension::Policy(value) => return policy(out, value, abi),
-        Extension::Proposal(proposal) => {
-            let _ = writeln!(out, "sadb_prop{{ replay={}", proposal.replay);
-            proposal.combinations.iter().for_each(|combination| comb(out, combination));
-            out.write_str("}\n")
-        }
-        Extension::Sa(sa) => writeln!(
-            out,
-            "sadb_sa{{ spi={} replay={} state={}\n  auth={} encrypt={} flags=0x{:08x} }}",
-            sa.spi,
-            sa.replay,
-            u8::from(sa.state),
-            sa.auth,
-            sa.encrypt,
-            sa.flags.bits()
-        ),
+        Extension::Proposal(value) => proposal(out, value),
+        Extension::Sa(value) => sa(out, value),
         Extension::Sa2(sa2) => writeln!(
             out,
             "sadb_x_sa2{{ mode={} reqid={}\n  reserved1={} reserved2={} sequence={} }}",
             sa2.mode, sa2.reqid, sa2.reserved1, sa2.reserved2, sa2.sequence
         ),
         Extension::SaReplay(packets) => writeln!(out, "sadb_x_sa_replay{{ replay={packets} }}"),
-        Extension::Supported(_, algorithms) => {
-            out.push_str("sadb_sup{\n");
-            for alg in algorithms {
-                let _ = writeln!(
-                    out,
-                    "  {{ id={} ivlen={} min={} max={} }}",
-                    alg.id, alg.iv_len, alg.min_bits, alg.max_bits
-                );
-            }
-            out.write_str("}\n")
-        }
+        Extension::Supported(_, algorithms) => supported(out, algorithms),
+        // Of these KAME's setkey prints the line of the extension header alone.
         Extension::Sensitivity(_) | Extension::SpiRange(_) | Extension::Opaque(ExtensionType::KmPrivate, _) => Ok(()),
         Extension::XfrmAuthTrunc(_)
         | Extension::XfrmIfId(_)
@@ -105,6 +78,41 @@ fn extension(out: &mut String, extension: &Extension<'_>, abi: Abi, number: u16)
         | Extension::SecurityContext(_)
         | Extension::SessionId(_) => writeln!(out, "kdebug_sadb: invalid ext_type {number} was passed."),
     };
+}
+
+fn key(out: &mut String, key: &Key<'_>) -> std::fmt::Result {
+    write!(out, "sadb_key{{ bits={} reserved={}\n  key=", key.bits, key.reserved)?;
+    hex_groups(out, key.bytes);
+    out.write_str(" }\n")
+}
+
+fn key_manager(out: &mut String, addresses: &KmAddress, abi: Abi) {
+    let _ = writeln!(out, "sadb_x_kmaddress{{ reserved=0x{:08x} }}", addresses.reserved);
+    sockaddr(out, &addresses.local, abi);
+    sockaddr(out, &addresses.remote, abi);
+}
+
+fn proposal(out: &mut String, proposal: &Proposal) -> std::fmt::Result {
+    writeln!(out, "sadb_prop{{ replay={}", proposal.replay)?;
+    proposal.combinations.iter().for_each(|one| combination(out, one));
+    out.write_str("}\n")
+}
+
+fn sa(out: &mut String, sa: &Sa) -> std::fmt::Result {
+    let Sa { spi, replay, auth, encrypt, .. } = sa;
+    let (state, flags) = (u8::from(sa.state), sa.flags.bits());
+    writeln!(
+        out,
+        "sadb_sa{{ spi={spi} replay={replay} state={state}\n  auth={auth} encrypt={encrypt} flags=0x{flags:08x} }}"
+    )
+}
+
+fn supported(out: &mut String, algorithms: &[Algorithm]) -> std::fmt::Result {
+    out.push_str("sadb_sup{\n");
+    for Algorithm { id, iv_len, min_bits, max_bits, .. } in algorithms {
+        writeln!(out, "  {{ id={id} ivlen={iv_len} min={min_bits} max={max_bits} }}")?;
+    }
+    out.write_str("}\n")
 }
 
 fn address(out: &mut String, address: &Address, abi: Abi) {
@@ -188,7 +196,7 @@ fn identities(out: &mut String, kind: ExtensionType, identity: &Identity<'_>) {
     out.push_str(" }\n");
 }
 
-fn comb(out: &mut String, comb: &Combination) {
+fn combination(out: &mut String, comb: &Combination) {
     let _ = write!(
         out,
         "sadb_comb{{ auth={} encrypt={} flags=0x{:04x} reserved=0x{:08x}\n  \
