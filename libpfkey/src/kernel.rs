@@ -300,7 +300,7 @@ impl Kernel {
     }
 
     /// Lists a database, again if entries get lost.
-    fn list<T>(&mut self, request: &Request, read: impl Fn(&Message<'_>) -> Option<T>) -> Result<Vec<T>> {
+    pub(crate) fn list<T>(&mut self, request: &Request, read: impl Fn(&Message<'_>) -> Option<T>) -> Result<Vec<T>> {
         // A kernel that has no room for the answers may drop them silently.
         let _ = self.connection.backend().set_receive_buffer(LIST_BUFFER_KIB);
         for _ in 0..LIST_TRIES {

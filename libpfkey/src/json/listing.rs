@@ -69,7 +69,8 @@ impl<W: Write> Listing<W> {
         Ok(self.out)
     }
 
-    fn entry(&mut self, entry: &impl Serialize) -> io::Result<()> {
+    /// Appends an entry, which has to be of the database.
+    pub(super) fn entry(&mut self, entry: &impl Serialize) -> io::Result<()> {
         self.line.clear();
         match std::mem::replace(&mut self.is_empty, false) {
             true => self.begin("\n")?,

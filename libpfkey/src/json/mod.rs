@@ -1,30 +1,30 @@
 //! SAs and policies as JSON, the format of `setkey --json` and `racoonctl --json`.
 //!
-//! [`SaEntry`] and [`PolicyEntry`] are views of the messages with which a kernel answers DUMP and SPDDUMP. They implement
-//! [`Serialize`](serde::Serialize), for any serializer. [`Listing`] writes a whole database as one document, which the
-//! JSON Schema in [`SCHEMA`] describes.
+//! [`Kernel::dump_json`](crate::Kernel::dump_json) and [`Kernel::policy_dump_json`](crate::Kernel::policy_dump_json) list a
+//! database as one document, which the JSON Schema in [`SCHEMA`] describes. [`Listing`] writes the same document while the
+//! kernel's messages arrive. [`SaEntry`] and [`PolicyEntry`] are its elements, views of a message of a dump. They implement
+//! [`Serialize`](serde::Serialize), for any serializer.
 //!
 //! ```
+//! use libpfkey::algorithm::Encryption;
 //! use libpfkey::backend::Memory;
-//! use libpfkey::json::{Database, Keys, Listing, SecretBuffer};
-//! use libpfkey::{Abi, Answer, Connection, Message, Pipeline, SaType, SendMode, request};
+//! use libpfkey::json::Keys;
+//! use libpfkey::{Abi, Kernel, SaSpec, SaType};
 //!
-//! let connection = Connection::new(Box::new(Memory::new(Abi::HOST)?));
-//! let mut pipeline = Pipeline::<()>::new(connection, SendMode::Pipelined);
-//! let mut dump = Vec::new();
-//! request::dump(pipeline.next_request_header(), SaType::Unspec, &mut dump)?;
+//! // Kernel::open() for the system's own kernel.
+//! let mut kernel = Kernel::with_backend(Box::new(Memory::new(Abi::HOST)?));
+//! assert_eq!(*kernel.dump_json(SaType::Unspec, Keys::Omitted)?, *b"{\"version\":1,\"sas\":[]}\n");
 //!
-//! let mut listing = Listing::new(SecretBuffer::default(), Database::Sas, Keys::Omitted);
-//! pipeline.dump(&dump, &(), &mut |(), answer| {
-//!     if let Answer::Reply(bytes) = answer {
-//!         let message = Message::parse(Abi::HOST, bytes).expect("a valid reply");
-//!         listing.push(&message).expect("memory is writable");
-//!     }
-//! })?;
-//! assert_eq!(*listing.finish()?, *b"{\"version\":1,\"sas\":[]}\n");
+//! let sa = SaSpec::esp("192.0.2.1".parse()?, "192.0.2.2".parse()?, 0x1001);
+//! kernel.add(&sa.encryption(Encryption::AesCbc, b"sixteen byte key").build()?)?;
+//! let document: serde_json::Value = serde_json::from_slice(&kernel.dump_json(SaType::Esp, Keys::Included)?)?;
+//! let encryption = &document["sas"][0]["encryption"];
+//! assert_eq!(encryption["name"], "aes-cbc");
+//! assert_eq!(encryption["key"], "7369787465656e2062797465206b6579");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod dump;
 mod listing;
 mod member;
 mod policy;

@@ -7,13 +7,17 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::algorithm::Encryption;
+use crate::backend::BackendKind;
 use crate::dialect::{Abi, Dialect};
 use crate::num::{ExtensionType, MessageType, SaFlags, SaState, SaType};
+use crate::policy::Direction;
 use crate::wire::tests::property::message;
 use crate::wire::{
     Address, Extension, Header, Key, Lifetime, Message, Sa, Sa2, SecurityContext, SockAddr, XfrmAuthTrunc, XfrmMark,
     XfrmOffload, XfrmReplay,
 };
+use crate::{Kernel, PolicySpec, SaSpec, Selector};
 
 /// The schema without room for new members.
 static CLOSED: LazyLock<Validator> = LazyLock::new(|| validator(&closed(schema())));
@@ -149,6 +153,26 @@ fn empty_databases_and_messages() {
         let text = listing(database, Keys::Included, &[empty.clone(), empty.clone()]);
         assert_eq!(text.lines().count(), 4);
         CLOSED.validate(&serde_json::from_str(&text).unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn documents_of_a_kernel() {
+    for dialect in Dialect::ALL {
+        let mut kernel = Kernel::open_kind(&BackendKind::Memory, Some(dialect)).unwrap();
+        let sa = SaSpec::esp("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap(), 0x1001);
+        kernel.add(&sa.encryption(Encryption::AesCbc, &[0xa5; 16]).build().unwrap()).unwrap();
+        let selector = Selector::hosts("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        kernel.policy_add(&PolicySpec::discard(selector, Direction::Out).build().unwrap()).unwrap();
+        for (keys, shown) in [(Keys::Omitted, None), (Keys::Included, Some("a5".repeat(16)))] {
+            let document = serde_json::from_slice(&kernel.dump_json(SaType::Esp, keys).unwrap()).unwrap();
+            CLOSED.validate(&document).unwrap();
+            assert_eq!(document["sas"][0]["encryption"]["key"].as_str(), shown.as_deref(), "{dialect}");
+            assert_eq!(document["sas"].as_array().unwrap().len(), 1);
+        }
+        let document = serde_json::from_slice(&kernel.policy_dump_json().unwrap()).unwrap();
+        CLOSED.validate(&document).unwrap();
+        assert_eq!(document["policies"].as_array().unwrap().len(), 1);
     }
 }
 
