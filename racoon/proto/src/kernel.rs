@@ -307,7 +307,7 @@ pub struct Policy {
     /// Which packets.
     pub selector: Selector,
     /// The action for these packets.
-    pub action: Action,
+    pub action: PolicyAction,
     /// The priority; the policy with the smallest number is applied.
     pub priority: u32,
 }
@@ -332,7 +332,7 @@ pub struct PolicyName {
 
 /// The action of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum PolicyAction {
     /// Packets are dropped.
     Discard,
     /// Packets pass unprotected.
@@ -349,7 +349,7 @@ pub struct Template {
     /// Transport or tunnel.
     pub mode: Mode,
     /// The level at which it is required.
-    pub level: Level,
+    pub level: TemplateLevel,
     /// Reqid, 0 for none.
     pub reqid: u32,
     /// Source and destination of the SA; `None` for those of the packet.
@@ -358,7 +358,7 @@ pub struct Template {
 
 /// The level at which a policy requires an SA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub enum TemplateLevel {
     /// The system's default level.
     Default,
     /// The SA is used if there is one.

@@ -2,7 +2,7 @@
 
 use ipsec_conf::racoon::{DistinguishedName, Identifier};
 use racoon_proto::config::LocalIdentity;
-use racoon_proto::identity::{Attribute, Expected, Identity, Name, NamePattern, PatternAttribute, Value};
+use racoon_proto::identity::{Expected, Identity, Name, NameAttribute, NamePattern, PatternAttribute, Value};
 use racoon_proto::num::IdType;
 
 /// Port in an address used as phase 1 identity (RFC 2407 section 4.6.2).
@@ -64,7 +64,7 @@ pub(super) fn fixed(identifier: &Identifier) -> Option<Identity> {
 /// Translates a fully specified name. A value of `*` stands for itself here.
 fn name(attributes: &[ipsec_conf::racoon::Attribute]) -> Result<Name, String> {
     let attribute = |one: &ipsec_conf::racoon::Attribute| {
-        Ok(Attribute::text(object_identifier(&one.name)?, one.value.as_deref().unwrap_or("*")))
+        Ok(NameAttribute::text(object_identifier(&one.name)?, one.value.as_deref().unwrap_or("*")))
     };
     attributes.iter().map(attribute).collect::<Result<_, String>>().map(Name)
 }

@@ -1,7 +1,7 @@
 //! Translation of `remote` sections.
 
 use ipsec_conf::racoon as conf;
-use racoon_proto::config::{Certificate, Dpd, PeerAddress, Remote, RemoteAddress};
+use racoon_proto::config::{Dpd, OwnCertificate, PeerAddress, Remote, RemoteAddress};
 use racoon_proto::num::CertEncoding;
 use racoon_proto::proposal::Phase1Terms;
 
@@ -94,10 +94,10 @@ fn proposals(from: &conf::Proposal, facts: Option<&CertificateFacts>) -> impl It
     number::methods(from.method, facts.and_then(|facts| facts.ecdsa)).into_iter().map(terms)
 }
 
-fn certificate(from: &conf::Remote, facts: Option<CertificateFacts>) -> Option<Certificate> {
+fn certificate(from: &conf::Remote, facts: Option<CertificateFacts>) -> Option<OwnCertificate> {
     match from.certificate.as_ref()? {
         conf::OwnCertificate::X509 { .. } => {
-            Some(Certificate { encoding: CertEncoding::X509_SIGNATURE, issuer: facts.map(|facts| facts.issuer) })
+            Some(OwnCertificate { encoding: CertEncoding::X509_SIGNATURE, issuer: facts.map(|facts| facts.issuer) })
         }
         // Without a certificate there is nothing to answer a request with.
         conf::OwnCertificate::PlainRsa(_) => None,

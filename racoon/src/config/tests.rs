@@ -3,9 +3,9 @@ use std::path::PathBuf;
 
 use ipsec_conf::racoon::{Loader, Metadata, load};
 use racoon_proto::config::{LocalIdentity, PeerAddress, RemoteAddress, RemoteSide, Side};
-use racoon_proto::identity::{Attribute, Claimed, Identity};
+use racoon_proto::identity::{Claimed, Identity, NameAttribute};
 use racoon_proto::num::{AuthAlgorithm, CertEncoding, Cipher, EspTransform, ExchangeType, Group, IdType};
-use racoon_proto::select::{CertificateRequest, RemoteQuery, SainfoQuery};
+use racoon_proto::select::{CertificateQuery, RemoteQuery, SainfoQuery};
 use zeroize::Zeroizing;
 
 use super::*;
@@ -48,7 +48,7 @@ impl Environment for Host {
 }
 
 fn authority() -> Name {
-    Name(vec![Attribute::text([0x55, 4, 3], "CA")])
+    Name(vec![NameAttribute::text([0x55, 4, 3], "CA")])
 }
 
 fn sections(text: &str) -> Result<Sections, Vec<ConfigError>> {
@@ -92,7 +92,7 @@ fn remotes() {
 
     let stranger = of(known("198.51.100.1", 0));
     assert_eq!((stranger.name.as_str(), stranger.proposals[0].lifetime), ("anonymous", 120));
-    let me = Name(vec![Attribute::text([0x55, 4, 6], "NL"), Attribute::text([0x55, 4, 3], "me")]);
+    let me = Name(vec![NameAttribute::text([0x55, 4, 6], "NL"), NameAttribute::text([0x55, 4, 3], "me")]);
     assert_eq!(stranger.my_identifier, LocalIdentity::Name(me));
 
     let named = sections.remotes.get(sections.remotes.named("named").unwrap()).unwrap();
@@ -210,7 +210,7 @@ fn certificates() {
     )
     .unwrap();
     let issuer = authority();
-    let request = CertificateRequest { encoding: CertEncoding::X509_SIGNATURE, issuer: Some(&issuer) };
+    let request = CertificateQuery { encoding: CertEncoding::X509_SIGNATURE, issuer: Some(&issuer) };
     let asks = RemoteQuery { certificate_request: Some(request), ..known("192.0.2.1", 0) };
     let remote = sections.remotes.get(sections.remotes.select(&asks).unwrap().unwrap()).unwrap();
     assert_eq!(remote.proposals.iter().map(|terms| terms.method).collect::<Vec<_>>(), [AuthMethod::ECDSA_384]);

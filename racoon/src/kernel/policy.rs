@@ -10,7 +10,9 @@ use libpfkey::policy::{self as text, PRIORITY_DEFAULT};
 use libpfkey::rules;
 use libpfkey::wire::{Address, IpsecRequest};
 use libpfkey::{Dialect, Message, PolicyId, PolicySpec, SelectorAddress};
-use racoon_proto::kernel::{Action, Direction, KernelError, Level, Mode, Policy, Prefix, Selector, Template};
+use racoon_proto::kernel::{
+    Direction, KernelError, Mode, Policy, PolicyAction, Prefix, Selector, Template, TemplateLevel,
+};
 
 use super::{Target, mode_of, protocol_of_ip, refused, sa_type_of};
 
@@ -25,13 +27,13 @@ pub(super) fn from_message(message: &Message<'_>) -> Result<Option<Policy>, &'st
     let Some((direction, selector)) = name(message)? else { return Ok(None) };
     let policy = message.policy().ok_or("no policy")?;
     let action = match policy.kind {
-        POLICY_DISCARD => Action::Discard,
-        POLICY_NONE | POLICY_BYPASS => Action::Pass,
+        POLICY_DISCARD => PolicyAction::Discard,
+        POLICY_NONE | POLICY_BYPASS => PolicyAction::Pass,
         // Linux treats an `ipsec` policy without requests as `none`.
-        POLICY_IPSEC if policy.requests.is_empty() => Action::Pass,
+        POLICY_IPSEC if policy.requests.is_empty() => PolicyAction::Pass,
         POLICY_IPSEC => {
             let templates = policy.requests.iter().map(template).collect::<Option<Vec<_>>>();
-            Action::Protect(templates.ok_or("a request for neither AH, ESP nor IPComp, or of an unknown level")?)
+            PolicyAction::Protect(templates.ok_or("a request for neither AH, ESP nor IPComp, or of an unknown level")?)
         }
         _ => return Ok(None),
     };
@@ -88,10 +90,10 @@ fn template(request: &IpsecRequest) -> Option<Template> {
         _ => Mode::Transport,
     };
     let level = match request.level {
-        LEVEL_DEFAULT => Level::Default,
-        LEVEL_USE => Level::Use,
-        LEVEL_REQUIRE => Level::Require,
-        LEVEL_UNIQUE => Level::Unique,
+        LEVEL_DEFAULT => TemplateLevel::Default,
+        LEVEL_USE => TemplateLevel::Use,
+        LEVEL_REQUIRE => TemplateLevel::Require,
+        LEVEL_UNIQUE => TemplateLevel::Unique,
         _ => return None,
     };
     Some(Template { protocol: protocol_of_ip(request.proto)?, mode, level, reqid: request.reqid, endpoints: ends })
@@ -119,9 +121,9 @@ pub(super) fn to_spec(target: Target, policy: &Policy) -> Result<Option<PolicySp
 pub(super) fn spec(dialect: Dialect, policy: &Policy) -> Result<Option<PolicySpec>, KernelError> {
     let Some(id) = policy_id(dialect, policy.direction, &policy.selector) else { return Ok(None) };
     let (action, templates) = match &policy.action {
-        Action::Discard => (text::Action::Discard, Vec::new()),
-        Action::Pass => (text::Action::None, Vec::new()),
-        Action::Protect(templates) => {
+        PolicyAction::Discard => (text::Action::Discard, Vec::new()),
+        PolicyAction::Pass => (text::Action::None, Vec::new()),
+        PolicyAction::Protect(templates) => {
             (text::Action::Ipsec, templates.iter().map(template_spec).collect::<Result<_, _>>()?)
         }
     };
@@ -161,10 +163,10 @@ fn template_spec(template: &Template) -> Result<libpfkey::Template, KernelError>
     let sa_type =
         sa_type_of(template.protocol).ok_or_else(|| refused(format!("no policy can require {}", template.protocol)))?;
     let level = match template.level {
-        Level::Default => text::Level::Default,
-        Level::Use => text::Level::Use,
-        Level::Require => text::Level::Require,
-        Level::Unique => text::Level::Unique(template.reqid),
+        TemplateLevel::Default => text::Level::Default,
+        TemplateLevel::Use => text::Level::Use,
+        TemplateLevel::Require => text::Level::Require,
+        TemplateLevel::Unique => text::Level::Unique(template.reqid),
     };
     let endpoints =
         template.endpoints.map(|(source, destination)| (SocketAddr::new(source, 0), SocketAddr::new(destination, 0)));

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use libpfkey::{Dialect, Error, MessageType, Request};
-use racoon_proto::kernel::{Action, KernelError, KernelEvent, Level, Policy, PolicyName, Selector};
+use racoon_proto::kernel::{KernelError, KernelEvent, Policy, PolicyAction, PolicyName, Selector, TemplateLevel};
 
 use super::{KernelInterface, LogRecord, failed, is_missing_policy, policy, refused};
 
@@ -63,8 +63,8 @@ impl KernelInterface {
     /// Returns a policy with the reqids that the kernel chose. NetBSD leaves them out of its broadcasts and replies; only
     /// SPDGET shows them.
     pub(super) fn with_reqids(&mut self, policy: Policy) -> Policy {
-        let Action::Protect(templates) = &policy.action else { return policy };
-        if policy.index == 0 || !templates.iter().any(|one| one.level == Level::Unique && one.reqid == 0) {
+        let PolicyAction::Protect(templates) = &policy.action else { return policy };
+        if policy.index == 0 || !templates.iter().any(|one| one.level == TemplateLevel::Unique && one.reqid == 0) {
             return policy;
         }
         match self.requests.transact(&Request::PolicyGet(policy.index), policy::from_message) {

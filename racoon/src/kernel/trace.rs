@@ -1,6 +1,8 @@
 //! One-line descriptions of kernel requests, for the log at level debug. They contain no keys.
 
-use racoon_proto::kernel::{Action, KernelRequest, Lifetime, Mode, Policy, SaInstallation, Selector, Template, Way};
+use racoon_proto::kernel::{
+    KernelRequest, Lifetime, Mode, Policy, PolicyAction, SaInstallation, Selector, Template, Way,
+};
 
 use super::install_error::algorithms;
 
@@ -42,9 +44,9 @@ fn install(sa: &SaInstallation) -> String {
 
 fn add_policy(policy: &Policy) -> String {
     let action = match &policy.action {
-        Action::Discard => String::from("discard"),
-        Action::Pass => String::from("none"),
-        Action::Protect(templates) => templates.iter().map(step).collect::<Vec<_>>().join(" "),
+        PolicyAction::Discard => String::from("discard"),
+        PolicyAction::Pass => String::from("none"),
+        PolicyAction::Protect(templates) => templates.iter().map(step).collect::<Vec<_>>().join(" "),
     };
     format!("kernel: add policy {} {}: {action}", policy.direction, selector(&policy.selector))
 }

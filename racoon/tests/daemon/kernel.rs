@@ -9,7 +9,9 @@ use libpfkey::backend::{Memory, SocketServer};
 use libpfkey::{Abi, Dialect, SaType};
 use nix::sys::signal::Signal;
 use racoon::kernel::KernelInterface;
-use racoon_proto::kernel::{Action, Direction, Level, Mode, Policy, Prefix, RequestId, Selector, Template};
+use racoon_proto::kernel::{
+    Direction, Mode, Policy, PolicyAction, Prefix, RequestId, Selector, Template, TemplateLevel,
+};
 use racoon_proto::num::Protocol;
 
 use crate::negotiation::{REMOTE, SAINFO, TIMER};
@@ -54,10 +56,15 @@ impl Kernel {
         };
         let host: IpAddr = "127.0.0.1".parse().unwrap();
         let ends = Some((host, host));
-        let esp =
-            Template { protocol: Protocol::ESP, mode: Mode::Tunnel, level: Level::Require, reqid: 0, endpoints: ends };
+        let esp = Template {
+            protocol: Protocol::ESP,
+            mode: Mode::Tunnel,
+            level: TemplateLevel::Require,
+            reqid: 0,
+            endpoints: ends,
+        };
         for (direction, selector) in [(Direction::Out, out), (Direction::In, out.mirrored())] {
-            let action = Action::Protect(vec![esp]);
+            let action = PolicyAction::Protect(vec![esp]);
             let policy = Policy { index: 0, direction, selector, action, priority: 0 };
             interface.add_policy(RequestId(1), &policy, &mut |_| ());
         }

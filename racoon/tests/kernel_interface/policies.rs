@@ -6,8 +6,8 @@ use libpfkey::num::{DIR_FWD, DIR_OUT, POLICY_DISCARD};
 use libpfkey::request;
 use racoon::kernel_state::StateLog;
 use racoon_proto::kernel::{
-    Action, Direction, KernelError, KernelEvent, KernelRequest, Level, Mode, Policy, PolicyName, Prefix, Selector,
-    Template,
+    Direction, KernelError, KernelEvent, KernelRequest, Mode, Policy, PolicyAction, PolicyName, Prefix, Selector,
+    Template, TemplateLevel,
 };
 use racoon_proto::num::Protocol;
 
@@ -24,7 +24,7 @@ fn selector() -> Selector {
     }
 }
 
-fn template(level: Level, reqid: u32) -> Template {
+fn template(level: TemplateLevel, reqid: u32) -> Template {
     let ends = Some((ip(US), ip(PEER)));
     Template { protocol: Protocol::ESP, mode: Mode::Tunnel, level, reqid, endpoints: ends }
 }
@@ -55,7 +55,7 @@ fn policies_of_other_program() {
             index: policy.index,
             direction: Direction::Forward,
             selector: selector(),
-            action: Action::Protect(vec![template(Level::Require, 0)]),
+            action: PolicyAction::Protect(vec![template(TemplateLevel::Require, 0)]),
             priority: 0x8000_0000,
         };
         assert_eq!(policy, expected);
@@ -64,7 +64,7 @@ fn policies_of_other_program() {
         // A changed policy keeps its index.
         (request.policy.kind, request.policy.requests) = (POLICY_DISCARD, Vec::new());
         lab.other(|origin, buffer| request::spdupdate(origin, &request, buffer));
-        let expected = Policy { action: Action::Discard, ..expected };
+        let expected = Policy { action: PolicyAction::Discard, ..expected };
         assert!(matches!(lab.event(), KernelEvent::Policy(policy) if policy == expected));
 
         // Deleted by selector, then by index.
@@ -85,7 +85,7 @@ fn policies_of_other_program() {
         lab.other(|origin, buffer| request::spdadd(origin, &request, buffer));
         let KernelEvent::Policy(policy) = lab.event() else { panic!("no policy") };
         assert_eq!((policy.selector.protocol, policy.selector.destination_port), (17, 53));
-        let Action::Protect(templates) = policy.action else { panic!("not protected") };
+        let PolicyAction::Protect(templates) = policy.action else { panic!("not protected") };
         assert_eq!(templates.iter().map(|one| one.protocol).collect::<Vec<_>>(), [Protocol::AH, Protocol::ESP]);
         assert!(templates.iter().all(|one| one.endpoints.is_none() && one.mode == Mode::Transport));
         lab.other(request::spdflush);
@@ -103,7 +103,7 @@ fn own_policies() {
             index: 0,
             direction: Direction::In,
             selector: selector(),
-            action: Action::Protect(vec![template(Level::Unique, 77)]),
+            action: PolicyAction::Protect(vec![template(TemplateLevel::Unique, 77)]),
             priority: 0x7fff_ffff,
         };
         let set = add(lab, unique.clone()).expect("there is none");
@@ -113,7 +113,7 @@ fn own_policies() {
         assert_eq!(resync(lab), std::slice::from_ref(&set));
 
         // An existing policy is not replaced.
-        let action = Action::Protect(vec![template(Level::Unique, 20_000)]);
+        let action = PolicyAction::Protect(vec![template(TemplateLevel::Unique, 20_000)]);
         let other = Policy { action, ..unique.clone() };
         assert!(add(lab, other.clone()).expect_err("it would replace another one").exists);
         assert_eq!(resync(lab), std::slice::from_ref(&set));
@@ -123,8 +123,8 @@ fn own_policies() {
 
         // The kernel replaces a reqid above the range for users.
         let again = add(lab, other).expect("there is none");
-        let Action::Protect(templates) = &again.action else { panic!("not protected") };
-        assert!(templates[0].level == Level::Unique && templates[0].reqid >= 16_384, "{templates:?}");
+        let PolicyAction::Protect(templates) = &again.action else { panic!("not protected") };
+        assert!(templates[0].level == TemplateLevel::Unique && templates[0].reqid >= 16_384, "{templates:?}");
         lab.events();
         // Linux hands out the first index twice: a policy with another selector is not ours.
         let other_selector = PolicyName { selector: selector().mirrored(), ..again.name() };
@@ -147,11 +147,15 @@ fn replaced_own_policies() {
         let id = KernelId { boot: "a".into(), namespace: "1".into() };
         let log = StateLog::open(&directory.path().join("state"), id, &mut |record| panic!("{record}"));
         lab.interface.set_state_log(log.expect("a state file"));
-        let transport =
-            |protocol| Template { protocol, mode: Mode::Transport, endpoints: None, ..template(Level::Unique, 7) };
+        let transport = |protocol| Template {
+            protocol,
+            mode: Mode::Transport,
+            endpoints: None,
+            ..template(TemplateLevel::Unique, 7)
+        };
         for templates in [
-            vec![template(Level::Require, 0)],
-            vec![template(Level::Unique, 16_383)],
+            vec![template(TemplateLevel::Require, 0)],
+            vec![template(TemplateLevel::Unique, 16_383)],
             vec![transport(Protocol::ESP)],
             vec![transport(Protocol::IPCOMP), transport(Protocol::ESP), transport(Protocol::AH)],
         ] {
@@ -159,7 +163,7 @@ fn replaced_own_policies() {
                 index: 0,
                 direction: Direction::Out,
                 selector: selector(),
-                action: Action::Protect(templates),
+                action: PolicyAction::Protect(templates),
                 priority: 0x8000_0000,
             };
             let ours = add(lab, policy.clone()).expect("there is none");
@@ -175,7 +179,7 @@ fn replaced_own_policies() {
             lab.ask(KernelRequest::DeletePolicy(ours.name()));
             lab.events();
             let left = resync(lab);
-            assert!(matches!(&left[..], [Policy { action: Action::Discard, .. }]), "{left:?}");
+            assert!(matches!(&left[..], [Policy { action: PolicyAction::Discard, .. }]), "{left:?}");
             assert_eq!(left[0].index, ours.index);
             lab.other(request::spdflush);
             lab.events();
@@ -210,6 +214,6 @@ fn more_events_than_the_buffer_holds() {
 }
 
 fn one_more() -> Policy {
-    let action = Action::Protect(vec![template(Level::Require, 0)]);
+    let action = PolicyAction::Protect(vec![template(TemplateLevel::Require, 0)]);
     Policy { index: 0, direction: Direction::In, selector: selector(), action, priority: 1 }
 }

@@ -7,7 +7,8 @@ use anyhow::Result;
 use racoon_proto::crypto::OpenSslRandom;
 use racoon_proto::engine::{Control, Engine};
 use racoon_proto::kernel::{
-    Acquire, Action, Direction, KernelEvent, KernelRequest, Level, Mode, Policy, Prefix, Selector, Template,
+    Acquire, Direction, KernelEvent, KernelRequest, Mode, Policy, PolicyAction, Prefix, Selector, Template,
+    TemplateLevel,
 };
 use racoon_proto::num::Protocol;
 use racoon_proto::output::{EventKind, Output, Transmit};
@@ -115,13 +116,18 @@ pub(crate) fn policies(index: u32, local: IpAddr, remote: IpAddr, port: u16) -> 
     let protocol = if port == 0 { 0 } else { 17 };
     let (source, destination) = (Prefix::host(local), Prefix::host(remote));
     let out = Selector { source, destination, protocol, source_port: 0, destination_port: port };
-    let template =
-        Template { protocol: Protocol::ESP, mode: Mode::Transport, level: Level::Require, reqid: 0, endpoints: None };
+    let template = Template {
+        protocol: Protocol::ESP,
+        mode: Mode::Transport,
+        level: TemplateLevel::Require,
+        reqid: 0,
+        endpoints: None,
+    };
     let policy = |index, direction, selector| Policy {
         index,
         direction,
         selector,
-        action: Action::Protect(vec![template]),
+        action: PolicyAction::Protect(vec![template]),
         priority: 0x8000_0000,
     };
     [policy(index * 2, Direction::Out, out), policy(index * 2 + 1, Direction::In, out.mirrored())]

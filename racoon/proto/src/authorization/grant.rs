@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Peer;
-use crate::kernel::{Action, Direction, Mode, Policy, Selector, Template};
+use crate::kernel::{Direction, Mode, Policy, PolicyAction, Selector, Template};
 use crate::num::IdType;
 use crate::phase1::KeyOwner;
 use crate::phase2::traffic::Endpoints;
@@ -56,7 +56,7 @@ impl Grant {
             Direction::In | Direction::Forward => (self.outbound.mirrored(), (remote, local)),
         };
         let template = |one: &Template| Template { endpoints: (one.mode == Mode::Tunnel).then_some(tunnel), ..*one };
-        let action = Action::Protect(templates.iter().map(template).collect());
+        let action = PolicyAction::Protect(templates.iter().map(template).collect());
         GrantedPolicy(Policy { index: 0, direction, selector, action, priority: PRIORITY })
     }
 }

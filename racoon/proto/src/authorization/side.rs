@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Environment, Peer};
-use crate::kernel::{Action, Direction, Policy, Prefix, Selector};
+use crate::kernel::{Direction, Policy, PolicyAction, Prefix, Selector};
 use crate::phase2::traffic::templates;
 use crate::reason::DenialReason;
 
@@ -90,7 +90,7 @@ fn covers_some(policy: &Policy, outbound: &Selector) -> bool {
 /// Whether a policy drops everything that no other policy matches.
 pub(super) fn is_default_discard(policy: &Policy) -> bool {
     let Selector { source, destination, .. } = policy.selector;
-    policy.action == Action::Discard && source.length() == 0 && destination.length() == 0
+    policy.action == PolicyAction::Discard && source.length() == 0 && destination.length() == 0
 }
 
 /// The peers' sides of a policy. For forwarded and unprotected packets, either side may be a peer's.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::{PeerAddress, RemoteAddress};
 use crate::identity::Identity;
-use crate::kernel::{Action, Level};
+use crate::kernel::{PolicyAction, TemplateLevel};
 use crate::num::{EncapsulationMode, IdType};
 use crate::phase2::bundle::Bundle;
 use crate::phase2::traffic::between_hosts;
@@ -179,27 +179,33 @@ fn suite(mode: Mode) -> Suite {
     let mut sainfo = Sainfo::new(Side::Anonymous, RemoteSide::Anonymous);
     sainfo.authentication = vec![crate::num::AuthAlgorithm::HMAC_SHA256.into()];
     let endpoints = (mode == Mode::Tunnel).then_some((ip(US), ip(PEER)));
-    let template = Template { protocol: Protocol::AH, mode, level: Level::Require, reqid: 0, endpoints };
+    let template = Template { protocol: Protocol::AH, mode, level: TemplateLevel::Require, reqid: 0, endpoints };
     let suite = Bundle::new(&[template], &[], &sainfo, true, false).unwrap().suite(&[1]);
     let of_suite = suite.protocols[0].transforms[0].transform.mode.plain();
     assert_eq!(of_suite == EncapsulationMode::TUNNEL, mode == Mode::Tunnel);
     suite
 }
 
-fn policy(direction: Direction, source: &str, destination: &str, action: Action) -> Policy {
+fn policy(direction: Direction, source: &str, destination: &str, action: PolicyAction) -> Policy {
     Policy { index: 0, direction, selector: selector(source, destination), action, priority: 0 }
 }
 
 fn tunnel(direction: Direction, selector: Selector, (from, to): (&str, &str)) -> Policy {
     let endpoints = Some((ip(from), ip(to)));
-    let template = Template { protocol: Protocol::AH, mode: Mode::Tunnel, level: Level::Require, reqid: 0, endpoints };
-    Policy { index: 0, direction, selector, action: Action::Protect(vec![template]), priority: 0 }
+    let template =
+        Template { protocol: Protocol::AH, mode: Mode::Tunnel, level: TemplateLevel::Require, reqid: 0, endpoints };
+    Policy { index: 0, direction, selector, action: PolicyAction::Protect(vec![template]), priority: 0 }
 }
 
 fn transport(direction: Direction, source: &str, destination: &str) -> Policy {
-    let template =
-        Template { protocol: Protocol::AH, mode: Mode::Transport, level: Level::Require, reqid: 0, endpoints: None };
-    policy(direction, source, destination, Action::Protect(vec![template]))
+    let template = Template {
+        protocol: Protocol::AH,
+        mode: Mode::Transport,
+        level: TemplateLevel::Require,
+        reqid: 0,
+        endpoints: None,
+    };
+    policy(direction, source, destination, PolicyAction::Protect(vec![template]))
 }
 
 /// A sainfo that names both sides.
@@ -247,7 +253,7 @@ fn generated_in_transport_mode_is_for_the_ends_of_phase_1() {
 #[test]
 fn a_policy_of_somebody_else_is_not_replaced() {
     for direction in [Direction::In, Direction::Forward, Direction::Out] {
-        for action in [Action::Discard, Action::Pass] {
+        for action in [PolicyAction::Discard, PolicyAction::Pass] {
             let (source, destination) = if direction == Direction::Out {
                 ("10.1.0.0/16", "10.3.0.0/16")
             } else {
@@ -255,7 +261,7 @@ fn a_policy_of_somebody_else_is_not_replaced() {
             };
             let foreign = policy(direction, source, destination, action);
             let expected = if direction == Direction::In {
-                let what = if foreign.action == Action::Pass { "none" } else { "discard" };
+                let what = if foreign.action == PolicyAction::Pass { "none" } else { "discard" };
                 format!("its policy does not protect: 10.3.0.0/16 10.1.0.0/16 any -P in {what}")
             } else {
                 format!("another program has a policy for direction {direction} with this selector")
@@ -327,22 +333,33 @@ fn generated_in_tunnel_mode_is_for_a_side_that_is_nobody_elses() {
         ),
         (asks("10.4.0.0/24").foreign(static_tunnel("10.3.0.0/16")), "generated"),
         (
-            asks("10.3.0.0/24").foreign(policy(Direction::Forward, "10.3.0.0/16", "10.1.0.0/16", Action::Discard)),
+            asks("10.3.0.0/24").foreign(policy(
+                Direction::Forward,
+                "10.3.0.0/16",
+                "10.1.0.0/16",
+                PolicyAction::Discard,
+            )),
             &all("10.3.0.0/24 overlaps the fwd policy 10.3.0.0/16 -> 10.1.0.0/16"),
         ),
         // What drops everything else is in nobody's way; what passes everything is.
         (
-            asks("10.3.0.0/24").foreign(policy(Direction::Forward, "0.0.0.0/0", "0.0.0.0/0", Action::Discard)),
+            asks("10.3.0.0/24").foreign(policy(Direction::Forward, "0.0.0.0/0", "0.0.0.0/0", PolicyAction::Discard)),
             "generated",
         ),
-        (asks("10.3.0.0/24").foreign(policy(Direction::In, "0.0.0.0/0", "0.0.0.0/0", Action::Discard)), "generated"),
         (
-            asks("10.3.0.0/24").foreign(policy(Direction::Forward, "0.0.0.0/0", "0.0.0.0/0", Action::Pass)),
+            asks("10.3.0.0/24").foreign(policy(Direction::In, "0.0.0.0/0", "0.0.0.0/0", PolicyAction::Discard)),
+            "generated",
+        ),
+        (
+            asks("10.3.0.0/24").foreign(policy(Direction::Forward, "0.0.0.0/0", "0.0.0.0/0", PolicyAction::Pass)),
             &all("10.3.0.0/24 overlaps the fwd policy 0.0.0.0/0 -> 0.0.0.0/0"),
         ),
-        (asks("10.3.0.0/24").foreign(policy(Direction::Out, "10.7.0.0/16", "0.0.0.0/0", Action::Discard)), "generated"),
         (
-            asks("10.3.0.0/24").foreign(policy(Direction::Out, "10.1.7.0/24", "0.0.0.0/0", Action::Discard)),
+            asks("10.3.0.0/24").foreign(policy(Direction::Out, "10.7.0.0/16", "0.0.0.0/0", PolicyAction::Discard)),
+            "generated",
+        ),
+        (
+            asks("10.3.0.0/24").foreign(policy(Direction::Out, "10.1.7.0/24", "0.0.0.0/0", PolicyAction::Discard)),
             &all("10.3.0.0/24 overlaps the out policy 10.1.7.0/24 -> 0.0.0.0/0"),
         ),
         // What a sainfo names is its own peer's.

@@ -5,7 +5,7 @@ mod remote;
 mod sainfo;
 
 pub use remote::{
-    Certificate, CheckLevel, Dpd, DpdMode, GeneratePolicy, IkeFrag, LocalIdentity, NatTraversal, PeerAddress, Rekey,
+    CheckLevel, Dpd, DpdMode, GeneratePolicy, IkeFrag, LocalIdentity, NatTraversal, OwnCertificate, PeerAddress, Rekey,
     Remote, RemoteAddress,
 };
 pub use sainfo::{Authentication, Encryption, Esn, RemoteSide, Sainfo, Side};

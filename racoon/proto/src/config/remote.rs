@@ -68,7 +68,7 @@ pub struct Remote {
     /// Refuse a peer with another identity.
     pub verify_identifier: bool,
     /// Our certificate, for signatures.
-    pub certificate: Option<Certificate>,
+    pub certificate: Option<OwnCertificate>,
     /// Send our certificate.
     pub send_cert: bool,
     /// Ask for the peer's certificate.
@@ -162,7 +162,7 @@ pub enum LocalIdentity {
 
 /// What selecting a section needs to know about a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Certificate {
+pub struct OwnCertificate {
     /// Its encoding in a CERT payload (RFC 2408 section 3.9).
     pub encoding: CertEncoding,
     /// Its issuer; `None` if the certificate has not been read, and then it matches no request that names an issuer.

@@ -25,7 +25,7 @@ use crate::reason::{Role, Unanswered};
 use crate::settings::Settings;
 use crate::time::Time;
 use reply_cache::ReplyCache;
-use retransmission::Retransmission;
+use retransmission::SentMessage;
 
 /// Name of a conversation, by which timers and jobs refer to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,7 +44,7 @@ pub(crate) struct Conversation {
     pub(crate) record: Record,
     reply_cache: ReplyCache,
     /// Our last message, as long as we repeat it ourselves.
-    retransmission: Option<Retransmission>,
+    retransmission: Option<SentMessage>,
 }
 
 impl Conversation {
@@ -106,7 +106,7 @@ impl Conversation {
     /// Sends a message, and repeats it until it is answered. This replaces the deadline.
     pub(crate) fn send(&mut self, core: &mut Core, path: Path, message: Vec<u8>) {
         core.transmit(path, &message);
-        self.retransmission = Some(Retransmission::new(message));
+        self.retransmission = Some(SentMessage::new(message));
         core.timers.stop(Timer::Deadline(self.id));
         core.timers.set(Timer::Retransmit(self.id), core.now + core.settings.retransmission.interval);
     }

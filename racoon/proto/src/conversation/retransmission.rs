@@ -4,14 +4,14 @@ use crate::time::Time;
 
 /// A message that was sent and is not answered yet.
 #[derive(Debug)]
-pub(crate) struct Retransmission {
+pub(crate) struct SentMessage {
     message: Vec<u8>,
     sent: u32,
     /// When it is due next, while a job for its apparent answer runs.
     suspended: Option<Time>,
 }
 
-impl Retransmission {
+impl SentMessage {
     /// A message that was sent once.
     pub(crate) fn new(message: Vec<u8>) -> Self {
         Self { message, sent: 1, suspended: None }
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn it_is_sent_count_times() {
-        let mut message = Retransmission::new(vec![1]);
+        let mut message = SentMessage::new(vec![1]);
         assert_eq!(message.next_copy(3), Some([1].as_slice()));
         assert_eq!(message.next_copy(3), Some([1].as_slice()));
         assert_eq!(message.next_copy(3), None);

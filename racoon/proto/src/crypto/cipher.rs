@@ -114,7 +114,7 @@ impl CipherKey {
     /// # Errors
     /// If the data is empty or not a multiple of the block length, or if the IV is for another cipher. Nothing is changed then.
     pub fn encrypt(&self, iv: &mut Iv, plain: &mut [u8]) -> Result<(), CryptoError> {
-        self.run(Direction::Encrypt, iv, plain)?;
+        self.run(Operation::Encrypt, iv, plain)?;
         *iv = Iv::last_of(plain, self.block_length());
         Ok(())
     }
@@ -126,11 +126,11 @@ impl CipherKey {
     /// If the data is empty or not a multiple of the block length, or if the IV is for another cipher. Nothing is changed then.
     pub fn decrypt(&self, iv: &Iv, data: &mut [u8]) -> Result<Iv, CryptoError> {
         let next = Iv::last_of(data, self.block_length());
-        self.run(Direction::Decrypt, iv, data)?;
+        self.run(Operation::Decrypt, iv, data)?;
         Ok(next)
     }
 
-    fn run(&self, direction: Direction, iv: &Iv, data: &mut [u8]) -> Result<(), CryptoError> {
+    fn run(&self, direction: Operation, iv: &Iv, data: &mut [u8]) -> Result<(), CryptoError> {
         let block = self.block_length();
         let length = data.len();
         if length == 0 || !length.is_multiple_of(block) {
@@ -151,7 +151,7 @@ impl CipherKey {
         Ok(())
     }
 
-    fn context(&self, direction: Direction, iv: &Iv) -> Result<CipherCtx, CryptoError> {
+    fn context(&self, direction: Operation, iv: &Iv) -> Result<CipherCtx, CryptoError> {
         let mut context = CipherCtx::new()?;
         direction.init(&mut context, Some(self.library), None, None)?;
         // libcrypto needs the length of the key before the key.
@@ -172,12 +172,12 @@ impl fmt::Debug for CipherKey {
 }
 
 #[derive(Clone, Copy)]
-enum Direction {
+enum Operation {
     Encrypt,
     Decrypt,
 }
 
-impl Direction {
+impl Operation {
     fn init(
         self,
         context: &mut CipherCtx,

@@ -1,6 +1,6 @@
 //! X.501 names in DER (X.690; RFC 5280 section 4.1.2.4): a sequence of sets of pairs, each of an attribute type and its value.
 
-use super::name::{Attribute, Name, Value};
+use super::name::{Name, NameAttribute, Value};
 
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const UTF8_STRING: u8 = 0x0c;
@@ -17,7 +17,7 @@ const SET: u8 = 0x31;
 impl Name {
     /// Its encoding: each attribute in a set of its own, and texts as UTF8String.
     pub fn to_der(&self) -> Vec<u8> {
-        let sets = self.0.iter().flat_map(|Attribute { oid, value }| {
+        let sets = self.0.iter().flat_map(|NameAttribute { oid, value }| {
             let value = match value {
                 Value::Text(text) => element(UTF8_STRING, text.as_bytes()),
                 Value::Der(bytes) => bytes.clone(),
@@ -41,7 +41,7 @@ impl Name {
                 let (pair, rest) = take(SEQUENCE, pairs)?;
                 pairs = rest;
                 let (oid, encoded) = take(OBJECT_IDENTIFIER, pair)?;
-                attributes.push(Attribute { oid: oid.to_vec(), value: value(encoded)? });
+                attributes.push(NameAttribute { oid: oid.to_vec(), value: value(encoded)? });
             }
         }
         Some(Self(attributes))
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     fn gw() -> Name {
-        Name(vec![Attribute::text([0x55, 4, 6], "NL"), Attribute::text([0x55, 4, 3], "gw")])
+        Name(vec![NameAttribute::text([0x55, 4, 6], "NL"), NameAttribute::text([0x55, 4, 3], "gw")])
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
         let country = [0x31, 11, 0x30, 9, 6, 3, 0x55, 4, 6, 0x0c, 2, b'N', b'L'];
         let common = [0x31, 11, 0x30, 9, 6, 3, 0x55, 4, 3, 0x0c, 2, b'g', b'w'];
         assert_eq!(gw().to_der(), [&[0x30, 26], country.as_slice(), &common].concat());
-        let long = Name(vec![Attribute::text([0x55, 4, 3], "x".repeat(300))]);
+        let long = Name(vec![NameAttribute::text([0x55, 4, 3], "x".repeat(300))]);
         assert_eq!(long.to_der()[..4], [0x30, 0x82, 0x01, 0x3d]);
         assert_eq!(Name::from_der(&long.to_der()), Some(long));
     }
@@ -150,7 +150,7 @@ mod tests {
             let pair = [element(OBJECT_IDENTIFIER, &[0x55, 4, 3]), element(tag, contents)].concat();
             Name::from_der(&element(SEQUENCE, &element(SET, &element(SEQUENCE, &pair))))
         };
-        let text = |text: &str| Some(Name(vec![Attribute::text([0x55, 4, 3], text)]));
+        let text = |text: &str| Some(Name(vec![NameAttribute::text([0x55, 4, 3], text)]));
         for tag in [UTF8_STRING, NUMERIC_STRING, PRINTABLE_STRING, TELETEX_STRING, IA5_STRING, VISIBLE_STRING] {
             assert_eq!(one(tag, b"12"), text("12"), "{tag:#x}");
         }
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(one(BMP_STRING, &[0xd8, 0]), None);
         assert_eq!(one(UNIVERSAL_STRING, &[0, 0, 0xd8, 0]), None);
         let bits = Value::Der(vec![3, 2, 0, 1]);
-        assert_eq!(one(3, &[0, 1]), Some(Name(vec![Attribute { oid: vec![0x55, 4, 3], value: bits }])));
+        assert_eq!(one(3, &[0, 1]), Some(Name(vec![NameAttribute { oid: vec![0x55, 4, 3], value: bits }])));
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
             element(SEQUENCE, &[element(OBJECT_IDENTIFIER, &[0x55, 4, 3]), element(UTF8_STRING, common)].concat())
         };
         let both = element(SEQUENCE, &element(SET, &[pair(b"a"), pair(b"b")].concat()));
-        let attribute = |text: &str| Attribute::text([0x55, 4, 3], text);
+        let attribute = |text: &str| NameAttribute::text([0x55, 4, 3], text);
         assert_eq!(Name::from_der(&both), Some(Name(vec![attribute("a"), attribute("b")])));
     }
 
@@ -197,7 +197,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(texts in prop::collection::vec((prop::collection::vec(0_u8..128, 1..9), ".*"), 0..5)) {
-            let name = Name(texts.into_iter().map(|(oid, text)| Attribute::text(oid, text)).collect());
+            let name = Name(texts.into_iter().map(|(oid, text)| NameAttribute::text(oid, text)).collect());
             let read = Name::from_der(&name.to_der()).unwrap();
             prop_assert_eq!(read.to_der(), name.to_der());
         }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 pub use attribute_type::object_identifier;
-pub use name::{Attribute, Name, NamePattern, PatternAttribute, Value};
+pub use name::{Name, NameAttribute, NamePattern, PatternAttribute, Value};
 
 use crate::num::IdType;
 

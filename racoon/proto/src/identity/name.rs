@@ -6,18 +6,18 @@ use super::attribute_type;
 
 /// An X.501 name: its attributes in order (RFC 5280 section 4.1.2.4). Those of a set are adjacent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Name(pub Vec<Attribute>);
+pub struct Name(pub Vec<NameAttribute>);
 
 /// A type and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attribute {
+pub struct NameAttribute {
     /// The object identifier, as the contents of its DER encoding.
     pub oid: Vec<u8>,
     /// The value.
     pub value: Value,
 }
 
-impl Attribute {
+impl NameAttribute {
     /// An attribute of type `oid` whose value is a text.
     pub fn text(oid: impl Into<Vec<u8>>, text: impl Into<String>) -> Self {
         Self { oid: oid.into(), value: Value::Text(text.into()) }
@@ -106,7 +106,7 @@ impl fmt::Display for NamePattern {
 
 impl From<Name> for NamePattern {
     fn from(name: Name) -> Self {
-        let attribute = |Attribute { oid, value }| PatternAttribute { oid, value: Some(value) };
+        let attribute = |NameAttribute { oid, value }| PatternAttribute { oid, value: Some(value) };
         Self(name.0.into_iter().map(attribute).collect())
     }
 }

@@ -16,9 +16,9 @@ fn subnet(text: &str, prefix: u8) -> Identity {
 
 fn name(country: &str, organization: &str, common: &str) -> Name {
     Name(vec![
-        Attribute::text(COUNTRY, country),
-        Attribute::text(ORGANIZATION, organization),
-        Attribute::text(COMMON_NAME, common),
+        NameAttribute::text(COUNTRY, country),
+        NameAttribute::text(ORGANIZATION, organization),
+        NameAttribute::text(COMMON_NAME, common),
     ])
 }
 
@@ -86,7 +86,7 @@ fn names_are_compared_by_component() {
     assert!(matches_name(&open, &name("NL", "Example", "anybody")));
     assert!(!matches_name(&open, &name("NL", "Else", "anybody")));
     let mut longer = name("NL", "Example", "gw");
-    longer.0.push(Attribute::text(COMMON_NAME, "gw"));
+    longer.0.push(NameAttribute::text(COMMON_NAME, "gw"));
     assert!(!matches_name(&open, &longer));
     let mut other_type = name("NL", "Example", "gw");
     other_type.0[2].oid = ORGANIZATION.to_vec();

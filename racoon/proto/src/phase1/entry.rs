@@ -9,7 +9,7 @@ use crate::engine::{Phase1Id, Phase2Id};
 use crate::informational::dpd::DpdState;
 use crate::num::ExchangeType;
 use crate::path::Path;
-use crate::phase1::exchange::{Context, Exchange, Transition};
+use crate::phase1::exchange::{Exchange, ExchangeContext, Transition};
 use crate::phase1::half_open::PeerClass;
 use crate::phase1::readiness::Readiness;
 use crate::phase1::replacement::Replacement;
@@ -110,7 +110,7 @@ impl Phase1 {
         &mut self,
         core: &mut Core,
         first_contact: bool,
-        step: impl FnOnce(Exchange, &mut Context<'_>) -> Transition,
+        step: impl FnOnce(Exchange, &mut ExchangeContext<'_>) -> Transition,
     ) -> Option<Transition> {
         if !matches!(self.stage, Stage::Negotiating(_)) {
             return None;
@@ -118,7 +118,7 @@ impl Phase1 {
         let Stage::Negotiating(exchange) = mem::replace(&mut self.stage, Stage::Over) else {
             return None;
         };
-        let mut context = Context::new(core, self, first_contact);
+        let mut context = ExchangeContext::new(core, self, first_contact);
         let transition = step(*exchange, &mut context);
         let notes = context.notes;
         core.log_notes(self.path.remote, notes);

@@ -12,7 +12,7 @@ use crate::output::{Event, EventKind, Level, Urgency};
 use crate::path::Path;
 use crate::phase1::entry::{Phase1, Stage};
 use crate::phase1::exchange::choice::FirstChoice;
-use crate::phase1::exchange::{Action, Agreed, Context, Exchange, Transition, unsupported};
+use crate::phase1::exchange::{Exchange, ExchangeAction, ExchangeContext, ExchangeResult, Transition, unsupported};
 use crate::phase1::half_open::PeerClass;
 use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
 use crate::phase1::table::Phase1s;
@@ -55,7 +55,7 @@ impl Engine {
         let mut phase1 = Phase1::new(negotiation, cookies, path, section, conversation);
         phase1.renews = renews;
         self.core.log_mode(Level::Info, remote, phase1.exchange);
-        let mut context = Context::new(&mut self.core, &mut phase1, false);
+        let mut context = ExchangeContext::new(&mut self.core, &mut phase1, false);
         let transition = Exchange::initiate(&mut context);
         let notes = context.notes;
         self.core.log_notes(remote, notes);
@@ -133,7 +133,7 @@ impl Engine {
         let kept = std::mem::replace(record, Record::new(self.core.now));
         let conversation = Conversation::new(ConversationId::Phase1(id), kept);
         let mut phase1 = Phase1::new((Role::Responder, header.exchange), cookies, path, section, conversation);
-        let mut context = Context::new(&mut self.core, &mut phase1, false);
+        let mut context = ExchangeContext::new(&mut self.core, &mut phase1, false);
         let transition = Exchange::respond(&mut context, choice);
         let notes = context.notes;
         if let Transition::Failed(reason) = transition {
@@ -165,17 +165,19 @@ impl Engine {
         &mut self,
         id: Phase1Id,
         digest: Option<PacketDigest>,
-        step: impl FnOnce(Exchange, &mut Context<'_>) -> Transition,
+        step: impl FnOnce(Exchange, &mut ExchangeContext<'_>) -> Transition,
     ) {
         let first_contact = self.is_first_contact(id);
         let Some(phase1) = self.phase1s.get_mut(id) else { return };
         // If the negotiation has ended, the message is late, or the job's result is no longer needed.
         let Some(transition) = phase1.step(&mut self.core, first_contact, step) else { return };
         let reached = match &transition {
-            Transition::Continue(_, Action::RunJob(_)) => Some("job ordered"),
-            Transition::Continue(_, Action::Send(_)) => Some("answered"),
+            Transition::Continue(_, ExchangeAction::RunJob(_)) => Some("job ordered"),
+            Transition::Continue(_, ExchangeAction::Send(_)) => Some("answered"),
             Transition::Established(_) => Some("authenticated"),
-            Transition::Continue(_, Action::Ignore(_)) | Transition::Failed(_) | Transition::Rejected(..) => None,
+            Transition::Continue(_, ExchangeAction::Ignore(_)) | Transition::Failed(_) | Transition::Rejected(..) => {
+                None
+            }
         };
         if let Some(reached) = reached {
             digest.into_iter().for_each(|digest| phase1.conversation.accept(digest));
@@ -192,7 +194,7 @@ impl Engine {
                 let is_proved = !exchange.is_from_unproved_address();
                 phase1.stage = Stage::Negotiating(exchange);
                 match action {
-                    Action::RunJob(job) => {
+                    ExchangeAction::RunJob(job) => {
                         // The peer may have answered: if the job shows that it has not, the retransmission resumes.
                         phase1.conversation.suspend_retransmission(&mut self.core);
                         // The message had the cookie that was sent to its address.
@@ -202,12 +204,12 @@ impl Engine {
                         let urgency = self.phase1s.urgency(id);
                         self.core.start_job(ConversationId::Phase1(id), urgency, job);
                     }
-                    Action::Send(message) => phase1.answer(&mut self.core, message),
-                    Action::Ignore(reason) => self.phase1_fault(id, reason),
+                    ExchangeAction::Send(message) => phase1.answer(&mut self.core, message),
+                    ExchangeAction::Ignore(reason) => self.phase1_fault(id, reason),
                 }
             }
             Transition::Established(agreed) => {
-                let Agreed { sa, last_message, features, initial_contact } = *agreed;
+                let ExchangeResult { sa, last_message, features, initial_contact } = *agreed;
                 let Some(phase1) = self.phase1s.get_mut(id) else { return };
                 phase1.finish_exchange(&mut self.core, last_message);
                 self.phase1_established(id, sa, features, initial_contact);

@@ -11,8 +11,8 @@ use crate::proposal::encoding::{
     Choice, Suite, SuiteProtocol, SuiteTransform, answered_phase2, offered_phase2, phase2_answer,
 };
 use crate::proposal::{
-    Phase2Agreement, Phase2Mismatch, Phase2Terms, ProposalRefusal, Sides, Transform, check_phase2, check_transform,
-    terms_mismatches, transform_mismatches, transforms,
+    Phase2Agreement, Phase2Mismatch, Phase2Terms, Phase2Transform, ProposalRefusal, Sides, check_phase2,
+    check_transform, terms_mismatches, transform_mismatches, transforms,
 };
 use crate::reason::{BadChoice, FailureReason, Role};
 use crate::wire::SaBody;
@@ -41,7 +41,7 @@ pub(crate) struct BundleMember {
     pub(crate) reqid_in: u32,
     pub(crate) reqid_out: u32,
     /// The transforms in order of preference.
-    transforms: Vec<Transform>,
+    transforms: Vec<Phase2Transform>,
 }
 
 /// The result of a negotiation.
@@ -64,7 +64,7 @@ pub(crate) struct AgreedMember {
     pub(crate) member: BundleMember,
     /// The index of the transform.
     at: usize,
-    pub(crate) transform: Transform,
+    pub(crate) transform: Phase2Transform,
     esn: bool,
     /// The SPI of the SA to the peer.
     pub(crate) spi_out: u32,
@@ -78,7 +78,7 @@ pub(crate) struct Pair {
     pub(crate) mode: Mode,
     pub(crate) reqid_in: u32,
     pub(crate) reqid_out: u32,
-    pub(crate) transform: Transform,
+    pub(crate) transform: Phase2Transform,
 }
 
 /// The SAs of a bundle with their keys, in the order of its members. The numbers of their requests and acquires are set later.
@@ -259,8 +259,8 @@ impl Bundle {
         level: CheckLevel,
         nat: bool,
         offer: &SuiteTransform,
-        own: &Transform,
-    ) -> Result<(Transform, Phase2Agreement), Vec<Phase2Mismatch>> {
+        own: &Phase2Transform,
+    ) -> Result<(Phase2Transform, Phase2Agreement), Vec<Phase2Mismatch>> {
         let esn = self.check_esn(own.protocol, offer.esn);
         let unsupported = offer.terms.group.filter(|group| !is_supported_group(*group));
         if esn.is_none()
@@ -394,7 +394,7 @@ pub(crate) fn in_words(suites: &[Suite]) -> Vec<String> {
 }
 
 fn transform_in_words(one: &SuiteTransform) -> String {
-    let Transform { protocol, id, key_length, authentication, mode, .. } = one.transform;
+    let Phase2Transform { protocol, id, key_length, authentication, mode, .. } = one.transform;
     let mut words = format!("{protocol} {mode} {}", protocol.transform_name(id));
     if key_length != 0 {
         words.push_str(&format!(" {key_length}"));

@@ -7,7 +7,7 @@ use crate::authorization::{Grant, Holder, Peer};
 use crate::config::GeneratePolicy;
 use crate::engine::{Engine, Phase2Id};
 use crate::kernel::{
-    Direction, KernelError, KernelRequest, Level as TemplateLevel, Mode, Policy, RequestId, Selector, Template,
+    Direction, KernelError, KernelRequest, Mode, Policy, RequestId, Selector, Template, TemplateLevel,
 };
 use crate::num::EncapsulationMode;
 use crate::output::Level;
@@ -268,7 +268,7 @@ mod tests {
             reqid,
             endpoints: None,
         };
-        let action = crate::kernel::Action::Protect(vec![template]);
+        let action = crate::kernel::PolicyAction::Protect(vec![template]);
         Policy { index: reqid, direction: Direction::Out, selector, action, priority: 0 }
     }
 

@@ -2,7 +2,7 @@
 
 use super::bundle::{Agreement, Bundle};
 use super::lifetime::apply_responder_lifetime;
-use super::message::{Message, Negotiation, Proof, Received, Rejection, draw_nonce, open, seal};
+use super::message::{Message, Proof, QuickModePayloads, Received, Rejection, draw_nonce, open, seal};
 use super::pending_inputs::CompletedExchange;
 use super::traffic::Identities;
 use std::net::SocketAddr;
@@ -85,9 +85,9 @@ impl Offered {
     ///
     /// # Errors
     /// If it is not accepted. An unauthenticated one does not end the negotiation.
-    pub(crate) fn read(&self, sa: &Phase1Sa, received: Received<'_>) -> Result<Message<Negotiation>, Rejection> {
+    pub(crate) fn read(&self, sa: &Phase1Sa, received: Received<'_>) -> Result<Message<QuickModePayloads>, Rejection> {
         let proof = Proof::Second(&self.nonce);
-        open(sa, &rules::QUICK[1], &self.iv, received, proof, Negotiation::read)
+        open(sa, &rules::QUICK[1], &self.iv, received, proof, QuickModePayloads::read)
     }
 
     /// Checks that message 2 chooses from what was offered and returns the identities unchanged.
@@ -98,7 +98,7 @@ impl Offered {
         self,
         level: CheckLevel,
         nat: bool,
-        answer: Message<Negotiation>,
+        answer: Message<QuickModePayloads>,
     ) -> Result<Agreed, FailureReason> {
         let Message { content, iv, .. } = answer;
         self.check_ids(content.ids.as_ref())?;

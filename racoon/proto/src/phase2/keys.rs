@@ -4,11 +4,11 @@ use crate::config::Authentication;
 use crate::crypto::{Phase1Keys, Phase2Seed, auth_key_length, esp_key_length, split_keymat};
 use crate::kernel::SaTransform;
 use crate::num::{AuthAlgorithm, EspTransform, IpcompTransform, Protocol};
-use crate::proposal::Transform;
+use crate::proposal::Phase2Transform;
 use crate::reason::FailureReason;
 
 /// The lengths in bytes of the keys of an SA, for encryption and for authentication; `None` for an unknown transform.
-pub(crate) fn key_lengths(transform: &Transform) -> Option<(usize, usize)> {
+pub(crate) fn key_lengths(transform: &Phase2Transform) -> Option<(usize, usize)> {
     let authentication = auth_key_length(transform.authentication)?;
     match transform.protocol {
         Protocol::ESP => Some((esp_key_length(EspTransform(transform.id), transform.key_length)?, authentication)),
@@ -25,7 +25,7 @@ pub(crate) fn key_lengths(transform: &Transform) -> Option<(usize, usize)> {
 pub(crate) fn sa_transform(
     keys: &Phase1Keys,
     seed: &Phase2Seed<'_>,
-    transform: &Transform,
+    transform: &Phase2Transform,
     spi: u32,
 ) -> Result<SaTransform, FailureReason> {
     if transform.protocol == Protocol::IPCOMP {
@@ -50,8 +50,8 @@ mod tests {
     use super::*;
     use crate::num::EncapsulationMode;
 
-    fn transform(protocol: Protocol, id: u8, key_length: u16, authentication: AuthAlgorithm) -> Transform {
-        Transform { protocol, id, key_length, authentication, truncated: false, mode: EncapsulationMode::TUNNEL }
+    fn transform(protocol: Protocol, id: u8, key_length: u16, authentication: AuthAlgorithm) -> Phase2Transform {
+        Phase2Transform { protocol, id, key_length, authentication, truncated: false, mode: EncapsulationMode::TUNNEL }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::engine::{Engine, Phase1Id, Timer};
-use crate::kernel::{Acquire, Direction, KernelRequest, LeftoverSa, Level as TemplateLevel, Policy, SaName, Template};
+use crate::kernel::{Acquire, Direction, KernelRequest, LeftoverSa, Policy, SaName, Template, TemplateLevel};
 use crate::num::Protocol;
 use crate::output::Level;
 use crate::path::Path;

@@ -69,7 +69,7 @@ pub(crate) struct Message<T> {
 
 /// The contents of messages 1 and 2.
 #[derive(Debug)]
-pub(crate) struct Negotiation {
+pub(crate) struct QuickModePayloads {
     /// All proposals, or the chosen one.
     pub(crate) sa: SaBody,
     /// The sender's nonce.
@@ -129,7 +129,7 @@ pub(crate) fn seal(
     Ok(sa.protect(&header, &all, iv, codec, random)?)
 }
 
-impl Negotiation {
+impl QuickModePayloads {
     /// Reads the payloads of message 1 or 2.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use crate::phase1::table::Phase1s;
 use crate::phase2::TrafficKey;
 use crate::phase2::bundle::{Agreement, Bundle, in_words, proposed};
 use crate::phase2::entry::{Phase2, State};
-use crate::phase2::message::{Message, Negotiation, Received, Rejection};
+use crate::phase2::message::{Message, QuickModePayloads, Received, Rejection};
 use crate::phase2::pending_inputs::PendingInputs;
 use crate::phase2::responder::{Accepted, check_exchange, identities, read};
 use crate::phase2::traffic::{Endpoints, Identities, between_hosts, templates};
@@ -100,7 +100,13 @@ impl Engine {
     }
 
     /// Responds to an authenticated message 1.
-    fn respond_to(&mut self, phase1: Phase1Id, message_id: u32, message: Message<Negotiation>, digest: &PacketDigest) {
+    fn respond_to(
+        &mut self,
+        phase1: Phase1Id,
+        message_id: u32,
+        message: Message<QuickModePayloads>,
+        digest: &PacketDigest,
+    ) {
         let Some(sa) = self.phase1s.sa(phase1) else { return };
         let Some(path) = self.phase1s.get(phase1).map(Phase1::path) else { return };
         let (cookies, block) = (sa.cookies, sa.block);
@@ -169,7 +175,7 @@ impl Engine {
         &mut self,
         phase1: Phase1Id,
         request: &Request,
-        negotiation: &Negotiation,
+        negotiation: &QuickModePayloads,
         record: &mut Record,
     ) -> Result<Offer, FailureReason> {
         let mut refusal = FailureReason::NoProposalChosen(ProposalRefusal::NotUnderstood);
@@ -344,7 +350,7 @@ impl Phase1s {
 }
 
 impl Request {
-    fn new(negotiation: &Negotiation, endpoints: Endpoints) -> Result<Self, FailureReason> {
+    fn new(negotiation: &QuickModePayloads, endpoints: Endpoints) -> Result<Self, FailureReason> {
         let ids = identities(negotiation)?;
         let selector = ids.as_ref().map(Identities::selector).transpose();
         let selector = selector.map_err(|error| FailureReason::Phase2Identity(Phase2IdentityError::Traffic(error)))?;

@@ -2,7 +2,7 @@
 
 use super::bundle::Agreement;
 use super::lifetime::responder_lifetime;
-use super::message::{Message, Negotiation, Proof, Received, Rejection, draw_nonce, open, seal};
+use super::message::{Message, Proof, QuickModePayloads, Received, Rejection, draw_nonce, open, seal};
 use super::traffic::Identities;
 use std::net::SocketAddr;
 
@@ -39,16 +39,16 @@ pub(crate) struct Answered {
 ///
 /// # Errors
 /// If it is not accepted.
-pub(crate) fn read(sa: &Phase1Sa, received: Received<'_>) -> Result<Message<Negotiation>, Rejection> {
+pub(crate) fn read(sa: &Phase1Sa, received: Received<'_>) -> Result<Message<QuickModePayloads>, Rejection> {
     let iv = sa.iv(received.header.message_id).map_err(FailureReason::from)?;
-    open(sa, &rules::QUICK[0], &iv, received, Proof::First, Negotiation::read)
+    open(sa, &rules::QUICK[0], &iv, received, Proof::First, QuickModePayloads::read)
 }
 
 /// Returns the identities of message 1, ours and the peer's.
 ///
 /// # Errors
 /// If they are malformed.
-pub(crate) fn identities(negotiation: &Negotiation) -> Result<Option<Identities>, FailureReason> {
+pub(crate) fn identities(negotiation: &QuickModePayloads) -> Result<Option<Identities>, FailureReason> {
     let read = |body: &[u8]| {
         Identity::parse(body).map_err(|error| FailureReason::Phase2Identity(Phase2IdentityError::Malformed(error)))
     };
@@ -74,11 +74,11 @@ impl Accepted {
     /// Accepts message 1 with an agreement, and draws a nonce.
     pub(crate) fn new(
         agreement: Agreement,
-        message: Message<Negotiation>,
+        message: Message<QuickModePayloads>,
         nonce_size: u16,
         random: &mut dyn Random,
     ) -> Self {
-        let Message { content: Negotiation { nonce, ids, .. }, iv, .. } = message;
+        let Message { content: QuickModePayloads { nonce, ids, .. }, iv, .. } = message;
         Self { agreement, ni: nonce, nr: draw_nonce(nonce_size, random), ids, iv }
     }
 

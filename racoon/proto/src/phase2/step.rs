@@ -14,7 +14,7 @@ use crate::phase1::Phase1Sa;
 use crate::phase2::bundle::{Agreement, Common, Installations};
 use crate::phase2::entry::{EstablishedPhase2, Installing, Outbound, Phase2, State};
 use crate::phase2::initiator::Agreed;
-use crate::phase2::message::{Message, Negotiation};
+use crate::phase2::message::{Message, QuickModePayloads};
 use crate::phase2::pending_inputs::{CompletedExchange, PendingInputs, completed_exchange, job};
 use crate::reason::{FailureReason, MissingRemote, Role};
 
@@ -122,7 +122,7 @@ impl Phase2 {
     }
 
     /// Processes message 2.
-    pub(crate) fn second_message(&mut self, context: &mut Context<'_>, message: Message<Negotiation>) -> Step {
+    pub(crate) fn second_message(&mut self, context: &mut Context<'_>, message: Message<QuickModePayloads>) -> Step {
         // The caller has checked the state.
         let State::Offered(offered) = mem::take(&mut self.state) else { return Ok(Action::Wait) };
         let Context { core, sa, path } = context;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use thiserror::Error;
 
 use crate::identity::Identity;
-use crate::kernel::{Action, Direction, Mode, Policy, Prefix, Selector, Template};
+use crate::kernel::{Direction, Mode, Policy, PolicyAction, Prefix, Selector, Template};
 use crate::num::{IdType, IpProtocol};
 use crate::path::Path;
 use crate::spd::Spd;
@@ -110,7 +110,7 @@ pub(crate) fn between_hosts(endpoints: Endpoints) -> Selector {
 /// The templates of a policy that protects.
 pub(crate) fn templates(policy: &Policy) -> Option<&[Template]> {
     match &policy.action {
-        Action::Protect(templates) if !templates.is_empty() => Some(templates),
+        PolicyAction::Protect(templates) if !templates.is_empty() => Some(templates),
         _ => None,
     }
 }

@@ -6,7 +6,7 @@ use crate::engine::{Engine, Phase1Id, Phase2Id};
 use crate::kernel::{SaName, Selector};
 use crate::path::Path;
 use crate::phase2::entry::{Phase2, State};
-use crate::proposal::{Phase2Terms, Transform};
+use crate::proposal::{Phase2Terms, Phase2Transform};
 use crate::reason::Role;
 use crate::time::Time;
 use crate::wire::CookiePair;
@@ -53,7 +53,7 @@ pub struct PairView {
     /// The outbound SA.
     pub outbound: SaName,
     /// Their transform.
-    pub transform: Transform,
+    pub transform: Phase2Transform,
     /// Inbound and outbound reqid; 0 for none.
     pub reqids: (u32, u32),
 }

@@ -26,7 +26,7 @@ pub struct Phase2Agreement {
 
 /// One transform of one protocol: as configured, as proposed, or as agreed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Transform {
+pub struct Phase2Transform {
     /// The protocol.
     pub protocol: Protocol,
     /// Transform identifier within the protocol (RFC 2407 section 4.4.3 to 4.4.5).
@@ -47,7 +47,7 @@ pub enum Phase2Mismatch {
     /// Another protocol.
     Protocol(Sides<Protocol>),
     /// Another transform of the same protocol.
-    Transform {
+    Phase2Transform {
         /// The protocol.
         protocol: Protocol,
         /// The transform identifiers.
@@ -137,27 +137,27 @@ fn limit(kilobytes: Option<u32>) -> u64 {
 pub fn check_transform(
     level: CheckLevel,
     nat: bool,
-    offered: &Transform,
-    configured: &Transform,
-) -> Result<Transform, Phase2Mismatch> {
+    offered: &Phase2Transform,
+    configured: &Phase2Transform,
+) -> Result<Phase2Transform, Phase2Mismatch> {
     if let Some(mismatch) = transform_mismatches(level, nat, offered, configured).next() {
         return Err(mismatch);
     }
-    Ok(Transform { truncated: configured.truncated, ..*offered })
+    Ok(Phase2Transform { truncated: configured.truncated, ..*offered })
 }
 
 /// The differences in algorithms, key length and mode that `level` does not allow.
 pub(crate) fn transform_mismatches(
     level: CheckLevel,
     nat: bool,
-    offered: &Transform,
-    configured: &Transform,
+    offered: &Phase2Transform,
+    configured: &Phase2Transform,
 ) -> impl Iterator<Item = Phase2Mismatch> + use<> {
     let (theirs, ours) = (*offered, *configured);
     let other_protocol = theirs.protocol != ours.protocol;
     let protocol = other_protocol.then_some(Phase2Mismatch::Protocol(Sides(theirs.protocol, ours.protocol)));
     let other_id = theirs.id != ours.id && !other_protocol;
-    let ids = Phase2Mismatch::Transform { protocol: ours.protocol, ids: Sides(theirs.id, ours.id) };
+    let ids = Phase2Mismatch::Phase2Transform { protocol: ours.protocol, ids: Sides(theirs.id, ours.id) };
     let authentication = (theirs.authentication != ours.authentication)
         .then_some(Phase2Mismatch::Authentication(Sides(theirs.authentication, ours.authentication)));
     let other_mode = theirs.mode.plain() != ours.mode.plain() || (theirs.mode.in_udp() && !nat);
@@ -178,9 +178,9 @@ pub(crate) fn transform_mismatches(
 pub fn accept_transform(
     level: CheckLevel,
     nat: bool,
-    offered: &[Transform],
-    configured: &[Transform],
-) -> Option<(usize, Transform)> {
+    offered: &[Phase2Transform],
+    configured: &[Phase2Transform],
+) -> Option<(usize, Phase2Transform)> {
     offered.iter().enumerate().find_map(|(at, theirs)| {
         configured.iter().find_map(|ours| Some((at, check_transform(level, nat, theirs, ours).ok()?)))
     })
@@ -188,8 +188,8 @@ pub fn accept_transform(
 
 /// The transforms of a protocol that a sainfo allows, in the order in which they are proposed: ESP each encryption with each
 /// authentication, AH each authentication, IPComp each compression.
-pub fn transforms(sainfo: &Sainfo, protocol: Protocol, mode: EncapsulationMode) -> Vec<Transform> {
-    let one = |id, key_length| Transform {
+pub fn transforms(sainfo: &Sainfo, protocol: Protocol, mode: EncapsulationMode) -> Vec<Phase2Transform> {
+    let one = |id, key_length| Phase2Transform {
         protocol,
         id,
         key_length,
@@ -206,7 +206,7 @@ pub fn transforms(sainfo: &Sainfo, protocol: Protocol, mode: EncapsulationMode) 
                     list.push(alone);
                     continue;
                 }
-                list.extend(sainfo.authentication.iter().map(|authentication| Transform {
+                list.extend(sainfo.authentication.iter().map(|authentication| Phase2Transform {
                     authentication: authentication.algorithm,
                     truncated: authentication.truncated,
                     ..alone
@@ -215,7 +215,7 @@ pub fn transforms(sainfo: &Sainfo, protocol: Protocol, mode: EncapsulationMode) 
         }
         Protocol::AH => {
             list.extend(sainfo.authentication.iter().filter_map(|authentication| {
-                Some(Transform {
+                Some(Phase2Transform {
                     authentication: authentication.algorithm,
                     truncated: authentication.truncated,
                     ..one(authentication.algorithm.ah_transform()?.0, 0)

@@ -149,7 +149,7 @@ impl fmt::Display for Phase2Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Protocol(sides) => sides.fmt(f),
-            Self::Transform { protocol, ids: Sides(offered, configured) } => {
+            Self::Phase2Transform { protocol, ids: Sides(offered, configured) } => {
                 Sides(protocol.transform_name(*offered), protocol.transform_name(*configured)).fmt(f)
             }
             Self::Authentication(sides) => sides.fmt(f),

@@ -3,5 +3,5 @@
 mod remotes;
 mod sainfos;
 
-pub use remotes::{Ambiguous, CertificateRequest, ProposalChoice, RemoteIndex, RemoteQuery, Remotes};
+pub use remotes::{Ambiguous, CertificateQuery, ProposalChoice, RemoteIndex, RemoteQuery, Remotes};
 pub use sainfos::{SainfoIndex, SainfoQuery, Sainfos};

@@ -48,7 +48,7 @@ pub struct RemoteQuery<'a> {
     /// The identity that the peer claims.
     pub claimed: Option<Claimed<'a>>,
     /// The certificate that the peer asks for. Give it only if certificates are used: a section without one matches none.
-    pub certificate_request: Option<CertificateRequest<'a>>,
+    pub certificate_request: Option<CertificateQuery<'a>>,
 }
 
 impl RemoteQuery<'_> {
@@ -70,7 +70,7 @@ impl RemoteQuery<'_> {
 
 /// A Certificate Request payload (RFC 2408 section 3.10).
 #[derive(Clone, Copy, Debug)]
-pub struct CertificateRequest<'a> {
+pub struct CertificateQuery<'a> {
     /// The encoding of the certificate.
     pub encoding: CertEncoding,
     /// The authority that has to have issued it; `None` for any.

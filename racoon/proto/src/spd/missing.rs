@@ -1,7 +1,7 @@
 //! The policy that is needed for some traffic, and the one that comes closest to it.
 
 use super::Spd;
-use crate::kernel::{Action, Direction, Level, Mode, Policy, Selector, Template};
+use crate::kernel::{Direction, Mode, Policy, PolicyAction, Selector, Template, TemplateLevel};
 use crate::num::Protocol;
 use crate::phase2::traffic::Endpoints;
 use crate::reason::{FailureReason, MissingPolicy, PolicyProblem};
@@ -24,11 +24,11 @@ pub(crate) fn missing_policy(
     let template = |(protocol, mode): &(Protocol, Mode)| Template {
         protocol: *protocol,
         mode: *mode,
-        level: Level::Require,
+        level: TemplateLevel::Require,
         reqid: 0,
         endpoints: (*mode == Mode::Tunnel).then_some(endpoints),
     };
-    let action = Action::Protect(protocols.iter().map(template).collect());
+    let action = PolicyAction::Protect(protocols.iter().map(template).collect());
     let needed = Policy { index: 0, direction, selector, action, priority: 0 };
     let candidates = spd.at_remote_side(outbound.destination).take(COMPARED_MAX);
     let nearest = candidates

@@ -14,7 +14,7 @@ use std::hash::Hash;
 use std::net::IpAddr;
 
 use crate::authorization::{remote_ends, remote_sides};
-use crate::kernel::{Action, Direction, Policy, Prefix, Selector};
+use crate::kernel::{Direction, Policy, PolicyAction, Prefix, Selector};
 pub(crate) use missing::missing_policy;
 pub(crate) use prefixes::Prefixes;
 
@@ -132,7 +132,7 @@ impl Spd {
     /// The policy of the opposite direction, if it protects its packets.
     pub(crate) fn mirror(&self, outbound: &Policy) -> Option<&Policy> {
         let mirror = self.exact(Direction::In, &outbound.selector.mirrored())?;
-        matches!(mirror.action, Action::Protect(_)).then_some(mirror)
+        matches!(mirror.action, PolicyAction::Protect(_)).then_some(mirror)
     }
 
     /// The policies whose peers' side, or whose tunnel's other end, has an address in common with `side`. One may come twice.
@@ -222,8 +222,8 @@ fn remotes(policy: &Policy) -> impl Iterator<Item = Prefix> {
 /// The reqids of a policy's templates; 0 is none.
 fn reqids(policy: &Policy) -> impl Iterator<Item = u32> {
     let templates = match &policy.action {
-        Action::Protect(templates) => templates.as_slice(),
-        Action::Discard | Action::Pass => &[],
+        PolicyAction::Protect(templates) => templates.as_slice(),
+        PolicyAction::Discard | PolicyAction::Pass => &[],
     };
     templates.iter().map(|template| template.reqid).filter(|reqid| *reqid != 0)
 }

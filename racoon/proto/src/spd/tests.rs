@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::kernel::{Level, Mode, Template};
+use crate::kernel::{Mode, Template, TemplateLevel};
 use crate::num::Protocol;
 
 fn prefix(text: &str) -> Prefix {
@@ -20,7 +20,7 @@ fn selector(source: &str, destination: &str, protocol: u8, ports: (u16, u16)) ->
 }
 
 fn policy(index: u32, direction: Direction, selector: Selector, priority: u32) -> Policy {
-    Policy { index, direction, selector, action: Action::Protect(Vec::new()), priority }
+    Policy { index, direction, selector, action: PolicyAction::Protect(Vec::new()), priority }
 }
 
 fn any(source: &str, destination: &str) -> Selector {
@@ -104,7 +104,7 @@ fn the_mirror_protects_the_other_way() {
     assert!(spd.mirror(&out).is_none());
     spd.insert(policy(2, Direction::In, back, 0));
     assert_eq!(spd.mirror(&out).unwrap().index, 2);
-    spd.insert(Policy { action: Action::Pass, ..policy(2, Direction::In, back, 0) });
+    spd.insert(Policy { action: PolicyAction::Pass, ..policy(2, Direction::In, back, 0) });
     assert!(spd.mirror(&out).is_none());
 }
 
@@ -183,11 +183,17 @@ fn full_tunnels_of_others_are_not_looked_through() {
             let template = Template {
                 protocol: Protocol::ESP,
                 mode: Mode::Tunnel,
-                level: Level::Require,
+                level: TemplateLevel::Require,
                 reqid: 0,
                 endpoints: Some((from, to)),
             };
-            spd.insert(Policy { index, direction, selector, action: Action::Protect(vec![template]), priority: 0 });
+            spd.insert(Policy {
+                index,
+                direction,
+                selector,
+                action: PolicyAction::Protect(vec![template]),
+                priority: 0,
+            });
         }
     }
     assert_eq!(spd.at_remote_side(client(9, 1)).count(), 0);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use racoon_proto::config::GeneratePolicy;
 use racoon_proto::identity::{Expected, Identity};
-use racoon_proto::kernel::{Action, Direction, KernelEvent, Policy, Prefix, Selector};
+use racoon_proto::kernel::{Direction, KernelEvent, Policy, PolicyAction, Prefix, Selector};
 use racoon_proto::num::{EncapsulationMode, IdType, NotifyType, PayloadType};
 use racoon_proto::reason::{ExpectedIdentity, FailureReason};
 use racoon_proto::wire::Notify;
@@ -101,7 +101,8 @@ fn a_block_of_forwarded_packets_stays() {
     let prefix = |text: &str| Prefix::new(text.parse().expect("an address"), 24);
     let (source, destination) = (prefix("10.3.0.0"), prefix("10.1.0.0"));
     let selector = Selector { source, destination, protocol: 0, source_port: 0, destination_port: 0 };
-    let block = Policy { index: 7, direction: Direction::Forward, selector, action: Action::Discard, priority: 0 };
+    let block =
+        Policy { index: 7, direction: Direction::Forward, selector, action: PolicyAction::Discard, priority: 0 };
     fixture.policies.push(block.clone());
     // Whether the engine knows of it, or only the kernel.
     for is_known in [false, true] {

@@ -10,8 +10,8 @@ use racoon_proto::config::{Encryption, PeerAddress, Remote, RemoteAddress, Remot
 use racoon_proto::crypto::{Job, SeededRandom};
 use racoon_proto::engine::{Control, Engine, Load};
 use racoon_proto::kernel::{
-    Acquire, Action, Direction, KernelError, KernelEvent, KernelRequest, Level as TemplateLevel, Mode, Policy, Prefix,
-    SaName, Selector, Template, Way,
+    Acquire, Direction, KernelError, KernelEvent, KernelRequest, Mode, Policy, PolicyAction, Prefix, SaName, Selector,
+    Template, TemplateLevel, Way,
 };
 use racoon_proto::num::{AuthAlgorithm, AuthMethod, Cipher, EspTransform, ExchangeType, Group, Hash, Protocol};
 use racoon_proto::output::{EventKind, JobId, Level, LogLine, Output, Transmit};
@@ -394,7 +394,7 @@ pub(crate) fn policies(host: SocketAddr, peer: SocketAddr) -> [Policy; 2] {
     let level = TemplateLevel::Require;
     let template = Template { protocol: Protocol::ESP, mode: Mode::Transport, level, reqid: 0, endpoints: None };
     let policy = |index, direction, selector| {
-        let action = Action::Protect(vec![template]);
+        let action = PolicyAction::Protect(vec![template]);
         Policy { index, direction, selector, action, priority: 0x8000_0000 }
     };
     [policy(8, Direction::In, out.mirrored()), policy(POLICY, Direction::Out, out)]

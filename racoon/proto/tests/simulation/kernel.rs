@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use racoon_proto::crypto::Secret;
 use racoon_proto::kernel::{
-    Acquire, Action, Direction, KernelError, KernelEvent, KernelRequest, Limit, Policy, SaInstallation, SaName,
+    Acquire, Direction, KernelError, KernelEvent, KernelRequest, Limit, Policy, PolicyAction, SaInstallation, SaName,
     SaTransform, Way,
 };
 use racoon_proto::time::Time;
@@ -130,7 +130,7 @@ impl Kernel {
     pub(crate) fn send(&mut self, now: Time, source: IpAddr, destination: IpAddr) -> Fate {
         let outbound = |policy: &&Policy| policy.direction == Direction::Out;
         let Some(policy) = self.policies.iter().find(outbound).cloned() else { return Fate::Sent(Vec::new()) };
-        let Action::Protect(templates) = &policy.action else { return Fate::Sent(Vec::new()) };
+        let PolicyAction::Protect(templates) = &policy.action else { return Fate::Sent(Vec::new()) };
         let mut used = Vec::new();
         for template in templates {
             let (source, destination) = template.endpoints.unwrap_or((source, destination));

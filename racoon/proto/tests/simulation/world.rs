@@ -7,9 +7,11 @@ use std::time::Duration;
 use racoon_proto::config::{Encryption, PeerAddress, Remote, RemoteAddress, RemoteSide, Sainfo, Side};
 use racoon_proto::crypto::{Job, SeededRandom};
 use racoon_proto::engine::{Control, Engine};
-use racoon_proto::kernel::{Action, Direction, KernelEvent, Level, Mode, Policy, Prefix, SaName, Selector, Template};
+use racoon_proto::kernel::{
+    Direction, KernelEvent, Mode, Policy, PolicyAction, Prefix, SaName, Selector, Template, TemplateLevel,
+};
 use racoon_proto::num::{AuthAlgorithm, AuthMethod, Cipher, EspTransform, ExchangeType, Group, Hash, Protocol};
-use racoon_proto::output::{JobId, Level as LogLevel, Output};
+use racoon_proto::output::{JobId, Level, Output};
 use racoon_proto::path::Path;
 use racoon_proto::proposal::Phase1Terms;
 use racoon_proto::psk::{KeyTable, NoKey};
@@ -109,7 +111,7 @@ fn settings(peer: SocketAddr, terms: &Terms) -> Settings {
         sainfos: Sainfos::new(vec![sainfo]),
         retransmission: Retransmission { count: 20, interval: Duration::from_secs(1), copies: 1 },
         phase1_wait: Duration::from_secs(60),
-        log: LogLevel::Debug,
+        log: Level::Debug,
         ..Settings::default()
     }
 }
@@ -119,13 +121,18 @@ fn policies(host: usize) -> Vec<Policy> {
     let endpoints = (Prefix::host(address(host).ip()), Prefix::host(address(1 - host).ip()));
     let out =
         Selector { source: endpoints.0, destination: endpoints.1, protocol: 0, source_port: 0, destination_port: 0 };
-    let template =
-        Template { protocol: Protocol::ESP, mode: Mode::Transport, level: Level::Require, reqid: 0, endpoints: None };
+    let template = Template {
+        protocol: Protocol::ESP,
+        mode: Mode::Transport,
+        level: TemplateLevel::Require,
+        reqid: 0,
+        endpoints: None,
+    };
     let policy = |index, direction, selector| Policy {
         index,
         direction,
         selector,
-        action: Action::Protect(vec![template]),
+        action: PolicyAction::Protect(vec![template]),
         priority: 0x8000_0000,
     };
     vec![policy(8, Direction::In, out.mirrored()), policy(17, Direction::Out, out)]

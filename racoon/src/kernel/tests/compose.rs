@@ -7,8 +7,8 @@ use libpfkey::wire::{Sa, SpiRange, XfrmAuthTrunc};
 use libpfkey::{Dialect, Extension, ExtensionType as T, Message, MessageType, Request, SaFlags, SaType};
 use racoon_proto::config::Authentication;
 use racoon_proto::kernel::{
-    Action, Direction, KernelError, Level, Mode, Policy, Prefix, SaInstallation, SaTransform, Selector, Template,
-    UdpPorts,
+    Direction, KernelError, Mode, Policy, PolicyAction, Prefix, SaInstallation, SaTransform, Selector, Template,
+    TemplateLevel, UdpPorts,
 };
 use racoon_proto::num::{AuthAlgorithm, EspTransform, IpcompTransform, Protocol};
 
@@ -292,12 +292,12 @@ fn policies_round_trip() {
         Template { protocol, mode, level, reqid, endpoints: ends.then(|| (ip("2001:db8:9::1"), ip("2001:db8:9::2"))) }
     };
     let actions = [
-        Action::Discard,
-        Action::Pass,
-        Action::Protect(vec![
-            template(Protocol::IPCOMP, Level::Use, 0, false),
-            template(Protocol::ESP, Level::Unique, 4711, true),
-            template(Protocol::AH, Level::Require, 0, false),
+        PolicyAction::Discard,
+        PolicyAction::Pass,
+        PolicyAction::Protect(vec![
+            template(Protocol::IPCOMP, TemplateLevel::Use, 0, false),
+            template(Protocol::ESP, TemplateLevel::Unique, 4711, true),
+            template(Protocol::AH, TemplateLevel::Require, 0, false),
         ]),
     ];
     for target in targets() {
@@ -337,11 +337,16 @@ fn transport_behind_tunnel_of_other_family() {
         source_port: 0,
         destination_port: 0,
     };
-    let transport =
-        Template { protocol: Protocol::ESP, mode: Mode::Transport, level: Level::Require, reqid: 0, endpoints: None };
+    let transport = Template {
+        protocol: Protocol::ESP,
+        mode: Mode::Transport,
+        level: TemplateLevel::Require,
+        reqid: 0,
+        endpoints: None,
+    };
     let ends = Some((ip("2001:db8::1"), ip("2001:db8::2")));
     let tunnel = Template { protocol: Protocol::IPCOMP, mode: Mode::Tunnel, endpoints: ends, ..transport };
-    let action = Action::Protect(vec![tunnel, transport]);
+    let action = PolicyAction::Protect(vec![tunnel, transport]);
     let whole = Policy { index: 0, direction: Direction::Out, selector, action, priority: 0 };
     for target in targets() {
         let refused = policy::to_spec(target, &whole).err().map(|error| error.to_string());

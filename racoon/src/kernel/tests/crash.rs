@@ -8,7 +8,7 @@ use libpfkey::kernel_state::{KernelId, KernelState};
 use libpfkey::request;
 use libpfkey::{Abi, Dialect, MessageType, Request, SaId, SaType};
 use racoon_proto::kernel::{
-    Action, Direction, KernelEvent, KernelRequest, Policy, PolicyName, Prefix, SaName, Selector,
+    Direction, KernelEvent, KernelRequest, Policy, PolicyAction, PolicyName, Prefix, SaName, Selector,
 };
 use racoon_proto::num::Protocol;
 use tempfile::TempDir;
@@ -93,7 +93,7 @@ fn with_others(dialect: Dialect, now: u64) -> Lab {
     kernel.set_time(now);
     let mut lab = Lab::on(kernel);
     let selector = Selector { destination: Prefix::host(ip("10.0.0.9")), ..policy(Direction::Out).selector };
-    set(&mut lab, Policy { selector, action: Action::Discard, ..policy(Direction::Out) });
+    set(&mut lab, Policy { selector, action: PolicyAction::Discard, ..policy(Direction::Out) });
     lab.install(outbound(0x9999, aes_sha1())).unwrap();
     lab
 }
@@ -110,7 +110,7 @@ fn restart(kernel: &Memory, path: &Path) -> (Lab, Leftovers, Vec<LogRecord>) {
 /// Returns the directions of our policies and the SPIs of our SAs in the kernel.
 fn ours(lab: &mut Lab) -> (Vec<Direction>, Vec<u32>) {
     let (others, ours): (Vec<Policy>, Vec<Policy>) =
-        policies(lab).into_iter().partition(|policy| policy.action == Action::Discard);
+        policies(lab).into_iter().partition(|policy| policy.action == PolicyAction::Discard);
     assert_eq!(others.len(), 1, "another program's policy");
     let mut spis = lab.interface.counters().unwrap().into_iter().map(|(name, _)| name.spi).collect::<Vec<_>>();
     spis.sort_unstable();
@@ -222,13 +222,13 @@ fn replacement_policy_is_not_deleted() {
         let mut lab = Lab::new(dialect);
         lab.interface.set_state_log(log(&path));
         let (inward, outward) = (set(&mut lab, policy(Direction::In)), set(&mut lab, policy(Direction::Out)));
-        let foreign = Policy { action: Action::Discard, ..policy(Direction::In) };
+        let foreign = Policy { action: PolicyAction::Discard, ..policy(Direction::In) };
         let spec = policy_of(dialect, &foreign);
         submit(&mut lab.other(), &Request::PolicyUpdate(Box::new(spec)));
         lab.ask(KernelRequest::DeletePolicy(inward));
         lab.ask(KernelRequest::DeletePolicy(outward));
         let left = policies(&mut lab);
-        assert!(matches!(&left[..], [Policy { action: Action::Discard, .. }]), "{dialect}: {left:?}");
+        assert!(matches!(&left[..], [Policy { action: PolicyAction::Discard, .. }]), "{dialect}: {left:?}");
         assert_eq!(left[0].index == inward.index, dialect == Dialect::Linux, "{dialect}");
         assert_eq!(lab.interface.listed(), Some(&KernelState::default()), "{dialect}");
     }

@@ -164,7 +164,7 @@ fn mode_any_depends_on_endpoints() {
         let policy = Policy { requests: vec![ends_of(endpoints)], ..asked() };
         let told = message(Dialect::NetBsd, M::SpdAdd, SaType::Unspec, with_policy(ends(6, 0), policy));
         let policy = policy::from_message(&told).unwrap().unwrap();
-        let racoon_proto::kernel::Action::Protect(templates) = policy.action else { panic!("not protected") };
+        let racoon_proto::kernel::PolicyAction::Protect(templates) = policy.action else { panic!("not protected") };
         assert_eq!(templates[0].mode, mode);
     }
 }

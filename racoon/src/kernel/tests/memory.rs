@@ -10,8 +10,8 @@ use libpfkey::{Abi, Connection, Dialect, MessageType, Request, SaId, SaType};
 use racoon_proto::config::{Encryption, RemoteSide, Sainfo, Side};
 use racoon_proto::crypto::Secret;
 use racoon_proto::kernel::{
-    Action, Direction, KernelError, KernelEvent, KernelRequest, LeftoverSa, Level, Limit, Mode, Policy, PolicyName,
-    Prefix, RequestId, SaInstallation, SaName, SaTransform, Selector, Template, UdpPorts,
+    Direction, KernelError, KernelEvent, KernelRequest, LeftoverSa, Limit, Mode, Policy, PolicyAction, PolicyName,
+    Prefix, RequestId, SaInstallation, SaName, SaTransform, Selector, Template, TemplateLevel, UdpPorts,
 };
 use racoon_proto::num::{AuthAlgorithm, EspTransform, Protocol};
 
@@ -92,9 +92,14 @@ pub(super) fn policy(direction: Direction) -> Policy {
         source_port: 0,
         destination_port: 0,
     };
-    let template =
-        Template { protocol: Protocol::ESP, mode: Mode::Transport, level: Level::Require, reqid: 0, endpoints: None };
-    Policy { index: 0, direction, selector, action: Action::Protect(vec![template]), priority: 0 }
+    let template = Template {
+        protocol: Protocol::ESP,
+        mode: Mode::Transport,
+        level: TemplateLevel::Require,
+        reqid: 0,
+        endpoints: None,
+    };
+    Policy { index: 0, direction, selector, action: PolicyAction::Protect(vec![template]), priority: 0 }
 }
 
 #[test]
@@ -126,7 +131,7 @@ fn policies_of_other_programs_stay() {
         let mut other = Connection::new(Box::new(lab.memory.another_handle().unwrap()));
         let mut bytes = Vec::new();
         let foreign = |action| Policy { action, ..policy(Direction::In) };
-        let discard = Request::PolicyAdd(Box::new(policy_of(dialect, &foreign(Action::Discard))));
+        let discard = Request::PolicyAdd(Box::new(policy_of(dialect, &foreign(PolicyAction::Discard))));
         submit(&mut other, &discard);
         let [KernelEvent::Policy(there)] = &lab.events()[..] else { panic!("{dialect}: no policy") };
         assert!(add(&mut lab, policy(Direction::In)).unwrap_err().exists, "{dialect}");
@@ -150,7 +155,7 @@ fn policies_of_other_programs_stay() {
         submit(&mut other, &discard);
         lab.ask(KernelRequest::DeletePolicy(ours.name()));
         let left = dump(&mut lab);
-        assert!(matches!(&left[..], [Policy { action: Action::Discard, .. }]), "{dialect}: {left:?}");
+        assert!(matches!(&left[..], [Policy { action: PolicyAction::Discard, .. }]), "{dialect}: {left:?}");
 
         // Kernels reuse an index.
         let ours = PolicyName { selector: left[0].selector.mirrored(), ..left[0].name() };
@@ -267,14 +272,14 @@ fn kernel_assigns_unique_reqid() {
     for dialect in [Dialect::Linux, Dialect::NetBsd] {
         let mut lab = Lab::new(dialect);
         let mut unique = policy(Direction::Out);
-        if let Action::Protect(templates) = &mut unique.action {
-            templates[0].level = Level::Unique;
+        if let PolicyAction::Protect(templates) = &mut unique.action {
+            templates[0].level = TemplateLevel::Unique;
         }
         let added = add(&mut lab, unique).unwrap();
         let told = lab.events().pop();
         let Some(KernelEvent::Policy(told)) = told else { panic!("{told:?}") };
         for policy in [added, told] {
-            let Action::Protect(templates) = policy.action else { panic!("not protected") };
+            let PolicyAction::Protect(templates) = policy.action else { panic!("not protected") };
             assert!(templates[0].reqid >= 0x4000, "{dialect}: {templates:?}");
         }
     }

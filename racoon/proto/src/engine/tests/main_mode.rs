@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::LocalIdentity;
-use crate::identity::{Attribute, Expected, Identity, Name, NamePattern};
+use crate::identity::{Expected, Identity, Name, NameAttribute, NamePattern};
 use crate::num::{IdType, NotifyType, PayloadType};
 use crate::path::Path;
 use crate::reason::Role;
@@ -80,7 +80,8 @@ fn names_as_identities() {
 /// An X.501 name is compared by its components, whether a certificate vouches for it or not.
 #[test]
 fn distinguished_names_as_identities() {
-    let name = |common: &str| Name(vec![Attribute::text([0x55, 4, 6], "NL"), Attribute::text([0x55, 4, 3], common)]);
+    let name =
+        |common: &str| Name(vec![NameAttribute::text([0x55, 4, 6], "NL"), NameAttribute::text([0x55, 4, 3], common)]);
     let expecting = |common: Option<&str>| {
         let mut pattern = NamePattern::from(name(common.unwrap_or_default()));
         if common.is_none() {

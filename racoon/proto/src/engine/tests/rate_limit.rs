@@ -1,7 +1,7 @@
 //! Which lines are written, and which are counted, when messages fail again and again.
 
 use super::*;
-use crate::kernel::{Action, Direction, KernelEvent, Policy, Prefix, Selector};
+use crate::kernel::{Direction, KernelEvent, Policy, PolicyAction, Prefix, Selector};
 use crate::num::PayloadType;
 use crate::path::Path;
 use crate::phase1::rate_limit::PeerStanding;
@@ -109,7 +109,7 @@ fn a_policy_names_a_peer() {
     let source = Prefix::host(host.address.ip());
     let selector =
         Selector { source, destination: Prefix::host(peer.ip()), protocol: 0, source_port: 0, destination_port: 0 };
-    let policy = Policy { index: 9, direction: Direction::Out, selector, action: Action::Pass, priority: 0 };
+    let policy = Policy { index: 9, direction: Direction::Out, selector, action: PolicyAction::Pass, priority: 0 };
     host.engine.handle_kernel(Time::default(), KernelEvent::Policy(policy));
     assert_eq!(host.engine.phase1s.standing_of(&host.engine.core, peer), PeerStanding::Known(peer.ip()));
     assert_eq!(

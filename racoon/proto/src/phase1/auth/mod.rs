@@ -12,7 +12,7 @@ use crate::identity::Identity;
 use crate::message::protection::Unreadable;
 use crate::num::{AuthMethod, Hash, PayloadType};
 use crate::phase1::KeyOwner;
-use crate::phase1::exchange::{Context, Transcript};
+use crate::phase1::exchange::{ExchangeContext, Transcript};
 use crate::proposal::ProposalRefusal;
 use crate::reason::{FailureReason, Role};
 use crate::wire::RawPayload;
@@ -25,7 +25,7 @@ pub(crate) fn is_supported(method: AuthMethod) -> bool {
 
 /// Returns what must be looked up before an [`Authenticator`] for the method can be made. `claimed` is the peer's identity, if
 /// the exchange has transmitted it by then.
-pub(crate) fn lookups(cx: &Context<'_>, method: AuthMethod, claimed: Option<&Identity>) -> Vec<Task> {
+pub(crate) fn lookups(cx: &ExchangeContext<'_>, method: AuthMethod, claimed: Option<&Identity>) -> Vec<Task> {
     match method {
         AuthMethod::PRE_SHARED_KEY => vec![PreSharedKey::lookup(cx, claimed)],
         _ => Vec::new(),
@@ -45,7 +45,7 @@ impl Authenticator {
     /// If an initiator has no key for the peer; a responder goes on without, see [`pre_shared_key`]. If the method is not
     /// implemented.
     pub(crate) fn new(
-        cx: &mut Context<'_>,
+        cx: &mut ExchangeContext<'_>,
         method: AuthMethod,
         role: Role,
         result: &mut JobResult,

@@ -12,7 +12,7 @@ use crate::message::protection::Unreadable;
 use crate::message::rules;
 use crate::num::{Hash, PayloadType};
 use crate::phase1::KeyOwner;
-use crate::phase1::exchange::{Context, Transcript};
+use crate::phase1::exchange::{ExchangeContext, Transcript};
 use crate::psk;
 use crate::reason::{AuthenticationFailure, CryptoFailure, FailureReason};
 use crate::wire::RawPayload;
@@ -28,13 +28,13 @@ pub(crate) struct PreSharedKey {
 
 impl PreSharedKey {
     /// The task that looks up the peer's key.
-    pub(super) fn lookup(cx: &Context<'_>, claimed: Option<&Identity>) -> Task {
+    pub(super) fn lookup(cx: &ExchangeContext<'_>, claimed: Option<&Identity>) -> Task {
         let verify_identifier = cx.remote_section().is_ok_and(|section| section.verify_identifier);
         Task::FindKey(KeyQuery { names: psk::names(cx.exchange, claimed, cx.path.remote.ip(), verify_identifier) })
     }
 
     /// The key that a job has found.
-    pub(super) fn found(cx: &Context<'_>, result: Option<KeyResult>) -> Result<Self, FailureReason> {
+    pub(super) fn found(cx: &ExchangeContext<'_>, result: Option<KeyResult>) -> Result<Self, FailureReason> {
         match result {
             Some(KeyResult::Found { key, shared, .. }) => {
                 Ok(Self { secret: key, owner: if shared { KeyOwner::Group } else { KeyOwner::Peer } })
@@ -45,7 +45,10 @@ impl PreSharedKey {
     }
 
     /// The key that was found, or a random one if there is none.
-    pub(super) fn or_random(cx: &mut Context<'_>, found: Result<Self, FailureReason>) -> Result<Self, FailureReason> {
+    pub(super) fn or_random(
+        cx: &mut ExchangeContext<'_>,
+        found: Result<Self, FailureReason>,
+    ) -> Result<Self, FailureReason> {
         let key = match found {
             Err(no_key @ FailureReason::NoPreSharedKey { .. }) => {
                 cx.record.no_key = Some(no_key);

@@ -16,7 +16,7 @@ use crate::wire::{CookiePair, Header};
 
 /// What a step of an exchange may use besides its own state and its input. It holds no table, timer or socket, so that a
 /// step cannot do anything but return a [`Transition`](super::Transition).
-pub(crate) struct Context<'a> {
+pub(crate) struct ExchangeContext<'a> {
     /// The configuration.
     pub(crate) settings: &'a Settings,
     /// Padding and plaintext traces of encrypted messages.
@@ -39,7 +39,7 @@ pub(crate) struct Context<'a> {
     pub(crate) notes: Vec<(Level, String)>,
 }
 
-impl<'a> Context<'a> {
+impl<'a> ExchangeContext<'a> {
     /// The context of the next step of a phase 1.
     pub(crate) fn new(core: &'a mut Core, phase1: &'a mut Phase1, first_contact: bool) -> Self {
         Self {

@@ -1,6 +1,6 @@
 //! The check of the identity that a peer has proved.
 
-use super::Context;
+use super::ExchangeContext;
 use super::choice::peer_query;
 use super::keyed::Proved;
 use crate::config::Remote;
@@ -17,7 +17,7 @@ const BLOCKS_NAMED: usize = 4;
 ///
 /// # Errors
 /// If it is another one and `verify_identifier` is on.
-pub(super) fn expected_peer(cx: &mut Context<'_>, proved: &Proved) -> Result<(), FailureReason> {
+pub(super) fn expected_peer(cx: &mut ExchangeContext<'_>, proved: &Proved) -> Result<(), FailureReason> {
     let block = cx.remote_section()?;
     match verify(&block.peers_identifiers, block.verify_identifier, proved.peer.claimed()) {
         Verdict::Expected => Ok(()),
@@ -42,7 +42,7 @@ fn expected_identities<'a>(blocks: impl IntoIterator<Item = &'a Remote>) -> Vec<
 
 /// Selects the remote section that fits best now that the identity is known; the first one of several.
 pub(super) fn select_remote_by_identity(
-    cx: &mut Context<'_>,
+    cx: &mut ExchangeContext<'_>,
     offered: &Phase1Terms,
     proved: &Proved,
 ) -> Result<RemoteIndex, FailureReason> {

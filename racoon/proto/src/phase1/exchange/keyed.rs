@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::payloads::{has_initial_contact, own_identity};
-use super::{Context, Features};
+use super::{ExchangeContext, Features};
 use crate::crypto::{DhResult, DhValues, Exponent, GroupError, HashInput, Iv, Phase1Keys, Prf, Secret};
 use crate::identity::Identity;
 use crate::message::codec::MessageCodec;
@@ -54,7 +54,7 @@ pub(super) struct Proved {
 impl Keyed {
     /// Derives the keys and the first IV.
     pub(super) fn new(
-        cx: &Context<'_>,
+        cx: &ExchangeContext<'_>,
         terms: Phase1Terms,
         features: Features,
         transcript: Transcript,
@@ -69,7 +69,7 @@ impl Keyed {
     }
 
     /// Encrypts the message with our identity and its proof.
-    pub(super) fn identify(&mut self, cx: &mut Context<'_>, role: Role) -> Result<Vec<u8>, FailureReason> {
+    pub(super) fn identify(&mut self, cx: &mut ExchangeContext<'_>, role: Role) -> Result<Vec<u8>, FailureReason> {
         let id = own_identity(cx)?.encode();
         let (kind, proof) = self.authenticator.prove(self.hash_of(cx, role, &id)?);
         let mut payloads = vec![(PayloadType::ID, id.as_slice()), (kind, proof.as_bytes())];
@@ -85,7 +85,7 @@ impl Keyed {
     /// message may come from anybody. Call [`Keyed::accept`] if it is accepted.
     pub(super) fn read(
         &self,
-        cx: &Context<'_>,
+        cx: &ExchangeContext<'_>,
         rules: &MessageRules,
         peer: Role,
         header: &Header,
@@ -104,7 +104,7 @@ impl Keyed {
 
     fn check_proof(
         &self,
-        cx: &Context<'_>,
+        cx: &ExchangeContext<'_>,
         peer: Role,
         payloads: &[RawPayload<'_>],
     ) -> Result<Identity, FailureReason> {
@@ -124,7 +124,7 @@ impl Keyed {
     }
 
     /// HASH_I or HASH_R over the identity of the side with this role.
-    fn hash_of(&self, cx: &Context<'_>, role: Role, id: &[u8]) -> Result<Secret, FailureReason> {
+    fn hash_of(&self, cx: &ExchangeContext<'_>, role: Role, id: &[u8]) -> Result<Secret, FailureReason> {
         let input = HashInput {
             g_xi: &self.transcript.g_xi,
             g_xr: &self.transcript.g_xr,
@@ -150,7 +150,7 @@ impl Keyed {
     }
 
     /// Makes the SA; secrets that it does not need are wiped.
-    pub(super) fn into_sa(self, cx: &Context<'_>, peer: PeerIdentity) -> Phase1Sa {
+    pub(super) fn into_sa(self, cx: &ExchangeContext<'_>, peer: PeerIdentity) -> Phase1Sa {
         Phase1Sa {
             cookies: cx.cookies,
             exchange: cx.exchange,

@@ -29,11 +29,11 @@ use crate::reason::FailureReason;
 use crate::settings::Settings;
 use crate::wire::{Header, RawPayload};
 use choice::FirstChoice;
-pub(crate) use context::Context;
+pub(crate) use context::ExchangeContext;
 use keyed::Keyed;
 pub(crate) use keyed::Transcript;
 use main::MainMode;
-pub(crate) use transition::{Action, Agreed, Features, Transition};
+pub(crate) use transition::{ExchangeAction, ExchangeResult, Features, Transition};
 
 /// An exchange that is being negotiated, in its current state.
 ///
@@ -58,7 +58,7 @@ impl Exchange {
     }
 
     /// Begins an exchange of the type that the context names.
-    pub(crate) fn initiate(cx: &mut Context<'_>) -> Transition {
+    pub(crate) fn initiate(cx: &mut ExchangeContext<'_>) -> Transition {
         match cx.exchange {
             ExchangeType::MAIN => main::Initiator::begin(cx).unwrap_or_else(Transition::Failed),
             other => Transition::Failed(unsupported(other)),
@@ -66,7 +66,7 @@ impl Exchange {
     }
 
     /// Answers a first message.
-    pub(crate) fn respond(cx: &mut Context<'_>, choice: FirstChoice<'_>) -> Transition {
+    pub(crate) fn respond(cx: &mut ExchangeContext<'_>, choice: FirstChoice<'_>) -> Transition {
         match cx.exchange {
             ExchangeType::MAIN => main::Responder::begin(cx, choice).unwrap_or_else(Transition::Failed),
             other => Transition::Failed(unsupported(other)),
@@ -74,14 +74,14 @@ impl Exchange {
     }
 
     /// Processes a message that is not a duplicate.
-    pub(crate) fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
+    pub(crate) fn receive(self, cx: &mut ExchangeContext<'_>, header: &Header, body: &[u8]) -> Transition {
         match self {
             Self::Main(main) => main.receive(cx, header, body),
         }
     }
 
     /// Processes the result of the job that was asked for.
-    pub(crate) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Transition {
+    pub(crate) fn job_done(self, cx: &mut ExchangeContext<'_>, result: JobResult) -> Transition {
         match self {
             Self::Main(main) => main.job_done(cx, result),
         }

@@ -1,6 +1,6 @@
 //! Payloads that all exchanges read and write.
 
-use super::{Context, Features};
+use super::{ExchangeContext, Features};
 use crate::config::LocalIdentity;
 use crate::identity::Identity;
 use crate::message::rules::{self, MessageRules};
@@ -38,7 +38,7 @@ pub(super) fn key_and_nonce(payloads: &[RawPayload<'_>]) -> Result<(Vec<u8>, Vec
 }
 
 /// Returns what the peer supports by the Vendor IDs of this message and earlier ones.
-pub(super) fn features(cx: &mut Context<'_>, payloads: &[RawPayload<'_>], before: Features) -> Features {
+pub(super) fn features(cx: &mut ExchangeContext<'_>, payloads: &[RawPayload<'_>], before: Features) -> Features {
     let mut features = before;
     // A message may have thousands of them: known ones are logged once, unknown ones are counted.
     let (mut named, mut unknown) = (Vec::new(), 0_u32);
@@ -70,7 +70,7 @@ pub(super) fn has_initial_contact(payloads: &[RawPayload<'_>]) -> bool {
 }
 
 /// Our identity, as configured.
-pub(super) fn own_identity(cx: &Context<'_>) -> Result<Identity, FailureReason> {
+pub(super) fn own_identity(cx: &ExchangeContext<'_>) -> Result<Identity, FailureReason> {
     match &cx.remote_section()?.my_identifier {
         LocalIdentity::Address => Ok(Identity::address(cx.path.local.ip()).with_protocol(UDP, ISAKMP_PORT)),
         LocalIdentity::Fixed(identity) if identity.single_address().is_some() => {
@@ -83,7 +83,7 @@ pub(super) fn own_identity(cx: &Context<'_>) -> Result<Identity, FailureReason> 
 }
 
 /// Draws a nonce of the configured length.
-pub(super) fn draw_nonce(cx: &mut Context<'_>) -> Result<Vec<u8>, FailureReason> {
+pub(super) fn draw_nonce(cx: &mut ExchangeContext<'_>) -> Result<Vec<u8>, FailureReason> {
     let length = usize::from(cx.remote_section()?.nonce_size).clamp(wire::NONCE_MIN, wire::NONCE_MAX);
     let mut nonce = vec![0; length];
     cx.random.fill(&mut nonce);
@@ -91,7 +91,7 @@ pub(super) fn draw_nonce(cx: &mut Context<'_>) -> Result<Vec<u8>, FailureReason>
 }
 
 /// Encodes a message with a public value and a nonce.
-pub(super) fn key_message(cx: &Context<'_>, public: &[u8], nonce: &[u8]) -> Vec<u8> {
+pub(super) fn key_message(cx: &ExchangeContext<'_>, public: &[u8], nonce: &[u8]) -> Vec<u8> {
     let own = VendorId::OwnIpsecTools.encode();
     wire::message(
         &cx.header(),
@@ -100,7 +100,7 @@ pub(super) fn key_message(cx: &Context<'_>, public: &[u8], nonce: &[u8]) -> Vec<
 }
 
 /// Encodes a message with an SA payload, and with the Vendor ID of dead peer detection if `dpd`.
-pub(super) fn proposal_message(cx: &Context<'_>, sa: &[u8], dpd: bool) -> Vec<u8> {
+pub(super) fn proposal_message(cx: &ExchangeContext<'_>, sa: &[u8], dpd: bool) -> Vec<u8> {
     let dpd_id = VendorId::Dpd.encode();
     let mut payloads = vec![(PayloadType::SA, sa)];
     if dpd {

@@ -8,9 +8,9 @@ use crate::reason::FailureReason;
 /// The result of a step of an exchange.
 pub(crate) enum Transition {
     /// The exchange continues in this state.
-    Continue(Box<Exchange>, Action),
+    Continue(Box<Exchange>, ExchangeAction),
     /// The SA is established.
-    Established(Box<Agreed>),
+    Established(Box<ExchangeResult>),
     /// The exchange has failed.
     Failed(FailureReason),
     /// The peer has proved to know the key, but is refused for the identity that it claims. The refusal can be sent under
@@ -19,7 +19,7 @@ pub(crate) enum Transition {
 }
 
 /// What the engine does for an exchange that continues.
-pub(crate) enum Action {
+pub(crate) enum ExchangeAction {
     /// Has a job performed; the next message depends on its result.
     RunJob(Job),
     /// Sends a message.
@@ -30,20 +30,20 @@ pub(crate) enum Action {
 
 impl Transition {
     pub(super) fn run_job(next: impl Into<Exchange>, job: impl Into<Job>) -> Self {
-        Self::Continue(Box::new(next.into()), Action::RunJob(job.into()))
+        Self::Continue(Box::new(next.into()), ExchangeAction::RunJob(job.into()))
     }
 
     pub(super) fn send(next: impl Into<Exchange>, message: Vec<u8>) -> Self {
-        Self::Continue(Box::new(next.into()), Action::Send(message))
+        Self::Continue(Box::new(next.into()), ExchangeAction::Send(message))
     }
 
     pub(super) fn ignore(unchanged: impl Into<Exchange>, reason: FailureReason) -> Self {
-        Self::Continue(Box::new(unchanged.into()), Action::Ignore(reason))
+        Self::Continue(Box::new(unchanged.into()), ExchangeAction::Ignore(reason))
     }
 }
 
 /// What a successful exchange has agreed on.
-pub(crate) struct Agreed {
+pub(crate) struct ExchangeResult {
     /// The SA.
     pub(crate) sa: Phase1Sa,
     /// The last message of the exchange, if we send it.

@@ -1,11 +1,11 @@
 use super::*;
 use crate::config::{Authentication, Encryption, RemoteSide, Side};
-use crate::kernel::Level;
+use crate::kernel::TemplateLevel;
 use crate::num::{EspTransform, IpcompTransform};
 use crate::proposal::encoding::phase2_sa;
 
 fn template(protocol: Protocol, mode: Mode, reqid: u32) -> Template {
-    Template { protocol, mode, level: Level::Require, reqid, endpoints: None }
+    Template { protocol, mode, level: TemplateLevel::Require, reqid, endpoints: None }
 }
 
 fn sainfo() -> Sainfo {
@@ -29,7 +29,7 @@ fn esp() -> [Template; 1] {
 
 const CHAIN: [Template; 3] = {
     const fn of(protocol: Protocol, mode: Mode, reqid: u32) -> Template {
-        Template { protocol, mode, level: Level::Use, reqid, endpoints: None }
+        Template { protocol, mode, level: TemplateLevel::Use, reqid, endpoints: None }
     }
     [of(Protocol::IPCOMP, Mode::Tunnel, 1), of(Protocol::ESP, Mode::Transport, 2), of(Protocol::AH, Mode::Transport, 3)]
 };
@@ -100,7 +100,7 @@ fn the_peers_order_comes_first_and_its_choice_is_repeated() {
     theirs.encryption.swap(0, 1);
     theirs.authentication.reverse();
     let agreement = bundle(&esp(), &sainfo()).choose(CheckLevel::Obey, false, &peer(&esp(), &theirs)).unwrap();
-    let Transform { id, key_length, authentication, .. } = agreement.members[0].transform;
+    let Phase2Transform { id, key_length, authentication, .. } = agreement.members[0].transform;
     assert_eq!((EspTransform(id), key_length, authentication), (EspTransform::AES, 128, AuthAlgorithm::HMAC_SHA1));
     assert_eq!(agreement.members[0].spi_out, 0x9999);
     let answer = agreement.answer(&[0x1111]).unwrap();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::kernel::Level;
+use crate::kernel::TemplateLevel;
 use crate::num::{IpProtocol, Protocol};
 
 fn ip(text: &str) -> IpAddr {
@@ -23,7 +23,7 @@ fn selector(source: &str, destination: &str, protocol: u8, ports: (u16, u16)) ->
 
 fn template(mode: Mode, endpoints: Option<(&str, &str)>) -> Template {
     let endpoints = endpoints.map(|(local, remote)| (ip(local), ip(remote)));
-    Template { protocol: Protocol::ESP, mode, level: Level::Require, reqid: 0, endpoints }
+    Template { protocol: Protocol::ESP, mode, level: TemplateLevel::Require, reqid: 0, endpoints }
 }
 
 const IKE: Endpoints =
@@ -109,7 +109,7 @@ fn a_peer_gets_the_exact_policy_or_one_that_covers_with_its_mode() {
         index,
         direction: Direction::In,
         selector,
-        action: Action::Protect(vec![template(mode, None)]),
+        action: PolicyAction::Protect(vec![template(mode, None)]),
         priority: 0,
     };
     spd.insert(policy(1, selector("10.1.0.0/16", "10.0.0.0/16", 0, (0, 0)), Mode::Tunnel));
@@ -133,7 +133,7 @@ fn without_ports_a_peer_gets_the_only_policy_with_narrower_ones() {
         index,
         direction: Direction::In,
         selector: selector("192.0.2.2/32", "192.0.2.1/32", protocol, ports),
-        action: Action::Protect(vec![template(mode, None)]),
+        action: PolicyAction::Protect(vec![template(mode, None)]),
         priority: 0,
     };
     let transport = |index, protocol, ports| policy(index, protocol, ports, Mode::Transport);
@@ -168,7 +168,7 @@ fn without_ports_a_peer_gets_the_only_policy_with_narrower_ones() {
     let tcp = Policy { selector: selector("192.0.2.0/24", "192.0.2.1/32", 6, (0, 0)), ..transport(7, 6, (0, 0)) };
     assert_eq!(found(&[web.clone(), tcp], 6, (0, 0)), Ok(Some(7)), "all ports come before some");
 
-    let discards = Policy { action: Action::Discard, ..web.clone() };
+    let discards = Policy { action: PolicyAction::Discard, ..web.clone() };
     assert_eq!(found(&[discards], 6, (0, 0)), Ok(None));
     assert_eq!(found(&[policy(8, 6, (0, 8080), Mode::Tunnel)], 6, (0, 0)), Ok(None));
     assert_eq!(found(&[Policy { index: 99, ..web }], 6, (0, 0)), Ok(None), "one that may not be narrowed to");

@@ -5,7 +5,7 @@
 use super::values::{Layout, Values};
 use super::{AnswerError, AttributeName, ProposalError, SkipReason, Skipped, key_length};
 use crate::num::{AuthAlgorithm, EncapsulationMode, EspTransform, Group, LifeType, Phase2Attribute as A, Protocol};
-use crate::proposal::{Phase2Terms, Transform};
+use crate::proposal::{Phase2Terms, Phase2Transform};
 use crate::wire;
 use crate::wire::{Attribute, Proposal, SaBody};
 
@@ -53,7 +53,7 @@ pub struct SuiteProtocol {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SuiteTransform {
     /// Algorithms and mode.
-    pub transform: Transform,
+    pub transform: Phase2Transform,
     /// Lifetimes and group.
     pub terms: Phase2Terms,
     /// Extended sequence numbers.
@@ -64,7 +64,7 @@ pub struct SuiteTransform {
 
 impl SuiteTransform {
     /// A transform to propose.
-    pub fn new(number: u8, transform: Transform, terms: Phase2Terms, esn: bool) -> Self {
+    pub fn new(number: u8, transform: Phase2Transform, terms: Phase2Terms, esn: bool) -> Self {
         let attributes = attributes(&transform, &terms, esn);
         Self { transform, terms, esn, wire: wire::Transform { number, id: transform.id, attributes } }
     }
@@ -86,7 +86,7 @@ impl SuiteTransform {
     /// The same but for lifetimes and for what is not on the wire.
     fn agrees_with(&self, other: &Self) -> bool {
         let truncated = self.transform.truncated;
-        self.transform == Transform { truncated, ..other.transform }
+        self.transform == Phase2Transform { truncated, ..other.transform }
             && self.terms.group == other.terms.group
             && self.esn == other.esn
     }
@@ -274,7 +274,7 @@ fn spi(protocol: Protocol, bytes: &[u8]) -> Option<u32> {
 }
 
 /// A transform as attributes.
-fn attributes(transform: &Transform, terms: &Phase2Terms, esn: bool) -> Vec<Attribute> {
+fn attributes(transform: &Phase2Transform, terms: &Phase2Terms, esn: bool) -> Vec<Attribute> {
     let mut list = LAYOUT.lifetime(LifeType::SECONDS, terms.lifetime).to_vec();
     if let Some(kilobytes) = terms.kilobytes {
         list.extend(LAYOUT.lifetime(LifeType::KILOBYTES, kilobytes));
@@ -310,7 +310,7 @@ fn transform(
     };
     let mode = values.short(A::ENCAPSULATION_MODE.0).map_or(unspecified, EncapsulationMode);
     Ok(SuiteTransform {
-        transform: Transform { protocol, id: wire.id, key_length, authentication, truncated: false, mode },
+        transform: Phase2Transform { protocol, id: wire.id, key_length, authentication, truncated: false, mode },
         terms: Phase2Terms {
             lifetime: values.seconds(),
             kilobytes: values.kilobytes(),

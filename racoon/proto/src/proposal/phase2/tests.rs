@@ -6,7 +6,7 @@ use crate::num::{EspTransform, IpcompTransform};
 
 const MINE: Phase2Terms = Phase2Terms { lifetime: 3600, kilobytes: Some(1000), group: Some(Group::MODP2048) };
 
-const ESP: Transform = Transform {
+const ESP: Phase2Transform = Phase2Transform {
     protocol: Protocol::ESP,
     id: EspTransform::AES.0,
     key_length: 192,
@@ -109,7 +109,7 @@ fn key_lengths() {
         (Exact, 192, true),
         (Exact, 256, false),
     ] {
-        let offered = Transform { key_length, ..ESP };
+        let offered = Phase2Transform { key_length, ..ESP };
         let result = check_transform(level, false, &offered, &ESP);
         assert_eq!(result.ok(), accepted.then_some(offered), "{level:?} {key_length}");
     }
@@ -118,10 +118,10 @@ fn key_lengths() {
 #[test]
 fn other_algorithms_are_refused_by_every_level() {
     for other in [
-        Transform { protocol: Protocol::AH, ..ESP },
-        Transform { id: EspTransform::CAMELLIA.0, ..ESP },
-        Transform { authentication: AuthAlgorithm::HMAC_SHA1, ..ESP },
-        Transform { mode: EncapsulationMode::TRANSPORT, ..ESP },
+        Phase2Transform { protocol: Protocol::AH, ..ESP },
+        Phase2Transform { id: EspTransform::CAMELLIA.0, ..ESP },
+        Phase2Transform { authentication: AuthAlgorithm::HMAC_SHA1, ..ESP },
+        Phase2Transform { mode: EncapsulationMode::TRANSPORT, ..ESP },
     ] {
         for level in [Obey, Strict, Claim, Exact] {
             assert!(check_transform(level, true, &other, &ESP).is_err(), "{level:?} {other:?}");
@@ -131,10 +131,10 @@ fn other_algorithms_are_refused_by_every_level() {
 
 #[test]
 fn udp_only_where_a_nat_is() {
-    let in_udp = Transform { mode: EncapsulationMode::UDP_TUNNEL, ..ESP };
+    let in_udp = Phase2Transform { mode: EncapsulationMode::UDP_TUNNEL, ..ESP };
     assert!(check_transform(Obey, false, &in_udp, &ESP).is_err());
     assert_eq!(check_transform(Exact, true, &in_udp, &ESP), Ok(in_udp));
-    let transport = Transform { mode: EncapsulationMode::UDP_TRANSPORT, ..ESP };
+    let transport = Phase2Transform { mode: EncapsulationMode::UDP_TRANSPORT, ..ESP };
     assert!(check_transform(Obey, true, &transport, &ESP).is_err());
 }
 
@@ -164,8 +164,8 @@ fn proposals_are_written_out_in_order() {
 
 #[test]
 fn the_peers_order_counts_and_the_cut_is_ours() {
-    let ours = [ESP, Transform { id: EspTransform::TRIPLE_DES.0, key_length: 0, truncated: true, ..ESP }];
-    let theirs = [Transform { key_length: 128, ..ESP }, Transform { truncated: false, ..ours[1] }, ESP];
+    let ours = [ESP, Phase2Transform { id: EspTransform::TRIPLE_DES.0, key_length: 0, truncated: true, ..ESP }];
+    let theirs = [Phase2Transform { key_length: 128, ..ESP }, Phase2Transform { truncated: false, ..ours[1] }, ESP];
     assert_eq!(accept_transform(Strict, false, &theirs, &ours), Some((1, ours[1])));
     assert_eq!(accept_transform(Strict, false, &[], &ours), None);
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::config::{RemoteSide, Side};
-use crate::kernel::{Action, Level, Mode, Policy, Selector, Template};
+use crate::kernel::{Mode, Policy, PolicyAction, Selector, Template, TemplateLevel};
 use crate::num::{ExchangeType, IpProtocol};
 use crate::psk::{KeyFileProblem, NearestLine, NoKey};
 use crate::reason::{MissingPolicy, MissingRemote, MissingSainfo, Named, PolicyProblem, SainfoName};
@@ -105,9 +105,9 @@ impl fmt::Display for Policy {
         write!(f, "{source}{} {destination}{}", port(source_port), port(destination_port))?;
         write!(f, " {} -P {}", IpProtocol(protocol), self.direction)?;
         match &self.action {
-            Action::Discard => f.write_str(" discard"),
-            Action::Pass => f.write_str(" none"),
-            Action::Protect(templates) => {
+            PolicyAction::Discard => f.write_str(" discard"),
+            PolicyAction::Pass => f.write_str(" none"),
+            PolicyAction::Protect(templates) => {
                 f.write_str(" ipsec")?;
                 templates.iter().try_for_each(|template| write!(f, " {template}"))
             }
@@ -122,10 +122,10 @@ impl fmt::Display for Template {
             Mode::Tunnel => "tunnel",
         };
         let level = match self.level {
-            Level::Default => "default",
-            Level::Use => "use",
-            Level::Require => "require",
-            Level::Unique => "unique",
+            TemplateLevel::Default => "default",
+            TemplateLevel::Use => "use",
+            TemplateLevel::Require => "require",
+            TemplateLevel::Unique => "unique",
         };
         let endpoints =
             self.endpoints.map(|(source, destination)| format!("{source}-{destination}")).unwrap_or_default();

@@ -3,8 +3,8 @@ use std::net::IpAddr;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{Certificate, RemoteAddress};
-use crate::identity::{Attribute, Expected, Identity};
+use crate::config::{OwnCertificate, RemoteAddress};
+use crate::identity::{Expected, Identity, NameAttribute};
 use crate::num::{AuthMethod, Cipher, Group, Hash, IdType};
 
 const TERMS: Phase1Terms = Phase1Terms {
@@ -34,7 +34,7 @@ fn name_of(remotes: &Remotes, query: &RemoteQuery<'_>) -> Option<String> {
 }
 
 fn issuer(common: &str) -> Name {
-    Name(vec![Attribute::text([0x55, 4, 3], common)])
+    Name(vec![NameAttribute::text([0x55, 4, 3], common)])
 }
 
 #[test]
@@ -141,22 +141,22 @@ fn the_identity_counts_where_it_is_verified() {
 #[test]
 fn the_certificate_counts_most() {
     let mut by_ca = block("by ca", None);
-    by_ca.certificate = Some(Certificate { encoding: CertEncoding::X509_SIGNATURE, issuer: Some(issuer("ca")) });
+    by_ca.certificate = Some(OwnCertificate { encoding: CertEncoding::X509_SIGNATURE, issuer: Some(issuer("ca")) });
     let mut without = block("without", Some("192.0.2.1"));
     without.match_empty_cr = true;
     let mut empty = block("empty", None);
-    empty.certificate = Some(Certificate { encoding: CertEncoding::X509_SIGNATURE, issuer: None });
+    empty.certificate = Some(OwnCertificate { encoding: CertEncoding::X509_SIGNATURE, issuer: None });
     empty.match_empty_cr = true;
     let remotes = Remotes::new(vec![by_ca, without, empty]);
     let (ca, other) = (issuer("CA"), issuer("other"));
     let asks = |issuer| RemoteQuery {
-        certificate_request: Some(CertificateRequest { encoding: CertEncoding::X509_SIGNATURE, issuer }),
+        certificate_request: Some(CertificateQuery { encoding: CertEncoding::X509_SIGNATURE, issuer }),
         ..peer()
     };
     assert_eq!(name_of(&remotes, &asks(Some(&ca))).as_deref(), Some("by ca"));
     assert_eq!(name_of(&remotes, &asks(Some(&other))), None);
     assert_eq!(name_of(&remotes, &asks(None)).as_deref(), Some("empty"));
-    let pkcs7 = CertificateRequest { encoding: CertEncoding::PKCS7, issuer: None };
+    let pkcs7 = CertificateQuery { encoding: CertEncoding::PKCS7, issuer: None };
     assert_eq!(name_of(&remotes, &RemoteQuery { certificate_request: Some(pkcs7), ..peer() }), None);
 }
 
@@ -231,7 +231,7 @@ prop_compose! {
         block.exchange_modes = vec![if mode { ExchangeType::MAIN } else { ExchangeType::AGGRESSIVE }];
         let issuer = |at: usize| issuer(std::str::from_utf8(NAMES[at]).unwrap());
         block.certificate = certificate
-            .map(|at| Certificate { encoding: CertEncoding::X509_SIGNATURE, issuer: Some(issuer(at)) });
+            .map(|at| OwnCertificate { encoding: CertEncoding::X509_SIGNATURE, issuer: Some(issuer(at)) });
         block.match_empty_cr = match_empty_cr;
         block
     }
@@ -249,7 +249,7 @@ proptest! {
         let accepted = hash.map(|hash| Phase1Terms { hash: Hash(hash), ..TERMS });
         let id = claimed.map(|at| Identity::named(IdType::FQDN, NAMES[at]));
         let issuer = requested.flatten().map(|at| issuer(std::str::from_utf8(NAMES[at]).unwrap()));
-        let request = CertificateRequest { encoding: CertEncoding::X509_SIGNATURE, issuer: issuer.as_ref() };
+        let request = CertificateQuery { encoding: CertEncoding::X509_SIGNATURE, issuer: issuer.as_ref() };
         let query = RemoteQuery {
             key_of_address: false,
             address, port, skip_anonymous, skip_passive,

@@ -48,7 +48,7 @@ fn sa_of_phase_1() {
 
 #[test]
 fn sa_of_phase_2() {
-    let transform = crate::proposal::Transform {
+    let transform = crate::proposal::Phase2Transform {
         protocol: Protocol::ESP,
         id: EspTransform::AES.0,
         key_length: 128,

@@ -52,7 +52,7 @@ fn what_is_none_of_our_business_is_ignored() {
     }
     let mut pass = policies(hosts(), &transport(), true);
     let out = pass.remove(1);
-    net.tell_a(KernelEvent::Policy(Policy { action: Action::Pass, ..out }));
+    net.tell_a(KernelEvent::Policy(Policy { action: PolicyAction::Pass, ..out }));
     net.acquire();
     net.settle();
     assert!(net.world.a.sent.is_empty() && net.world.a.outcomes.is_empty());

@@ -19,7 +19,7 @@ fn tunnel() -> Net {
 }
 
 /// What an administrator of `b` has set for the networks of [`tunnel`].
-fn foreign(direction: Direction, action: Action) -> Policy {
+fn foreign(direction: Direction, action: PolicyAction) -> Policy {
     let selector = if direction == Direction::Out { networks().mirrored() } else { networks() };
     Policy { index: 4711, direction, selector, action, priority: 0 }
 }
@@ -37,7 +37,11 @@ fn is_left(net: &Net, policy: &Policy) -> bool {
 #[test]
 fn a_policy_of_somebody_else_stays_in_any_direction() {
     for direction in ALL {
-        for action in [Action::Discard, Action::Pass, Action::Protect(vec![template(Protocol::ESP, Mode::Transport)])] {
+        for action in [
+            PolicyAction::Discard,
+            PolicyAction::Pass,
+            PolicyAction::Protect(vec![template(Protocol::ESP, Mode::Transport)]),
+        ] {
             for is_known in [true, false] {
                 let what = format!("{direction} {action:?}, known: {is_known}");
                 let mut net = tunnel();
@@ -65,7 +69,7 @@ fn a_policy_of_somebody_else_stays_in_any_direction() {
 #[test]
 fn the_honest_peer_gets_through_afterwards() {
     let mut net = tunnel();
-    set_by_others(&mut net, &foreign(Direction::Forward, Action::Discard));
+    set_by_others(&mut net, &foreign(Direction::Forward, PolicyAction::Discard));
     net.acquire();
     net.settle();
     net.kernels[1].policies.clear();
@@ -84,7 +88,7 @@ fn what_somebody_set_in_the_place_of_ours_stays() {
         net.acquire();
         net.settle();
         net.assert_pairs(1);
-        let policies = ALL.map(|direction| foreign(direction, Action::Discard));
+        let policies = ALL.map(|direction| foreign(direction, PolicyAction::Discard));
         net.kernels[1].policies.clear();
         policies.iter().for_each(|policy| set_by_others(&mut net, policy));
         match heard {
@@ -98,7 +102,7 @@ fn what_somebody_set_in_the_place_of_ours_stays() {
         net.settle();
         let left = net.kernels[1].policies.values().cloned().collect::<Vec<_>>();
         assert_eq!(left.len(), 3, "{heard}: {left:?}");
-        assert!(left.iter().all(|policy| policy.action == Action::Discard), "{heard}: {left:?}");
+        assert!(left.iter().all(|policy| policy.action == PolicyAction::Discard), "{heard}: {left:?}");
         assert!(net.world.b.engine.generated.is_empty());
     }
 }
@@ -112,7 +116,7 @@ fn a_policy_that_somebody_replaced_is_not_ours_any_more() {
         net.settle();
         let key = (Direction::Forward, networks());
         let ours = net.kernels[1].policies[&key].clone();
-        let theirs = Policy { action: Action::Discard, ..ours };
+        let theirs = Policy { action: PolicyAction::Discard, ..ours };
         set_by_others(&mut net, &theirs);
         if by_dump {
             let all = net.kernels[1].policies.values().cloned().collect();

@@ -23,7 +23,7 @@ use super::*;
 use crate::config::{Encryption, RemoteSide, Sainfo, Side};
 use crate::crypto::Secret;
 use crate::kernel::{
-    Acquire, Action, Direction, KernelError, KernelEvent, Limit, Mode, Policy, Prefix, SaInstallation, SaName,
+    Acquire, Direction, KernelError, KernelEvent, Limit, Mode, Policy, PolicyAction, Prefix, SaInstallation, SaName,
     SaTransform, Selector, Template, Way,
 };
 use crate::num::{AuthAlgorithm, EspTransform, IpcompTransform, Protocol};
@@ -129,7 +129,7 @@ fn transport() -> Vec<Template> {
 
 fn template(protocol: Protocol, mode: Mode) -> Template {
     let endpoints = (mode == Mode::Tunnel).then(|| (ip(A), ip(B)));
-    Template { protocol, mode, level: crate::kernel::Level::Require, reqid: 0, endpoints }
+    Template { protocol, mode, level: crate::kernel::TemplateLevel::Require, reqid: 0, endpoints }
 }
 
 fn ip(host: &str) -> std::net::IpAddr {
@@ -162,7 +162,7 @@ fn policies(out: Selector, templates: &[Template], of_a: bool) -> Vec<Policy> {
         index,
         direction,
         selector,
-        action: Action::Protect(templates.iter().map(|one| if turn { turned(one) } else { *one }).collect()),
+        action: PolicyAction::Protect(templates.iter().map(|one| if turn { turned(one) } else { *one }).collect()),
         priority: 0x8000_0000,
     };
     let (sent, received) = if of_a { (out, out.mirrored()) } else { (out.mirrored(), out) };

@@ -125,7 +125,7 @@ fn policies_are_made_for_those_who_have_none_and_go_with_them() {
         let reqid = if how == GeneratePolicy::Unique { 16_383 } else { 0 };
         assert!(net.kernels[1].sas.iter().all(|sa| sa.reqid == reqid));
         for policy in net.kernels[1].policies.values() {
-            let Action::Protect(templates) = &policy.action else { panic!("{policy:?}") };
+            let PolicyAction::Protect(templates) = &policy.action else { panic!("{policy:?}") };
             assert!(templates.iter().all(|template| template.reqid == reqid), "{policy:?}");
         }
         net.pass(seconds(850));
@@ -342,7 +342,7 @@ fn a_tunnel_with_somebody_else() {
     let other = "203.0.113.9".parse().unwrap();
     let template = Template { endpoints: Some((other, ip(B))), ..tunnel[0] };
     let mut policies = policies(networks(), &tunnel, false);
-    policies[0].action = Action::Protect(vec![template]);
+    policies[0].action = PolicyAction::Protect(vec![template]);
     net.tell_b(KernelEvent::Policies(policies));
     net.acquire();
     net.settle();

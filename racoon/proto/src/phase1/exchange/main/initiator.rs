@@ -8,7 +8,7 @@ use crate::phase1::auth::{self, Authenticator};
 use crate::phase1::exchange::identity::expected_peer;
 use crate::phase1::exchange::keyed::{Keyed, Proved, Transcript, exchanged};
 use crate::phase1::exchange::payloads::{draw_nonce, features, in_clear, key_and_nonce, key_message, proposal_message};
-use crate::phase1::exchange::{Agreed, Context, Features, Transition};
+use crate::phase1::exchange::{ExchangeContext, ExchangeResult, Features, Transition};
 use crate::proposal::{Phase1Terms, ProposalRefusal, accept_phase1, answered_phase1, closest_phase1, phase1_sa};
 use crate::reason::{BadChoice, CryptoFailure, FailureReason, Malformed, Role};
 use crate::wire::{Header, SaBody};
@@ -66,7 +66,7 @@ pub(crate) struct AwaitsIdentity {
 
 impl Initiator {
     /// Sends message 1, with all proposals of the remote section whose authentication method is supported.
-    pub(crate) fn begin(cx: &mut Context<'_>) -> Result<Transition, FailureReason> {
+    pub(crate) fn begin(cx: &mut ExchangeContext<'_>) -> Result<Transition, FailureReason> {
         let block = cx.remote_section()?;
         let supported = block.proposals.iter().filter(|terms| auth::is_supported(terms.method));
         let offered: Vec<_> = supported.copied().collect();
@@ -80,7 +80,7 @@ impl Initiator {
     }
 
     /// Processes a message that is not a duplicate.
-    pub(super) fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
+    pub(super) fn receive(self, cx: &mut ExchangeContext<'_>, header: &Header, body: &[u8]) -> Transition {
         match self {
             Self::AwaitsChoice(state) => state.receive(cx, header, body),
             Self::AwaitsKey(state) => state.receive(cx, header, body),
@@ -92,7 +92,7 @@ impl Initiator {
     }
 
     /// Processes the result of the job that was asked for.
-    pub(super) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Transition {
+    pub(super) fn job_done(self, cx: &mut ExchangeContext<'_>, result: JobResult) -> Transition {
         match self {
             Self::PreparesKey(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
             Self::DerivesKeys(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
@@ -114,7 +114,7 @@ impl Initiator {
 
 impl AwaitsChoice {
     /// Processes message 2, the peer's choice, and draws an exponent.
-    fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
+    fn receive(self, cx: &mut ExchangeContext<'_>, header: &Header, body: &[u8]) -> Transition {
         let (terms, features) = match self.read(cx, header, body) {
             Ok(read) => read,
             Err(cause) => return Transition::ignore(Initiator::AwaitsChoice(self), cause),
@@ -130,7 +130,7 @@ impl AwaitsChoice {
 
     fn read(
         &self,
-        cx: &mut Context<'_>,
+        cx: &mut ExchangeContext<'_>,
         header: &Header,
         body: &[u8],
     ) -> Result<(Phase1Terms, Features), FailureReason> {
@@ -151,7 +151,7 @@ impl AwaitsChoice {
 
 impl PreparesKey {
     /// Sends message 3, our public value and nonce.
-    fn job_done(self, cx: &mut Context<'_>, mut result: JobResult) -> Result<Transition, FailureReason> {
+    fn job_done(self, cx: &mut ExchangeContext<'_>, mut result: JobResult) -> Result<Transition, FailureReason> {
         let (exponent, values) = exchanged(result.take_diffie_hellman())?;
         let authenticator = Authenticator::new(cx, self.terms.method, Role::Initiator, &mut result)?;
         let g_xi = values?.public.unwrap_or_default();
@@ -165,7 +165,7 @@ impl PreparesKey {
 
 impl AwaitsKey {
     /// Processes message 4, the peer's public value and nonce.
-    fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
+    fn receive(self, cx: &mut ExchangeContext<'_>, header: &Header, body: &[u8]) -> Transition {
         let (payloads, (g_xr, nr)) = match in_clear(&MAIN[3], header, body)
             .and_then(|payloads| key_and_nonce(&payloads).map(|values| (payloads, values)))
         {
@@ -183,7 +183,7 @@ impl AwaitsKey {
 
 impl DerivesKeys {
     /// Sends message 5, our identity and its proof. If the peer's public value is invalid, waits for message 4 again.
-    fn job_done(self, cx: &mut Context<'_>, mut result: JobResult) -> Result<Transition, FailureReason> {
+    fn job_done(self, cx: &mut ExchangeContext<'_>, mut result: JobResult) -> Result<Transition, FailureReason> {
         let (exponent, values) = exchanged(result.take_diffie_hellman())?;
         let g_xy = match values {
             Ok(values) => values.shared.ok_or(FailureReason::Crypto(CryptoFailure::Incomplete))?,
@@ -209,7 +209,7 @@ impl AwaitsIdentity {
     }
 
     /// Processes message 6, the peer's identity and its proof.
-    fn receive(mut self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
+    fn receive(mut self, cx: &mut ExchangeContext<'_>, header: &Header, body: &[u8]) -> Transition {
         let proved = match self.keyed.read(cx, &MAIN[5], Role::Responder, header, body) {
             Ok(proved) => proved,
             Err(cause) => return Transition::ignore(Initiator::AwaitsIdentity(self), cause),
@@ -220,7 +220,9 @@ impl AwaitsIdentity {
         let features = self.keyed.features();
         let sa = self.keyed.into_sa(cx, peer);
         match verdict {
-            Ok(()) => Transition::Established(Box::new(Agreed { sa, last_message: None, features, initial_contact })),
+            Ok(()) => {
+                Transition::Established(Box::new(ExchangeResult { sa, last_message: None, features, initial_contact }))
+            }
             Err(cause) => Transition::Rejected(Box::new(sa), cause),
         }
     }

@@ -18,7 +18,7 @@ pub(super) use initiator::Initiator;
 pub(super) use responder::Responder;
 
 use super::keyed::Keyed;
-use super::{Context, Exchange, Transition};
+use super::{Exchange, ExchangeContext, Transition};
 use crate::conversation::Record;
 use crate::crypto::JobResult;
 use crate::settings::Settings;
@@ -34,7 +34,7 @@ pub(crate) enum MainMode {
 
 impl MainMode {
     /// Processes a message that is not a duplicate.
-    pub(super) fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
+    pub(super) fn receive(self, cx: &mut ExchangeContext<'_>, header: &Header, body: &[u8]) -> Transition {
         match self {
             Self::Initiator(initiator) => initiator.receive(cx, header, body),
             Self::Responder(responder) => responder.receive(cx, header, body),
@@ -42,7 +42,7 @@ impl MainMode {
     }
 
     /// Processes the result of the job that was asked for.
-    pub(super) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Transition {
+    pub(super) fn job_done(self, cx: &mut ExchangeContext<'_>, result: JobResult) -> Transition {
         match self {
             Self::Initiator(initiator) => initiator.job_done(cx, result),
             Self::Responder(responder) => responder.job_done(cx, result),

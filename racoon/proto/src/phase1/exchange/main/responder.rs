@@ -11,7 +11,7 @@ use crate::phase1::exchange::choice::{FirstChoice, describe_offer};
 use crate::phase1::exchange::identity::{expected_peer, select_remote_by_identity};
 use crate::phase1::exchange::keyed::{Keyed, Proved, Transcript, exchanged};
 use crate::phase1::exchange::payloads::{draw_nonce, features, in_clear, key_and_nonce, key_message, proposal_message};
-use crate::phase1::exchange::{Agreed, Context, Features, Transition};
+use crate::phase1::exchange::{ExchangeContext, ExchangeResult, Features, Transition};
 use crate::proposal::Phase1Terms;
 use crate::reason::{CryptoFailure, FailureReason, Malformed, Role};
 use crate::settings::Settings;
@@ -51,7 +51,7 @@ pub(crate) struct AwaitsIdentity {
 
 impl Responder {
     /// Sends message 2, our choice.
-    pub(crate) fn begin(cx: &mut Context<'_>, choice: FirstChoice<'_>) -> Result<Transition, FailureReason> {
+    pub(crate) fn begin(cx: &mut ExchangeContext<'_>, choice: FirstChoice<'_>) -> Result<Transition, FailureReason> {
         let FirstChoice { payloads, sa_i, answer, offered, terms, .. } = choice;
         let features = features(cx, &payloads, Features::default());
         let dpd = features.dpd && cx.remote_section()?.dpd.is_some();
@@ -60,7 +60,7 @@ impl Responder {
     }
 
     /// Processes a message that is not a duplicate.
-    pub(super) fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
+    pub(super) fn receive(self, cx: &mut ExchangeContext<'_>, header: &Header, body: &[u8]) -> Transition {
         match self {
             Self::AwaitsKey(state) => state.receive(cx, header, body),
             Self::AwaitsIdentity(state) => state.receive(cx, header, body),
@@ -69,7 +69,7 @@ impl Responder {
     }
 
     /// Processes the result of the job that was asked for.
-    pub(super) fn job_done(self, cx: &mut Context<'_>, result: JobResult) -> Transition {
+    pub(super) fn job_done(self, cx: &mut ExchangeContext<'_>, result: JobResult) -> Transition {
         match self {
             Self::DerivesKeys(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
             other => Transition::ignore(other, FailureReason::Crypto(CryptoFailure::Unexpected)),
@@ -99,7 +99,7 @@ impl AwaitsKey {
     }
 
     /// Processes message 3, the peer's public value and nonce.
-    fn receive(self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
+    fn receive(self, cx: &mut ExchangeContext<'_>, header: &Header, body: &[u8]) -> Transition {
         let read = in_clear(&MAIN[2], header, body)
             .and_then(|payloads| key_and_nonce(&payloads).map(|values| (payloads, values)));
         let (payloads, (g_xi, ni)) = match read {
@@ -122,7 +122,7 @@ impl AwaitsKey {
 impl DerivesKeys {
     /// Sends message 4, our public value and nonce. If the peer's public value is invalid or the job was dropped, waits for
     /// message 3 again.
-    fn job_done(self, cx: &mut Context<'_>, mut result: JobResult) -> Result<Transition, FailureReason> {
+    fn job_done(self, cx: &mut ExchangeContext<'_>, mut result: JobResult) -> Result<Transition, FailureReason> {
         // The shell was overloaded. The peer retransmits message 3, and then there may be a thread for the job.
         if result.is_dropped() {
             return Ok(Transition::ignore(Responder::AwaitsKey(self.awaited), FailureReason::not_computed()));
@@ -147,7 +147,7 @@ impl DerivesKeys {
 impl AwaitsIdentity {
     /// Processes message 5, the peer's identity and its proof, selects the remote section for that identity, and sends
     /// message 6, our own identity and proof.
-    fn receive(mut self, cx: &mut Context<'_>, header: &Header, body: &[u8]) -> Transition {
+    fn receive(mut self, cx: &mut ExchangeContext<'_>, header: &Header, body: &[u8]) -> Transition {
         let proved = match self.keyed.read(cx, &MAIN[4], Role::Initiator, header, body) {
             Ok(proved) => proved,
             // With a random key in place of a missing one no proof is right: the missing key is the reason to report.
@@ -173,9 +173,12 @@ impl AwaitsIdentity {
         let features = self.keyed.features();
         let sa = self.keyed.into_sa(cx, peer);
         match last_message {
-            Ok(message) => {
-                Transition::Established(Box::new(Agreed { sa, last_message: Some(message), features, initial_contact }))
-            }
+            Ok(message) => Transition::Established(Box::new(ExchangeResult {
+                sa,
+                last_message: Some(message),
+                features,
+                initial_contact,
+            })),
             Err(cause) => Transition::Rejected(Box::new(sa), cause),
         }
     }

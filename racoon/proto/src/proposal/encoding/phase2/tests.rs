@@ -5,7 +5,7 @@ use crate::num::{AhTransform, DEFAULT_LIFETIME, IpcompTransform};
 
 const TERMS: Phase2Terms = Phase2Terms { lifetime: 3600, kilobytes: None, group: None };
 
-const ESP: Transform = Transform {
+const ESP: Phase2Transform = Phase2Transform {
     protocol: Protocol::ESP,
     id: EspTransform::AES.0,
     key_length: 128,
@@ -14,7 +14,7 @@ const ESP: Transform = Transform {
     mode: EncapsulationMode::TUNNEL,
 };
 
-const AH: Transform = Transform {
+const AH: Phase2Transform = Phase2Transform {
     protocol: Protocol::AH,
     id: AhTransform::SHA256.0,
     key_length: 0,
@@ -23,7 +23,7 @@ const AH: Transform = Transform {
     mode: EncapsulationMode::TRANSPORT,
 };
 
-const IPCOMP: Transform = Transform {
+const IPCOMP: Phase2Transform = Phase2Transform {
     protocol: Protocol::IPCOMP,
     id: IpcompTransform::DEFLATE.0,
     key_length: 0,
@@ -32,7 +32,7 @@ const IPCOMP: Transform = Transform {
     mode: EncapsulationMode::TUNNEL,
 };
 
-fn protocol(spi: u32, transforms: &[Transform]) -> SuiteProtocol {
+fn protocol(spi: u32, transforms: &[Phase2Transform]) -> SuiteProtocol {
     let transforms: Vec<_> =
         (1..).zip(transforms).map(|(number, one)| SuiteTransform::new(number, *one, TERMS, false)).collect();
     SuiteProtocol { protocol: transforms[0].transform.protocol, spi, transforms }
@@ -40,7 +40,7 @@ fn protocol(spi: u32, transforms: &[Transform]) -> SuiteProtocol {
 
 /// IPComp and ESP together, or else AH.
 fn suites() -> Vec<Suite> {
-    let null = Transform { id: EspTransform::NULL.0, key_length: 0, ..ESP };
+    let null = Phase2Transform { id: EspTransform::NULL.0, key_length: 0, ..ESP };
     vec![
         Suite { number: 1, protocols: vec![protocol(0x1234, &[IPCOMP]), protocol(0x0102_0304, &[ESP, null])] },
         Suite { number: 2, protocols: vec![protocol(0x0a0b_0c0d, &[AH])] },
@@ -113,7 +113,7 @@ fn what_is_proposed_is_offered() {
 #[test]
 fn every_attribute() {
     let terms = Phase2Terms { lifetime: 100_000, kilobytes: Some(5), group: Some(Group::ECP256) };
-    let gcm = Transform {
+    let gcm = Phase2Transform {
         id: EspTransform::AES_GCM_16.0,
         key_length: 256,
         authentication: AuthAlgorithm::NONE,
@@ -222,7 +222,7 @@ fn a_suite_is_offered_as_a_whole_or_not_at_all() {
 /// charon names the group beside the keys only.
 #[test]
 fn ipcomp_has_the_group_of_what_has_keys() {
-    let with = |transform: Transform, group| {
+    let with = |transform: Phase2Transform, group| {
         let one = SuiteTransform::new(1, transform, Phase2Terms { group, ..TERMS }, false);
         SuiteProtocol { protocol: transform.protocol, spi: 0x1234, transforms: vec![one] }
     };
@@ -376,12 +376,12 @@ fn what_was_not_offered_is_passed_over_beside_what_was() {
     let body = SaBody::parse(&STRONGSWAN).unwrap();
     let proposed = |lifetime, kilobytes| {
         let terms = Phase2Terms { lifetime, kilobytes, group: Some(Group::MODP2048) };
-        let of = |spi, transform: Transform| {
-            let transform = Transform { mode: EncapsulationMode::TRANSPORT, ..transform };
+        let of = |spi, transform: Phase2Transform| {
+            let transform = Phase2Transform { mode: EncapsulationMode::TRANSPORT, ..transform };
             let transforms = vec![SuiteTransform::new(1, transform, terms, false)];
             SuiteProtocol { protocol: transform.protocol, spi, transforms }
         };
-        let esp = Transform { authentication: AuthAlgorithm::HMAC_MD5, ..ESP };
+        let esp = Phase2Transform { authentication: AuthAlgorithm::HMAC_MD5, ..ESP };
         let protocols = vec![of(0x56fa, IPCOMP), of(0x05d8_870a, esp)];
         [Suite { number: 1, protocols }]
     };
