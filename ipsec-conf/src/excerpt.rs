@@ -40,6 +40,7 @@ pub(crate) struct Secrets(pub(crate) Vec<(usize, usize)>);
 impl Secrets {
     /// Whether `offset` is inside a key.
     pub(crate) fn cover(&self, offset: usize) -> bool {
+        // The spans are in order and do not overlap.
         let next = self.0.partition_point(|(_, end)| *end <= offset);
         self.0.get(next).is_some_and(|(start, _)| *start <= offset)
     }

@@ -320,6 +320,7 @@ fn base64(text: &[u8]) -> Option<Number> {
             octets.push(u8::try_from(bits >> count & 0xff).ok()?);
         }
     }
+    // A single digit at the end has too few bits for an octet.
     (text.len() % 4 != 1).then_some(octets)
 }
 

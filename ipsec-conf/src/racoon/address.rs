@@ -14,6 +14,7 @@ impl Operands<'_, '_> {
         if !self.at_end() && token.kind == Kind::String {
             return self.fail(&token, SYNTAX_ERROR, Some("write the address without quotes".to_owned()));
         }
+        // `[2001:db8::1]`, as in a URL.
         if !self.at_end() && token.kind == Kind::Port && token.value().contains(':') {
             return self.fail(
                 &token,
@@ -132,6 +133,7 @@ fn parse(text: &str) -> Option<(Address, usize)> {
     let ip: IpAddr = ip.parse().ok()?;
     let mut scope = None;
     if let (IpAddr::V6(_), Some(name)) = (ip, after.strip_prefix('%')) {
+        // The name of an interface may contain a dash or a dot, but no slash.
         let length = name.find('/').unwrap_or(name.len());
         let (name, behind) = name.split_at_checked(length)?;
         (scope, after) = ((!name.is_empty()).then(|| name.into()), behind);
@@ -149,6 +151,7 @@ fn mask_length(mask: Ipv4Addr) -> Option<u32> {
 /// Explains why a text is not an address.
 fn hint(text: &str) -> String {
     let numeric = text.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':' | b'/' | b'-'));
+    // `192.0.2.1:500` and `192.0.2.1.500`, as other programs write them.
     if let Some((ip, port)) = text.rsplit_once([':', '.'])
         && ip.parse::<Ipv4Addr>().is_ok()
         && port.parse::<u16>().is_ok()

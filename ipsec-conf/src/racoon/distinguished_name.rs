@@ -30,6 +30,7 @@ impl DistinguishedName {
                 .map(Self::Der)
                 .ok_or_else(|| "`~` must be followed by hex digits, two per octet".to_owned());
         }
+        // OpenSSL's form begins with a slash: `/C=NL/O=Example`.
         let mut rest = text.trim_start_matches(|c| is_blank(c) || matches!(c, '/' | ','));
         let mut attributes = Vec::new();
         while !rest.is_empty() {

@@ -70,9 +70,9 @@ pub struct Padding {
     pub randomize: bool,
     /// Add a random number of blocks.
     pub randomize_length: bool,
-    /// Maximum number of such blocks.
+    /// Maximum number of such blocks, minus one.
     pub maximum_length: u8,
-    /// Refuse padding longer than the plaintext, and remove valid padding.
+    /// Refuse a message whose last octet does not match its padding.
     pub strict_check: bool,
     /// The last octet, which has the length of the padding, does not count itself.
     pub exclusive_tail: bool,

@@ -101,6 +101,7 @@ pub(super) fn group(text: &str, directive: &str) -> Option<String> {
         }
         _ => {}
     }
+    // The bits alone: `2048`.
     if let Some(group) = DhGroup::from_name(&format!("modp{plain}")) {
         return Some(write(group.name()));
     }

@@ -83,6 +83,7 @@ impl<'a, 's> Operands<'a, 's> {
         if is {
             self.next();
         } else {
+            // For `finish`: if another value follows, the comma was forgotten.
             self.no_comma = Some(self.at);
         }
         is
@@ -201,6 +202,7 @@ impl<'a, 's> Operands<'a, 's> {
             let can_be_off = is_off(token.text) && least <= N::from(0);
             return self.unexpected(if can_be_off { "a number; 0 is off" } else { "a number" });
         }
+        // `0x10`, `1.5` and `1:30` begin with digits, too, but not with a number and a unit.
         if token.text.get(digits..).is_some_and(|rest| rest.starts_with(['x', 'X', '.', ':'])) {
             return self.fail(&token, SYNTAX_ERROR, Some("expected a decimal number".to_owned()));
         }
@@ -215,6 +217,7 @@ impl<'a, 's> Operands<'a, 's> {
     /// Takes a number and a unit. Returns their product.
     fn amount(&mut self, units: &[(&str, u64)], noun: &str, least: u64, most: u64) -> Option<u64> {
         let token = self.peek();
+        // `number` would suggest 0, which is not valid here.
         if least > 0 && is_off(token.text) {
             return self.unexpected("a number");
         }

@@ -178,6 +178,7 @@ impl<'s> Parser<'s, '_> {
                 // A directive in the middle of a statement means that its end is missing. The words after `path` are not
                 // directives, although some look like one.
                 Kind::Word if !words.is_empty() && first != "path" => {
+                    // `proposal encryption_algorithm …`: go on as if the brace were there, to check what follows.
                     if let Some(inner) = section.and_then(|section| section.inner(first))
                         && inner.has(end.text)
                     {
@@ -229,6 +230,7 @@ impl<'s> Parser<'s, '_> {
         statement.opens_section = inner.is_some();
         let needs_name = match inner {
             Some(inner) => matches!(inner, Section::Remote | Section::Sainfo),
+            // The only directive without an operand.
             None => first.text != "strict_address",
         };
         let least = if first.text == "path" { 3 } else { 1 + usize::from(needs_name) };

@@ -195,6 +195,7 @@ impl Problems {
             Severity::Warning => &self.warnings,
             Severity::Error => &self.errors,
         };
+        // Also beyond the limit: the number of errors decides whether the configuration is used.
         counter.set(counter.get() + 1);
         counter.get() <= MOST
     }

@@ -35,6 +35,7 @@ impl Source {
     pub(super) fn new(name: &str, bytes: Vec<u8>) -> Self {
         let (text, latin1) = match String::from_utf8(bytes) {
             Ok(text) => (text, false),
+            // Comments of old files are in many encodings, and must not keep the rest from being read.
             Err(error) => {
                 let bytes = Zeroizing::new(error.into_bytes());
                 (bytes.iter().copied().map(char::from).collect(), true)

@@ -53,6 +53,7 @@ fn cipher_of(part: &str) -> Option<(&'static str, &str)> {
         one.names_elsewhere().iter().filter_map(move |word| Some((*word, name?)))
     });
     let fitting = CIPHERS.into_iter().chain(elsewhere).filter(|(word, _)| part.starts_with(word));
+    // The longest: `aesgcm` begins with `aes`.
     let (word, name) = fitting.max_by_key(|(word, _)| word.len())?;
     Some((name, part.get(word.len()..)?))
 }
@@ -143,7 +144,9 @@ impl Suite {
     fn number(&mut self, digits: &str) -> Option<()> {
         let number: u16 = digits.parse().ok()?;
         match (number, self.hash) {
+            // `sha-1`
             (1, Some("sha1")) => {}
+            // `sha-2`, whose length may follow.
             (2, Some("sha1")) => (self.hash, self.sha2) = (None, true),
             (256 | 384 | 512, hash) if self.sha2 || hash == Some("sha1") => {
                 (self.sha2, self.hash) = (false, Some(sha2(number)?));
@@ -165,6 +168,7 @@ impl Suite {
                 return Some(());
             }
         }
+        // The number in `cast128` is part of the name, not the length of a key.
         if part.starts_with("cast") {
             self.cipher = Some("cast128");
             return matches!(part, "cast" | "cast5" | "cast128").then_some(());

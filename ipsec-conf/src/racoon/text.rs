@@ -164,6 +164,7 @@ impl Text {
     fn mode_cfg(&mut self, config: &ModeCfg) -> fmt::Result {
         self.line("network4", config.network)?;
         self.line("netmask4", config.netmask)?;
+        // 0 means that there is no pool, and cannot be written.
         self.option("pool_size", Some(config.pool_size).filter(|size| *size != 0))?;
         self.list("dns4", &config.dns)?;
         self.list("wins4", &config.wins)?;

@@ -145,6 +145,7 @@ pub(super) fn listen(listen: &mut Listen, name: &str, op: &mut Operands<'_, '_>)
         "isakmp" | "isakmp_natt" => {
             let natt = name == "isakmp_natt";
             let token = op.peek();
+            // Other programs have a word for all addresses.
             if !op.at_end() && is_any(token.text) {
                 let hint = format!("without `{name}`, racoon listens on all addresses: remove the line");
                 return op.fail(&token, SYNTAX_ERROR, Some(hint));
@@ -163,6 +164,7 @@ fn adminsock(op: &mut Operands<'_, '_>) -> Option<AdminSocket> {
     if op.accept("disabled") {
         return Some(AdminSocket::Disabled);
     }
+    // Otherwise the hint would be to put the word in quotes, as a path.
     if ["off", "no", "none", "disable"].iter().any(|word| op.peek().is_word(word)) {
         return op.fail(&op.peek(), SYNTAX_ERROR, Some(meaning::write("disabled")));
     }

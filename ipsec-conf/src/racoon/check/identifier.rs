@@ -45,6 +45,7 @@ impl Check<'_> {
         };
         match identifier {
             Identifier::KeyId(None) => op.fail(&first, "a keyid needs a value", None),
+            // What is sent is a name, not a pattern.
             _ if wild => op.fail(&first, "`*` is valid in peers_identifier only", None),
             identifier => Some(identifier),
         }

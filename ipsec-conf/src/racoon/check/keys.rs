@@ -52,6 +52,7 @@ impl Check<'_> {
 
     fn check_keys(&self, path: &Path, keys: &PreSharedKeys, problems: &[psk::LineProblem], named: &[u32]) {
         let place = |line| Place { file: path.to_string_lossy().into(), line, column: 1 };
+        // Reported already, with the remote that lacks its key because of it.
         let is_told = |problem: &&psk::LineProblem| {
             let hides_name = problem.loses_the_line() || problem.kind == psk::LineProblemKind::ByteOrderMark;
             hides_name && named.contains(&problem.line)

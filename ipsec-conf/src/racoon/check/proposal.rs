@@ -176,6 +176,7 @@ pub(super) fn dh_group(op: &mut Operands<'_, '_>, directive: &str) -> Option<DhG
         op.warn(&token, &format!("{group} (group {}) is not supported", group.number()), Some(hint));
         return Some(group);
     }
+    // `group 14` and `modp 2048`, in two words.
     if matches!(token.text, "group" | "modp" | "dh" | "ecp") && !op.at_end() {
         op.next();
         let name = format!("{}{}", token.text, op.peek().text);

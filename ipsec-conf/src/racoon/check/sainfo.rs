@@ -64,6 +64,7 @@ impl Check<'_> {
         for statement in &body.statements {
             self.sainfo_directive(source, statement, &mut sainfo);
         }
+        // A wrong directive is not reported as missing as well.
         if self.problems.errors() == errors && body.is_whole {
             self.sainfo_end(source, body, &sainfo);
         }
@@ -166,6 +167,7 @@ impl Check<'_> {
             Some(place) if anonymous => {
                 let hint =
                     Some(format!("the one in {}:{} matches everything that this one does", place.file, place.line));
+                // With a group it may be for other clients.
                 if sainfo.group.is_none() {
                     self.problems.warning(source, first, "this sainfo is never used", hint);
                 }

@@ -108,6 +108,7 @@ impl Check<'_> {
                 sainfo.remote == SainfoId::Anonymous
                     && sainfo.from.is_none()
                     && sainfo.group.is_none()
+                    // No other sainfo is ever selected for peers of this remote.
                     && sainfo.remoteid == remote.ph1id
             };
             let open = self.config.sainfos.iter().find(is_open);
