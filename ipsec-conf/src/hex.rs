@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_digits_an_octet() {
+    fn two_digits_per_octet() {
         assert_eq!(octets(b"01aBff").as_deref(), Some(&vec![0x01, 0xab, 0xff]));
         assert_eq!(octets(b"").as_deref(), Some(&Vec::new()));
         for wrong in [&b"1"[..], b"012", b"0g", b"+1", b"0\xe9"] {

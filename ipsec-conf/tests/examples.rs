@@ -1,4 +1,4 @@
-//! The sample files say what their comments promise.
+//! The sample files do what their comments promise.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ use libpfkey::Mode;
 use libpfkey::algorithm::{Authentication, Encryption};
 use libpfkey::policy::{Direction, Endpoints};
 
-/// What a file loads.
+/// Contents that a file loads.
 #[derive(Default)]
 struct Loaded {
     /// Source, destination and SPI of each association.

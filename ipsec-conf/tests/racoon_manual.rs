@@ -1,4 +1,4 @@
-//! The examples of racoon.conf(5) load, its defaults are the defaults, and no directive is missing from it.
+//! The examples of racoon.conf(5) are valid, its defaults are those of the program, and it describes every directive.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::BTreeSet;
@@ -12,15 +12,15 @@ use zeroize::Zeroizing;
 
 const PAGE: &str = include_str!("../../man/racoon.conf.5");
 
-/// A remote that says only what it must, but for its end.
+/// Beginning of a remote with only the required directives.
 const REMOTE: &str = "remote anonymous { exchange_mode main; proposal { encryption_algorithm aes; \
                       hash_algorithm sha256; authentication_method rsasig; dh_group modp2048; }";
 
-/// A remote with a pre-shared key, up to its exchange mode.
+/// Beginning of a remote with a pre-shared key, up to its exchange mode.
 const PRE_SHARED_KEY_AND_MODE: &str = "proposal { encryption_algorithm aes; hash_algorithm sha256; \
                                        authentication_method pre_shared_key; dh_group modp2048; } exchange_mode ";
 
-/// A sainfo that says only what it must, but for its end.
+/// Beginning of a sainfo with only the required directives.
 const SAINFO: &str = "sainfo anonymous { encryption_algorithm aes_gcm; compression_algorithm deflate;";
 
 const PRIVATE_KEY: &str = ": RSA { Modulus: 0x21 PublicExponent: 0x3 PrivateExponent: 0x7 Prime1: 0xb Prime2: 0x3 \
@@ -31,19 +31,19 @@ struct Display {
     line: usize,
     /// `example` or `defaults`.
     kind: &'static str,
-    /// What it is an example of.
+    /// Kind of text that it is an example of.
     of: &'static str,
     text: String,
 }
 
 impl Display {
-    /// What the reader sees, as a whole file.
+    /// The text that the reader sees, completed to a whole file.
     fn file(&self) -> String {
         wrap(self.of, &self.text).unwrap_or_else(|| panic!("line {}: an example of {}?", self.line, self.of))
     }
 }
 
-/// The text of a section as a whole file.
+/// Completes the text of a section to a whole file.
 fn wrap(section: &str, text: &str) -> Option<String> {
     Some(match section {
         "racoon.conf" | "top" => text.to_owned(),
@@ -54,7 +54,7 @@ fn wrap(section: &str, text: &str) -> Option<String> {
     })
 }
 
-/// All literal displays of the page. One without a comment would escape the tests.
+/// Returns all literal displays of the page. One without a comment would escape the tests, so it is an error.
 fn displays() -> Vec<Display> {
     let lines: Vec<&'static str> = PAGE.lines().collect();
     let starts = (0..lines.len()).filter(|at| lines[*at].starts_with(".Bd -literal"));
@@ -71,7 +71,7 @@ fn displays() -> Vec<Display> {
         .collect()
 }
 
-/// A line of a display as the reader sees it.
+/// Returns a line of a display as the reader sees it.
 fn unescape(line: &str) -> String {
     assert!(!line.starts_with(['.', '\'']), "a macro in an example: {line}");
     let text = line.replace("\\(dq", "\"").replace("\\-", "-").replace("\\&", "").replace("\\e", "\u{1}");
@@ -79,7 +79,7 @@ fn unescape(line: &str) -> String {
     text.replace('\u{1}', "\\")
 }
 
-/// The files that examples name.
+/// Returns the files that examples name.
 struct Files(String);
 
 impl Loader for Files {
@@ -119,7 +119,7 @@ fn try_load(text: &str) -> Load {
     load("/etc/racoon/racoon.conf", &Files(text.to_owned()))
 }
 
-/// A configuration that has neither errors nor warnings.
+/// Loads a configuration, which must have neither errors nor warnings.
 fn config(line: usize, text: &str) -> Config {
     let load = try_load(text);
     let problems: Vec<String> = load.problems.iter().map(ToString::to_string).collect();
@@ -147,7 +147,7 @@ fn examples_load() {
 }
 
 #[test]
-fn defaults_are_the_defaults() {
+fn defaults_match_the_program() {
     let mut count = 0;
     for display in displays().iter().filter(|display| display.kind == "defaults") {
         let without = config(display.line, &wrap(display.of, "").unwrap());
@@ -157,7 +157,7 @@ fn defaults_are_the_defaults() {
     assert!(count > 5, "{count}");
 }
 
-/// The directives that a configuration uses, as far as it tells.
+/// Returns the directives that a configuration uses.
 fn used(config: &Config) -> impl Iterator<Item = String> {
     config.used().map(|(directive, _)| full_name(directive))
 }
@@ -192,9 +192,9 @@ fn every_directive_has_an_entry() {
     }
 }
 
-/// The page says of each directive that does nothing yet that it is so, and of no other one.
+/// The page lists exactly the directives without effect.
 #[test]
-fn what_is_not_yet_in_effect() {
+fn unimplemented_directives_are_listed() {
     let (_, text) = PAGE.split_once("\n.Ss Not yet in effect\n").unwrap();
     let entries = text.split("\n.El\n").next().unwrap().split("\n.It ").skip(1);
     let listed = entries.flat_map(|entry| {
@@ -215,7 +215,7 @@ fn is_section(name: &str) -> bool {
     Section::ALL.iter().any(|section| section.name() == name)
 }
 
-/// What the page says of a section.
+/// Returns the text of a section of the page.
 fn section_text(section: Section) -> &'static str {
     let heading = match section {
         Section::Top => "\n.Ss Directives outside of sections\n".to_owned(),
@@ -226,7 +226,7 @@ fn section_text(section: Section) -> &'static str {
 }
 
 #[test]
-fn words_said_to_be_weak_or_refused_are() {
+fn weak_and_refused_words_match_the_program() {
     let (_, text) = PAGE.split_once("\n.Ss Weak choices\n").unwrap();
     let (weak, text) = text.split_once("\n.Ss Words that are refused\n").unwrap();
     let (refused, ignored) = text.split_once("\n.Pp\n").unwrap();
@@ -240,14 +240,14 @@ fn words_said_to_be_weak_or_refused_are() {
     }
 }
 
-/// The words of the language in a text of the page: of several in a row, which make one directive, the last.
+/// Returns the words of the language in a text of the page. Of several words in a row, which make one directive, the last.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let lines = text.lines().filter_map(|line| line.strip_prefix(".Cm ").or(line.strip_prefix(".Ic ")));
     let marks = |part: &&str| !matches!(*part, ":" | ";" | "." | ",");
     lines.flat_map(|line| line.split(" , ")).filter_map(move |part| part.split(' ').rfind(marks))
 }
 
-/// What is said of a word wherever it may stand.
+/// Returns the problems that the program reports about a word, in every place where it may be.
 fn verdicts(word: &str) -> Vec<String> {
     let places = [
         ("top", ""),

@@ -120,7 +120,7 @@ fn every_directive() {
 }
 
 #[test]
-fn what_is_printed_is_the_same_configuration() {
+fn printed_configuration_reads_back() {
     let files = files();
     let first = load("a.conf", &files).config.unwrap();
     let text = first.to_text(Passwords::Shown);
@@ -138,7 +138,7 @@ fn what_is_printed_is_the_same_configuration() {
 }
 
 #[test]
-fn nothing_is_a_configuration() {
+fn empty_file_is_a_configuration() {
     assert_eq!(config(""), Config::default());
     assert_eq!(config(" # only this"), Config::default());
     assert_eq!(config(&Config::default().to_text(Passwords::Hidden)), Config::default());
@@ -196,7 +196,7 @@ fn defaults_of_a_remote() {
 }
 
 #[test]
-fn forms_of_strangers() {
+fn forms_in_old_files() {
     let strange = config(
         "remote anonymous{exchange_mode\n main aggressive;dpd_delay = 30;mode_cfg = on; my_identifier\n # a\n fqdn \"a\";\
          lifetime time 10sec;proposal{encryption_algorithm aes256;hash_algorithm sha256;authentication_method rsasig;\
@@ -238,7 +238,7 @@ fn ends_of_sainfos() {
 }
 
 #[test]
-fn sainfos_are_in_the_order_that_they_are_looked_at() {
+fn sainfos_are_in_search_order() {
     let file = format!(
         "sainfo anonymous {SAINFO}sainfo anonymous clientaddr {SAINFO}sainfo anonymous from fqdn \"a\" {SAINFO}\
          sainfo address 10.0.0.1 any address 10.0.0.2 any {SAINFO}sainfo address 10.0.0.3 any anonymous {SAINFO}"
@@ -255,7 +255,7 @@ fn aead_needs_no_authentication() {
 }
 
 #[test]
-fn a_plain_rsa_key_switches_certificates_off() {
+fn plain_rsa_key_switches_certificates_off() {
     let number = "0x01";
     let fields = ["Modulus", "PublicExponent", "PrivateExponent", "Prime1", "Prime2", "Exponent1", "Exponent2"];
     let private: String = fields.iter().map(|name| format!("{name}: {number}\n")).collect();

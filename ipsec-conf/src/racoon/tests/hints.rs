@@ -1,4 +1,4 @@
-//! What is said of words and characters that other programs, habits and editors put into a file.
+//! Hints for words and characters that come from other programs, habits and editors.
 
 use expect_test::{Expect, expect};
 
@@ -16,7 +16,7 @@ fn check_warnings(text: &str, expected: Expect) {
     expected.assert_eq(&show(&load));
 }
 
-/// Line, column and hint of each problem.
+/// Returns line, column and hint of each problem.
 fn hints(text: &str) -> Vec<String> {
     let load = load_text(text);
     let hint = |problem: &Problem| {
@@ -216,7 +216,7 @@ fn words_of_other_programs() {
 }
 
 #[test]
-fn any_address_to_listen_at() {
+fn listening_on_any_address() {
     assert_eq!(
         hints("listen { isakmp any; }"),
         ["1:17 without `isakmp`, racoon listens on all addresses: remove the line"]
@@ -224,7 +224,7 @@ fn any_address_to_listen_at() {
 }
 
 #[test]
-fn values_behind_the_only_one() {
+fn values_after_the_only_one() {
     let text = "encryption_algorithm des3; hash_algorithm sha1 sha256; dh_group 2 5; dh_group modp14;\n\
                 encryption_algorithm aes256 128; authentication_method psk; encryption_algo aes;";
     assert_eq!(
@@ -244,7 +244,7 @@ fn values_behind_the_only_one() {
 }
 
 #[test]
-fn lines_of_a_file_of_keys() {
+fn lines_of_a_key_file() {
     for text in
         ["192.0.2.9 topsecret1", "2001:db8::9\ttopsecret1\n", "192.0.2.9 : PSK \"topsecret1\"", ": PSK \"topsecret1\""]
     {
@@ -256,7 +256,7 @@ fn lines_of_a_file_of_keys() {
 }
 
 #[test]
-fn what_follows_a_method_is_shown() {
+fn word_after_a_method_is_shown() {
     let text = in_proposal("encryption_algorithm aes; authentication_method psk; dh_grup 14;");
     let load = load_text(&text);
     assert!(show(&load).contains("syntax error at `dh_grup'"), "{}", show(&load));
@@ -264,7 +264,7 @@ fn what_follows_a_method_is_shown() {
 }
 
 #[test]
-fn statements_that_are_cut_short() {
+fn incomplete_statements() {
     for (text, expected) in [
         ("remote", "a.conf:1:7: `remote` is incomplete"),
         ("log info;\nremote\n\n", "a.conf:2:7: `remote` is incomplete"),
@@ -416,7 +416,7 @@ fn characters_of_editors() {
 }
 
 #[test]
-fn groups_that_nobody_has() {
+fn unsupported_groups() {
     let text = REMOTE.replace(
         "proposal",
         "proposal { encryption_algorithm aes; hash_algorithm sha1; authentication_method rsasig; dh_group 4; }\n proposal",
@@ -486,7 +486,7 @@ fn remotes_for_the_same_peer() {
 }
 
 #[test]
-fn interfaces_that_do_not_exist() {
+fn missing_interfaces() {
     let text = format!(
         "listen {{ isakmp fe80::9%eth1; isakmp fe80::9%eth0; }}\n{}{}{}",
         REMOTE.replace("192.0.2.1", "fe80::2%nosuch"),

@@ -12,7 +12,7 @@ fn child(text: &str) -> Remote {
 }
 
 #[test]
-fn a_copy() {
+fn pure_copy() {
     let parent = config(PARENT).remotes.remove(0);
     let child = child("remote \"child\" inherit \"parent\";");
     assert_eq!(child.name, RemoteName::Quoted("child".into()));
@@ -21,7 +21,7 @@ fn a_copy() {
 }
 
 #[test]
-fn lists_take_the_place_of_lists() {
+fn lists_replace_inherited_lists() {
     let child = child(
         "remote \"child\" inherit \"parent\" { remote_address 192.0.2.2; peers_identifier fqdn \"d\"; exchange_mode base;
          proposal { encryption_algorithm 3des; hash_algorithm sha1; authentication_method rsasig; dh_group 15; } }",
@@ -36,7 +36,7 @@ fn lists_take_the_place_of_lists() {
 }
 
 #[test]
-fn a_lifetime_goes_to_inherited_proposals() {
+fn lifetime_applies_to_inherited_proposals() {
     let child = child("remote \"child\" inherit \"parent\" { lifetime time 2 hour; }");
     let lifetimes: Vec<u64> = child.proposals.iter().map(|proposal| proposal.lifetime.as_secs()).collect();
     assert_eq!(lifetimes, [7200, 60]);

@@ -1,4 +1,4 @@
-//! Remotes whose key is not in the file of pre-shared keys.
+//! Remotes without an entry in the file of pre-shared keys.
 
 use super::*;
 
@@ -6,7 +6,7 @@ const PROPOSAL: &str = "proposal { encryption_algorithm aes; hash_algorithm sha2
                         authentication_method pre_shared_key; dh_group 14; } }";
 const KEY: &str = "a key of twenty octets or more";
 
-/// Message and hint of each problem.
+/// Returns message and hint of each problem.
 fn said(remote: &str, keys: &str) -> Vec<String> {
     let text = format!("path pre_shared_key \"/psk\"; remote {remote} {PROPOSAL}");
     let load = load("a.conf", &Files::default().with("a.conf", &text).with("/psk", keys.replace("KEY", KEY)));

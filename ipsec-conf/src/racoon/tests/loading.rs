@@ -25,7 +25,7 @@ fn patterns_and_directories() {
 }
 
 #[test]
-fn what_cannot_be_included() {
+fn failed_includes() {
     let load = load_files(&[
         ("/etc/a.conf", "include \"/none*\";\ninclude \"/none\";\ninclude \"/etc/b.conf\";\ninclude here;"),
         ("/etc/b.conf", "include \"/etc/a.conf\"; jurnal 2;"),
@@ -60,7 +60,7 @@ fn ten_files_deep() {
 }
 
 #[test]
-fn many_files_end_some_time() {
+fn number_of_files_is_limited() {
     // Each includes all the others: without a limit 10! loads.
     let all = "include \"/d/*\"; ".repeat(3);
     let files = (0..12).fold(Files::default(), |files, n| files.with(&format!("/d/{n}"), &all));
@@ -69,7 +69,7 @@ fn many_files_end_some_time() {
 }
 
 #[test]
-fn a_file_that_is_not_there() {
+fn missing_file() {
     let load = load("/etc/none.conf", &Files::default());
     assert_eq!(show(&load), "/etc/none.conf: cannot be read: no such file\n");
     assert!(load.config.is_none());
@@ -77,7 +77,7 @@ fn a_file_that_is_not_there() {
 }
 
 #[test]
-fn bytes_that_are_no_text() {
+fn binary_file() {
     let mut text = REMOTE.replace("fqdn \"a\"", "keyid tag \"k@\"").into_bytes();
     text.iter_mut().filter(|byte| **byte == b'@').for_each(|byte| *byte = 0xe9);
     let load = load("a.conf", &Files::default().with("a.conf", &text));
@@ -87,7 +87,7 @@ fn bytes_that_are_no_text() {
 }
 
 #[test]
-fn a_key_id_of_a_file() {
+fn key_id_from_a_file() {
     let text = REMOTE.replace("fqdn \"a\"", "keyid \"/id\"");
     let load = load("a.conf", &Files::default().with("a.conf", &text).with("/id", b"\x00\xff\n"));
     let Identifier::KeyId(Some(key_id)) = &load.config.unwrap().remotes[0].my_identifier else { panic!("a key id") };

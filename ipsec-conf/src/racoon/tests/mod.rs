@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 
-/// Files in memory, all of the process's user and of mode 0600 unless said otherwise.
+/// Files in memory, which belong to the process's user and have mode 0600 by default.
 #[derive(Default)]
 pub(super) struct Files(BTreeMap<PathBuf, (Vec<u8>, Metadata)>);
 
@@ -26,7 +26,7 @@ impl Files {
         self
     }
 
-    /// The same, with another owner and mode.
+    /// Adds a file with another owner and mode.
     pub(super) fn with_mode(self, path: &str, text: &str, owner: u32, mode: u32) -> Self {
         let mut files = self.with(path, text);
         files.0.get_mut(Path::new(path)).unwrap().1 = Metadata { regular: true, owner, mode };
@@ -43,7 +43,7 @@ impl Loader for Files {
         Ok(self.file(path)?.0.clone())
     }
 
-    /// Only one `*`.
+    /// Supports only a single `*`.
     fn expand(&self, pattern: &str) -> io::Result<Vec<PathBuf>> {
         let Some((head, tail)) = pattern.split_once('*') else { return Ok(vec![pattern.into()]) };
         let fits = |path: &&PathBuf| {
@@ -61,7 +61,7 @@ impl Loader for Files {
         Ok((self.metadata(path)?, self.read(path)?.into()))
     }
 
-    /// One that is a file called so.
+    /// A file `interface NAME` stands for an interface. Unknown unless there is one for `eth0`.
     fn has_interface(&self, name: &str) -> Option<bool> {
         let is_any = self.0.keys().any(|path| path.starts_with("interface eth0"));
         is_any.then(|| self.0.contains_key(Path::new(&format!("interface {name}"))))
@@ -72,30 +72,30 @@ impl Loader for Files {
     }
 }
 
-/// The rest of a proposal whose first directives are given.
+/// Rest of a proposal, after its first directives.
 pub(super) const REMOTE: &str = "remote 192.0.2.1 { exchange_mode main; my_identifier fqdn \"a\"; \
     proposal { encryption_algorithm aes; hash_algorithm sha256; authentication_method rsasig; dh_group 14; } }\n";
 pub(super) const SAINFO: &str = "{ encryption_algorithm aes; authentication_algorithm hmac_sha256; \
     compression_algorithm deflate; }\n";
 
-/// Loads a text that is the file `a.conf`.
+/// Loads a text as the file `a.conf`.
 pub(super) fn load_text(text: &str) -> Load {
     load("a.conf", &Files::default().with("a.conf", text))
 }
 
-/// The configuration that a text without any problem is.
+/// Returns the configuration of a text without problems.
 pub(super) fn config(text: &str) -> Config {
     let load = load_text(text);
     assert!(load.problems.is_empty(), "{}", show(&load));
     load.config.unwrap()
 }
 
-/// All problems.
+/// Returns all problems.
 pub(super) fn show(load: &Load) -> String {
     load.problems.iter().map(|problem| format!("{problem}\n")).collect()
 }
 
-/// What follows the place in each problem's first line.
+/// Returns the first line of each problem, without the place.
 pub(super) fn messages(load: &Load) -> Vec<String> {
     load.problems.iter().map(|problem| problem.to_string().lines().next().unwrap().to_owned()).collect()
 }

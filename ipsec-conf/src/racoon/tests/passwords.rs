@@ -1,4 +1,4 @@
-//! No password in a problem: configurations with known ones, and one mistake.
+//! Passwords do not appear in problems: configurations with known passwords and one mistake each.
 
 use proptest::prelude::*;
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::accepted::{ALL, files};
 use super::*;
 
-/// Words and punctuation of the language, and of none.
+/// Returns words and punctuation of the language, and others.
 fn token() -> impl Strategy<Value = String> {
     let words: Vec<String> = ALL
         .split([' ', '\n'])
@@ -19,7 +19,7 @@ fn token() -> impl Strategy<Value = String> {
     prop_oneof![8 => prop::sample::select(words), 1 => any::<String>()]
 }
 
-/// `ALL` with some of its words dropped, doubled or replaced.
+/// Returns `ALL` with some of its words dropped, doubled or replaced.
 fn mutated() -> impl Strategy<Value = String> {
     prop::collection::vec((0..ALL.len(), token(), 0..3_usize), 1..4).prop_map(|changes| {
         let mut text = ALL.to_owned();
@@ -32,7 +32,7 @@ fn mutated() -> impl Strategy<Value = String> {
     })
 }
 
-/// Whatever is read, what it is printed as is the same.
+/// A printed configuration reads back as the same one.
 fn check(text: &str) {
     let files = files().with("a.conf", text);
     let load = load("a.conf", &files);

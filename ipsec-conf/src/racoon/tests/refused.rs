@@ -9,18 +9,18 @@ fn check(text: &str, expected: Expect) {
     expected.assert_eq(&errors);
 }
 
-/// In a remote that is otherwise right.
+/// Returns a valid remote with these directives added.
 fn in_remote(directives: &str) -> String {
     REMOTE.replace("exchange_mode main;", &format!("exchange_mode main;\n  {directives}\n "))
 }
 
-/// In a proposal that is otherwise right.
+/// Returns a valid proposal with these directives added.
 fn in_proposal(directives: &str) -> String {
     REMOTE.replace("proposal {", &format!("proposal {{\n  {directives}\n "))
 }
 
 #[test]
-fn all_errors_are_told() {
+fn all_errors_are_reported() {
     check(
         "lgo debug;\nremote 192.0.2.1 {\n\texchange_mode main\n\tpassive of;\n\tnat_traversal yes;\n\tproposal {\n\
          \t\tencryption_algorithm aes255;\n\t\thash_algorithm sha3;\n\t\tauthentication_method psk;\n\t}\n}\n\
@@ -63,7 +63,7 @@ fn all_errors_are_told() {
 }
 
 #[test]
-fn sections_that_are_not_closed_or_opened() {
+fn unclosed_and_unopened_sections() {
     check(
         "remote 192.0.2.1 {\n  exchange_mode main;\n  proposal {\n    dh_group 14;\n\nsainfo anonymous {\n  esn maybe;\n}\n",
         expect![[r#"
@@ -249,7 +249,7 @@ fn algorithms() {
 }
 
 #[test]
-fn what_is_left_out() {
+fn unsupported_features() {
     check(
         "gss_id_enc latin1;",
         expect![[r#"
@@ -588,7 +588,7 @@ fn passwords_are_not_shown() {
 }
 
 #[test]
-fn the_form_of_the_log() {
+fn form_of_the_log() {
     let text = "log info\nlisten { }\nremote 192.0.2.1 { certificate_type x509 \"a.pem\" \"a.key\"; }";
     let lines: Vec<String> = load_text(text).problems.iter().map(Problem::log_line).collect();
     let expected = [

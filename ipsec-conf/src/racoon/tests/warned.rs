@@ -49,7 +49,7 @@ fn weak_choices_once() {
 }
 
 #[test]
-fn what_has_no_effect() {
+fn directives_without_effect() {
     let remote = PSK.split_once('\n').unwrap().1.replace("  exchange_mode aggressive;", "  exchange_mode main; VALUES");
     let algorithms =
         "{ encryption_algorithm aes; authentication_algorithm hmac_sha1; compression_algorithm deflate; }\n";
@@ -83,7 +83,7 @@ fn what_has_no_effect() {
 }
 
 #[test]
-fn the_file_of_keys() {
+fn key_file() {
     let good = "* twenty octets and more\n";
     let last =
         |load: &Load| show(load).lines().skip_while(|line| !line.contains("no pre-shared")).nth(3).map(str::to_owned);
@@ -199,7 +199,7 @@ fn deprecated_and_contradicting() {
 }
 
 #[test]
-fn what_is_used_and_what_is_not_in_effect() {
+fn used_and_unimplemented_directives() {
     let text = format!("log info;\n{REMOTE}").replacen("exchange_mode", "ike_frag on; exchange_mode", 1);
     let config = config(&text);
     fn list<'a>(all: impl Iterator<Item = (&'static Directive, &'a Place)>) -> Vec<String> {
@@ -221,7 +221,7 @@ fn what_is_used_and_what_is_not_in_effect() {
     assert_eq!(list(config.not_yet_in_effect()), ["ike_frag a.conf:2:20"]);
 }
 
-/// Remotes whose peers may choose their traffic, and those that bind them.
+/// Remotes whose peers may choose their traffic, and remotes that limit it.
 #[test]
 fn open_combinations() {
     let warnings = |remote: &str, sainfo: &str| {
