@@ -72,11 +72,14 @@
 //! can, for example, take another one with it. The rest of the step is then no longer needed, and the function returns
 //! silently. Every other silent return states its reason in a comment.
 //!
-//! What needs only one table is a method of `Phase1s` or `Phase2s` and takes `Core`, which holds the settings, the clock, the
-//! timers and the outputs. `Engine` has what concerns several tables.
+//! **A step is a method of what it changes**: of a `Phase1` or `Phase2`, of a table (`Phase1s`, `Phase2s`), of `GeneratedPolicies`
+//! or `LeftoverSas`. It takes `Core`, which holds what all of them use: the settings, the clock, the timers, the outputs, and the
+//! kernel's policies. What has to follow elsewhere is the result of the step: a `Next` of phase 1, an `Action` of phase 2, a
+//! `Conclusion` of dead peer detection. `Engine` only hands inputs to the owner, and results to the next one; its methods are
+//! the list of what can end, move or begin something in more than one table.
 //!
 //! `Phase2::kernel_sas` lists what the kernel has of a phase 2, including reserved SPIs. An entry is recorded before the kernel
-//! is asked to install it, so that `release_kernel_state` can remove it whenever the phase 2 ends.
+//! is asked to install it, so that `Phase2::release` can remove it whenever the phase 2 ends.
 //!
 //! # Main mode
 //!

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::engine::core::Core;
 use crate::engine::{Engine, Phase1Id};
 use crate::informational::dpd::LastTraffic;
 use crate::kernel::{Direction, LeftoverSa, Selector};
@@ -11,6 +12,8 @@ use crate::message::codec::MessageCodec;
 use crate::num::Protocol;
 use crate::output::Level;
 use crate::path::Path;
+use crate::phase1::entry::Phase1;
+use crate::phase1::table::Phase1s;
 use crate::reason::{FailureReason, NegotiationResult, NoPhase1};
 use crate::select::{Ambiguous, RemoteIndex, RemoteQuery};
 use crate::settings::Settings;
@@ -82,7 +85,8 @@ pub enum Refusal {
 }
 
 impl Engine {
-    pub(crate) fn control(&mut self, control: Control) -> Result<(), Refusal> {
+    /// Carries out a request.
+    pub(super) fn control(&mut self, control: Control) -> Result<(), Refusal> {
         if self.core.stopping {
             return Err(Refusal::Stopping);
         }
@@ -96,110 +100,63 @@ impl Engine {
             Control::Reload(settings) => self.reload(*settings),
             Control::Shutdown => self.shut_down(),
             Control::EstablishPhase1 { local, remote, block } => {
-                return self.establish_phase1(local, remote, block.as_deref());
+                return self.phase1s.establish_with(&mut self.core, local, remote, block.as_deref());
             }
             Control::EstablishPhase2(direction, selector) => return self.establish_phase2(direction, selector),
             Control::DeletePeer { local, remote } => return self.delete_peer(local, remote),
             Control::FlushPhase1 => self.flush_phase1(),
             Control::FlushPhase2(protocol) => self.flush_phase2(protocol),
-            Control::Traffic { local, remote, traffic } => self.note_traffic(local, remote, traffic),
+            Control::Traffic { local, remote, traffic } => self.phase1s.note_traffic(local, remote, traffic),
         }
         Ok(())
-    }
-
-    /// Selects the remote section by which we begin a negotiation with a peer.
-    ///
-    /// # Errors
-    /// If there is none, or more than one.
-    fn block_for(&self, remote: IpAddr, name: Option<&str>) -> Result<RemoteIndex, Refusal> {
-        let remotes = &self.core.settings.remotes;
-        if let Some(name) = name {
-            let named = remotes.named(name);
-            return named.ok_or_else(|| Refusal::NotConfigured(format!("no remote block is called {name}")));
-        }
-        match remotes.select(&RemoteQuery::address(remote)) {
-            Ok(Some(block)) => Ok(block),
-            Ok(None) => Err(Refusal::NotConfigured(format!("no remote block is for {remote}"))),
-            Err(ambiguous) => Err(Refusal::NotConfigured(format!("{remote}: {ambiguous}"))),
-        }
-    }
-
-    fn establish_phase1(&mut self, local: IpAddr, remote: IpAddr, name: Option<&str>) -> Result<(), Refusal> {
-        let block = self.block_for(remote, name)?;
-        let local = self.local_endpoint(local, remote).ok_or_else(|| {
-            Refusal::NotConfigured(format!("no address of ours is {local}, or none can reach {remote}"))
-        })?;
-        let port = self.core.settings.remotes.get(block).map_or(0, |block| block.port);
-        let remote = SocketAddr::new(remote, if port == 0 { self.core.settings.port } else { port });
-        let path = Path::new(local, remote);
-        if self.phase1s.usable(path).is_some() {
-            return Err(Refusal::Exists);
-        }
-        if self.phase1s.initiation(path).is_none() {
-            return self.begin_phase1(path, block, None, Vec::new()).map_err(Refusal::Failed);
-        }
-        Ok(())
-    }
-
-    /// Returns our socket address for `local`, or if that is unspecified the first of the peer's family.
-    fn local_endpoint(&self, local: IpAddr, remote: IpAddr) -> Option<SocketAddr> {
-        let fits = |ours: &&SocketAddr| {
-            let any = local.is_unspecified() && ours.is_ipv4() == remote.is_ipv4();
-            any || ours.ip() == local
-        };
-        self.core.locals.iter().find(fits).copied()
     }
 
     fn delete_peer(&mut self, local: IpAddr, remote: IpAddr) -> Result<(), Refusal> {
         let is_peer = |path: Path| path.remote.ip() == remote && (local.is_unspecified() || path.local.ip() == local);
         self.phase1s.contacted.remove(&remote);
-        let phase1s = self.phase1s.iter();
-        let ids: Vec<_> = phase1s.filter(|(_, one)| is_peer(one.path())).map(|(id, _)| id).collect();
+        let with_peer = self.phase1s.iter().filter(|(_, phase1)| is_peer(phase1.path()));
+        // Negotiations end first, so that none of them takes over the phase 2s of the others.
+        let (established, negotiated): (Vec<_>, Vec<_>) = with_peer.partition(|(_, phase1)| phase1.sa().is_some());
+        let [established, negotiated] =
+            [established, negotiated].map(|ids| ids.into_iter().map(|(id, _)| id).collect::<Vec<_>>());
         // Phase 2s outlive their phase 1.
         let of_phase2s = self.phase2s.iter().map(|(_, one)| one.path);
         let orphans: BTreeSet<_> = of_phase2s.filter(|path| is_peer(*path)).collect();
-        if ids.is_empty() && orphans.is_empty() {
+        if established.is_empty() && negotiated.is_empty() && orphans.is_empty() {
             return Err(Refusal::Missing);
         }
-        // Negotiations end first, so that none of them takes over the phase 2s of the others.
-        let (established, going_on): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| self.phase1s.sa(*id).is_some());
-        going_on.into_iter().for_each(|id| self.abandon(id, NoPhase1::Deleted));
+        negotiated.into_iter().for_each(|id| self.abandon(id, &NoPhase1::Deleted));
         established.into_iter().for_each(|id| self.purge_phase1(id, true));
         orphans.into_iter().for_each(|path| self.purge_peer(path, None, true));
         Ok(())
     }
 
     fn flush_phase1(&mut self) {
-        let ids: Vec<_> = self.phase1s.iter().map(|(id, _)| id).collect();
-        for id in ids {
+        for id in self.phase1s.ids() {
             if self.phase1s.sa(id).is_some() {
                 self.purge_phase1(id, true);
             } else {
-                self.abandon(id, NoPhase1::Flushed);
+                self.abandon(id, &NoPhase1::Flushed);
             }
         }
     }
 
     /// Abandons a negotiation, and fails the phase 2s that wait for it.
-    fn abandon(&mut self, id: Phase1Id, why: NoPhase1) {
-        let waiting = self.abandon_phase1(id, NegotiationResult::Abandoned);
-        if !waiting.is_empty() {
-            self.phase1_failed(waiting, &why);
-        }
+    fn abandon(&mut self, id: Phase1Id, why: &NoPhase1) {
+        let waiting = self.phase1s.abandon(&mut self.core, id, NegotiationResult::Abandoned);
+        self.phase1_failed(waiting, why);
     }
 
     /// Shuts down. Phase 2s end first, because their DELETEs are sent under phase 1.
     fn shut_down(&mut self) {
         self.phase2_shutdown();
-        self.delete_all_leftovers();
+        self.leftovers.delete_all(&mut self.core, &mut self.phase1s);
         self.core.stopping = true;
-        let ids: Vec<_> = self.phase1s.iter().map(|(id, _)| id).collect();
-        for id in ids {
+        for id in self.phase1s.ids() {
             if self.phase1s.sa(id).is_some() {
-                self.phase1s.send_delete_of(&mut self.core, id);
-                self.drop_phase1(id);
+                self.drop_phase1(id, true);
             } else {
-                self.abandon_phase1(id, NegotiationResult::Abandoned);
+                self.phase1s.abandon(&mut self.core, id, NegotiationResult::Abandoned);
             }
         }
         self.core.timers = Default::default();
@@ -212,47 +169,81 @@ impl Engine {
         self.core.journal.set_limit(settings.journal);
         self.core.codec = MessageCodec::new(&settings);
         let before = mem::replace(&mut self.core.settings, settings);
-        let ids: Vec<_> = self.phase1s.iter().map(|(id, _)| id).collect();
-        for id in ids {
-            match self.block_after_reload(id, &before) {
-                Some(block) => self.rebind(id, block, &before),
-                None if self.phase1s.sa(id).is_some() => {
-                    let remote = self.phase1s.get(id).map(|phase1| phase1.remote());
-                    self.core.log(Level::Notify, remote, || "no remote section matches this peer any longer".into());
-                    self.purge_phase1(id, true);
-                }
-                None => self.abandon(id, NoPhase1::NotConfigured),
+        for id in self.phase1s.ids() {
+            if self.phase1s.rebind(&mut self.core, id, &before) {
+                continue;
+            }
+            if let Some(remote) = self.phase1s.get(id).filter(|phase1| phase1.sa().is_some()).map(Phase1::remote) {
+                self.core.log(Level::Notify, Some(remote), || "no remote section matches this peer any longer".into());
+                self.purge_phase1(id, true);
+            } else {
+                self.abandon(id, &NoPhase1::NotConfigured);
             }
         }
         self.phase2_reload();
     }
+}
 
-    /// Gives a phase 1 its new remote section. Timers read it when they expire; only probing has to be started.
-    fn rebind(&mut self, id: Phase1Id, block: RemoteIndex, before: &Settings) {
-        let dpd_of = |settings: &Settings, block| settings.remotes.get(block).and_then(|block| block.dpd);
-        let old = self.phase1s.get(id).and_then(|phase1| dpd_of(before, phase1.block));
-        self.phase1s.set_block(id, block);
-        if dpd_of(&self.core.settings, block) != old {
-            self.phase1s.start_dpd(&mut self.core, id);
+impl Phase1s {
+    /// Begins phase 1 with a peer on request.
+    ///
+    /// # Errors
+    /// If it is not configured, exists, or has failed at once.
+    fn establish_with(
+        &mut self,
+        core: &mut Core,
+        local: IpAddr,
+        remote: IpAddr,
+        name: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let block = core.section_for(remote, name)?;
+        let local = core.local_endpoint(local, remote).ok_or_else(|| {
+            Refusal::NotConfigured(format!("no address of ours is {local}, or none can reach {remote}"))
+        })?;
+        let port = core.settings.remotes.get(block).map_or(0, |block| block.port);
+        let remote = SocketAddr::new(remote, if port == 0 { core.settings.port } else { port });
+        let path = Path::new(local, remote);
+        if self.usable(path).is_some() {
+            return Err(Refusal::Exists);
         }
+        if self.initiation(path).is_none() {
+            self.begin(core, path, block, None).map_err(Refusal::Failed)?;
+        }
+        Ok(())
     }
 
-    /// Returns the remote section of a phase 1 in the new configuration: the one that its peer would match now. For a negotiation,
-    /// in which the peer's identity is not known yet, it is the section of the same name.
-    fn block_after_reload(&self, id: Phase1Id, before: &Settings) -> Option<RemoteIndex> {
-        let phase1 = self.phase1s.get(id)?;
-        let remotes = &self.core.settings.remotes;
-        let name = before.remotes.get(phase1.block).map(|block| block.name.as_str());
+    /// Gives a phase 1 its remote section in the new configuration. Returns false if there is none. Timers read the section when
+    /// they expire; only probing has to be started.
+    fn rebind(&mut self, core: &mut Core, id: Phase1Id, before: &Settings) -> bool {
+        // One that was removed before it in this reload has taken it along.
+        let Some(phase1) = self.get_mut(id) else { return true };
+        let Some(block) = phase1.section_after_reload(&core.settings, before) else { return false };
+        let dpd_of = |settings: &Settings, block| settings.remotes.get(block).and_then(|block| block.dpd);
+        let old = dpd_of(before, phase1.block);
+        phase1.set_section(block);
+        if dpd_of(&core.settings, block) != old {
+            phase1.start_dpd(core);
+        }
+        true
+    }
+}
+
+impl Phase1 {
+    /// Returns its remote section in the new configuration: the one that its peer would match now. For a negotiation, in which the
+    /// peer's identity is not known yet, it is the section of the same name.
+    fn section_after_reload(&self, now: &Settings, before: &Settings) -> Option<RemoteIndex> {
+        let remotes = &now.remotes;
+        let name = before.remotes.get(self.block).map(|block| block.name.as_str());
         let same_name = name.and_then(|name| remotes.named(name));
-        let Some(established) = phase1.established() else { return same_name };
+        let Some(established) = self.established() else { return same_name };
         let sa = &established.sa;
         let known = RemoteQuery {
-            port: phase1.remote().port(),
+            port: self.remote().port(),
             exchange: Some(sa.exchange),
             key_of_address: true,
             accepted: Some(&sa.terms),
             claimed: Some(sa.peer.claimed()),
-            ..RemoteQuery::address(phase1.remote())
+            ..RemoteQuery::address(self.remote())
         };
         match remotes.select(&known) {
             Ok(block) => block,
@@ -260,5 +251,33 @@ impl Engine {
                 same_name.filter(|same| blocks.contains(same)).or_else(|| blocks.into_iter().min())
             }
         }
+    }
+}
+
+impl Core {
+    /// Selects the remote section by which we begin a negotiation with a peer.
+    ///
+    /// # Errors
+    /// If there is none, or more than one.
+    fn section_for(&self, remote: IpAddr, name: Option<&str>) -> Result<RemoteIndex, Refusal> {
+        let remotes = &self.settings.remotes;
+        if let Some(name) = name {
+            let named = remotes.named(name);
+            return named.ok_or_else(|| Refusal::NotConfigured(format!("no remote block is called {name}")));
+        }
+        match remotes.select(&RemoteQuery::address(remote)) {
+            Ok(Some(block)) => Ok(block),
+            Ok(None) => Err(Refusal::NotConfigured(format!("no remote block is for {remote}"))),
+            Err(ambiguous) => Err(Refusal::NotConfigured(format!("{remote}: {ambiguous}"))),
+        }
+    }
+
+    /// Returns our socket address for `local`, or if that is unspecified the first of the peer's family.
+    fn local_endpoint(&self, local: IpAddr, remote: IpAddr) -> Option<SocketAddr> {
+        let fits = |ours: &&SocketAddr| {
+            let any = local.is_unspecified() && ours.is_ipv4() == remote.is_ipv4();
+            any || ours.ip() == local
+        };
+        self.locals.iter().find(fits).copied()
     }
 }

@@ -128,8 +128,14 @@ impl Engine {
     pub fn handle_crypto(&mut self, now: Time, job: JobId, result: JobResult) {
         self.core.now = now;
         match self.core.jobs.take(job) {
-            Some(ConversationId::Phase1(id)) => self.phase1_job_done(id, result),
-            Some(ConversationId::Phase2(id)) => self.phase2_job_done(id, result),
+            Some(ConversationId::Phase1(id)) => {
+                let next = self.phase1s.step(&mut self.core, id, None, |exchange, cx| exchange.job_done(cx, result));
+                self.perform_for_phase1(next);
+            }
+            Some(ConversationId::Phase2(id)) => {
+                let step = self.phase2s.job_done(&mut self.core, &self.phase1s, id, result);
+                self.perform_for_phase2(id, step);
+            }
             None => {}
         }
     }
@@ -156,19 +162,29 @@ impl Engine {
         self.core.now = now;
         while let Some(timer) = self.core.timers.take(now) {
             match timer {
-                Timer::Retransmit(ConversationId::Phase1(id)) => self.phase1_retransmit(id),
+                Timer::Retransmit(ConversationId::Phase1(id)) => {
+                    let next = self.phase1s.retransmit(&mut self.core, id);
+                    self.perform_for_phase1(next);
+                }
                 Timer::Retransmit(ConversationId::Phase2(id)) => self.phase2_retransmit(id),
-                Timer::Deadline(ConversationId::Phase1(id)) => self.phase1_time_up(id),
+                Timer::Deadline(ConversationId::Phase1(id)) => {
+                    let next = self.phase1s.time_up(&mut self.core, id);
+                    self.perform_for_phase1(next);
+                }
                 Timer::Deadline(ConversationId::Phase2(id)) => self.phase2_deadline(id),
-                Timer::Phase1Renew(id) => self.phase1_renew(id),
+                Timer::Phase1Renew(id) => self.phase1s.renew(&mut self.core, &mut self.phase2s, id),
                 Timer::Phase1Expire(id) => self.phase1_expire(id),
                 Timer::Dpd(id) => self.dpd_due(id),
                 Timer::Phase2Renew(id) => self.phase2_renew(id),
                 Timer::Phase2SwitchOver(id) => self.phase2_switch_over(id),
-                Timer::Phase2Replaced(id) => self.phase2_replaced(id),
-                Timer::Phase2Expire(id) => self.phase2_expire(id),
-                Timer::Phase2Forget(id) => self.phase2_forget(id),
-                Timer::LeftoversReplaced(endpoints) => self.delete_leftovers(endpoints, true),
+                Timer::Phase2Replaced(id) if self.phase2s.is_replaced(id) => self.expire_phase2(id, true),
+                // Its replacement is gone, so it is used again.
+                Timer::Phase2Replaced(_) => {}
+                Timer::Phase2Expire(id) => self.expire_phase2(id, false),
+                Timer::Phase2Forget(id) => self.phase2s.forget_messages(id),
+                Timer::LeftoversReplaced(endpoints) => {
+                    self.leftovers.delete(&mut self.core, &mut self.phase1s, endpoints, true);
+                }
                 Timer::RateLimitReport => self.core.report_suppressed(),
             }
         }

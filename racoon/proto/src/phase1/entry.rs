@@ -3,7 +3,7 @@
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::conversation::Conversation;
+use crate::conversation::{Conversation, ConversationId, Record};
 use crate::engine::core::Core;
 use crate::engine::{Phase1Id, Phase2Id};
 use crate::informational::dpd::DpdState;
@@ -23,6 +23,7 @@ use crate::wire::CookiePair;
 
 /// A phase 1, established or being negotiated.
 pub(crate) struct Phase1 {
+    pub(crate) id: Phase1Id,
     pub(crate) cookies: CookiePair,
     path: Path,
     pub(crate) role: Role,
@@ -83,20 +84,22 @@ impl EstablishedPhase1 {
 impl Phase1 {
     /// Creates a phase 1 whose negotiation begins now.
     pub(crate) fn new(
+        id: Phase1Id,
         (role, exchange): (Role, ExchangeType),
         cookies: CookiePair,
         path: Path,
         (block, peer_class): (RemoteIndex, PeerClass),
-        conversation: Conversation,
+        record: Record,
     ) -> Self {
         Self {
+            id,
             cookies,
             path,
             role,
             peer_class,
             exchange,
             block,
-            conversation,
+            conversation: Conversation::new(ConversationId::Phase1(id), record),
             waiting: Vec::new(),
             renews: None,
             stage: Stage::Over,
@@ -212,6 +215,21 @@ impl Phase1 {
         match &mut self.stage {
             Stage::Established(established) => Some(established),
             Stage::Negotiating(_) | Stage::Over => None,
+        }
+    }
+
+    /// Sets its remote section, after a reload.
+    pub(crate) fn set_section(&mut self, block: RemoteIndex) {
+        self.block = block;
+        if let Some(established) = self.established_mut() {
+            established.sa.block = block;
+        }
+    }
+
+    /// Records that a phase 2 begins under it.
+    pub(crate) fn negotiates(&mut self) {
+        if let Some(established) = self.established_mut() {
+            established.negotiated = true;
         }
     }
 

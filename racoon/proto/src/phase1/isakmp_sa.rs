@@ -3,26 +3,76 @@
 use std::net::SocketAddr;
 
 use crate::crypto::CryptoError;
+use crate::engine::Phase1Id;
 use crate::engine::core::Core;
-use crate::engine::{Engine, Phase1Id};
 use crate::message::codec::MessageCodec;
 use crate::num::{Doi, ExchangeType, NotifyType, PayloadType, Protocol};
 use crate::output::Level;
 use crate::path::Path;
 use crate::phase1::Phase1Sa;
+use crate::phase1::entry::Phase1;
 use crate::phase1::table::Phase1s;
 use crate::random::Random;
 use crate::wire::{Delete, Notify};
 
-impl Engine {
+impl Phase1Sa {
     /// Sends a notify under the SA of a refused peer, which is not in the tables.
-    pub(crate) fn notify_under(&mut self, path: Path, sa: &mut Phase1Sa, kind: NotifyType, data: &[u8]) {
-        let message_id = sa.used.draw(&mut *self.core.random);
-        let payloads = [notify(sa, kind, data)];
-        let message = informational(sa, message_id, &payloads, (&self.core.codec, path.remote), &mut *self.core.random);
+    pub(crate) fn send_notify(&mut self, core: &mut Core, path: Path, kind: NotifyType) {
+        let message_id = self.used.draw(&mut *core.random);
+        let payloads = [notify(self, kind, &[])];
+        let message = informational(self, message_id, &payloads, (&core.codec, path.remote), &mut *core.random);
+        // The refusal of the peer has its own line; that libcrypto failed as well does not matter.
         if let Ok(message) = message {
-            self.core.transmit(path, &message);
+            core.transmit(path, &message);
         }
+    }
+}
+
+impl Phase1 {
+    /// Returns its SA, once it is established.
+    pub(crate) fn sa(&self) -> Option<&Phase1Sa> {
+        Some(&self.established()?.sa)
+    }
+
+    /// Draws a message id for a new exchange: not zero, and never used before. Returns 0 if it is not established.
+    pub(crate) fn fresh_message_id(&mut self, core: &mut Core) -> u32 {
+        let message_id = self.established_mut().map_or(0, |established| established.sa.used.draw(&mut *core.random));
+        self.message_id_used(core);
+        message_id
+    }
+
+    /// Marks a message id of the peer as used.
+    pub(crate) fn mark_used(&mut self, core: &mut Core, message_id: u32) {
+        if let Some(established) = self.established_mut() {
+            established.sa.used.add(message_id);
+        }
+        self.message_id_used(core);
+    }
+
+    /// Sends an informational message under its SA, once: it is not answered. Without an SA it sends nothing.
+    pub(crate) fn send_informational(&mut self, core: &mut Core, payloads: &[(PayloadType, Vec<u8>)]) {
+        let path = self.path();
+        let Some(established) = self.established_mut() else { return };
+        let message_id = established.sa.used.draw(&mut *core.random);
+        match informational(&established.sa, message_id, payloads, (&core.codec, path.remote), &mut *core.random) {
+            Ok(message) => core.transmit(path, &message),
+            Err(error) => core.log(Level::Error, Some(path.remote), || format!("informational message: {error}")),
+        }
+        self.message_id_used(core);
+    }
+
+    /// Sends a notify about the phase 1 itself.
+    pub(crate) fn send_notify(&mut self, core: &mut Core, kind: NotifyType, data: &[u8]) {
+        if let Some(payload) = self.sa().map(|sa| notify(sa, kind, data)) {
+            self.send_informational(core, &[payload]);
+        }
+    }
+
+    /// Sends the DELETE of the phase 1 itself.
+    pub(crate) fn send_delete(&mut self, core: &mut Core) {
+        let spis = vec![self.cookies.to_bytes().to_vec()];
+        let delete = Delete { doi: Doi::IPSEC, protocol: Protocol::ISAKMP, spis };
+        self.send_informational(core, &[(PayloadType::DELETE, delete.encode())]);
     }
 }
 
@@ -34,50 +84,7 @@ impl Phase1s {
 
     /// Returns the SA of an established phase 1.
     pub(crate) fn sa(&self, id: Phase1Id) -> Option<&Phase1Sa> {
-        Some(&self.get(id)?.established()?.sa)
-    }
-
-    /// Mutable counterpart of [`Phase1s::sa`].
-    pub(crate) fn sa_mut(&mut self, id: Phase1Id) -> Option<&mut Phase1Sa> {
-        Some(&mut self.get_mut(id)?.established_mut()?.sa)
-    }
-
-    /// Draws a message id for a new exchange: not zero, and never used before. Returns 0 if the phase 1 does not exist.
-    pub(crate) fn fresh_message_id(&mut self, core: &mut Core, id: Phase1Id) -> u32 {
-        let established = self.get_mut(id).and_then(|phase1| phase1.established_mut());
-        let message_id = established.map_or(0, |established| established.sa.used.draw(&mut *core.random));
-        self.message_id_used(core, id);
-        message_id
-    }
-
-    /// Sends an informational message under an established phase 1, once: it is not answered.
-    pub(crate) fn send_informational(&mut self, core: &mut Core, id: Phase1Id, payloads: Vec<(PayloadType, Vec<u8>)>) {
-        let Some(phase1) = self.get_mut(id) else { return };
-        let path = phase1.path();
-        let Some(established) = phase1.established_mut() else { return };
-        let message_id = established.sa.used.draw(&mut *core.random);
-        let message =
-            informational(&established.sa, message_id, &payloads, (&core.codec, path.remote), &mut *core.random);
-        match message {
-            Ok(message) => core.transmit(path, &message),
-            Err(error) => core.log(Level::Error, Some(path.remote), || format!("informational message: {error}")),
-        }
-        self.message_id_used(core, id);
-    }
-
-    /// Sends a notify about the phase 1 itself.
-    pub(crate) fn send_notify(&mut self, core: &mut Core, id: Phase1Id, kind: NotifyType, data: &[u8]) {
-        let Some(sa) = self.sa(id) else { return };
-        let payload = notify(sa, kind, data);
-        self.send_informational(core, id, vec![payload]);
-    }
-
-    /// Sends the DELETE of a phase 1.
-    pub(crate) fn send_delete_of(&mut self, core: &mut Core, id: Phase1Id) {
-        let Some(sa) = self.sa(id) else { return };
-        let spis = vec![sa.cookies.to_bytes().to_vec()];
-        let delete = Delete { doi: Doi::IPSEC, protocol: Protocol::ISAKMP, spis };
-        self.send_informational(core, id, vec![(PayloadType::DELETE, delete.encode())]);
+        self.get(id)?.sa()
     }
 }
 

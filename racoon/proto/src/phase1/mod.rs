@@ -5,8 +5,10 @@
 //! and [`rate_limit`] bound what unauthenticated peers can cause.
 
 pub(crate) mod auth;
+pub(crate) mod datagram;
 pub(crate) mod entry;
 pub(crate) mod exchange;
+pub(crate) mod failure;
 pub(crate) mod half_open;
 pub(crate) mod isakmp_sa;
 pub(crate) mod lifecycle;

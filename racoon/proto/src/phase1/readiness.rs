@@ -7,10 +7,12 @@
 //! * phase 2s wait for the phase 1 as if it were still being negotiated,
 //! * a quick mode of the peer is deferred ([`Phase1::protects`]).
 
+use crate::engine::core::Core;
 use crate::engine::{Engine, Phase1Id, Phase2Id};
 use crate::num::ExchangeType;
 use crate::phase1::entry::Phase1;
 use crate::phase1::exchange::Exchange;
+use crate::phase1::table::Phase1s;
 use crate::reason::NegotiationResult;
 
 /// Whether quick modes may begin under an established phase 1.
@@ -60,41 +62,38 @@ impl Engine {
         };
         established.readiness = Readiness::Usable;
         self.replace_suspected(id);
-        let waiting = self.take_all_waiting(id);
+        let waiting = self.phase1s.take_all_waiting(&mut self.core, id);
         self.phase1_up(id, waiting);
         self.receive_deferred(id);
     }
 
+    /// Processes the message that arrived before the phase 1 was usable.
+    fn receive_deferred(&mut self, id: Phase1Id) {
+        let deferred = self.phase1s.get_mut(id).and_then(|phase1| {
+            let path = phase1.path();
+            Some((path, phase1.conversation.take_deferred()?))
+        });
+        if let Some((path, datagram)) = deferred {
+            self.datagram(path, &datagram);
+        }
+    }
+}
+
+impl Phase1s {
     /// Takes the phase 2s that wait for any phase 1 with the peer. Our own attempts that the peer has not answered yet are
     /// abandoned; those that it has answered run to their end, because the peer may rely on them.
-    fn take_all_waiting(&mut self, id: Phase1Id) -> Vec<Phase2Id> {
-        let Some(phase1) = self.phase1s.get(id) else { return Vec::new() };
-        let path = phase1.path();
-        let mut waiting = self.phase1s.take_waiting(id);
-        for other in self.phase1s.between(path.addresses()) {
-            let Some(phase1) = self.phase1s.get(other).filter(|phase1| phase1.remote() == path.remote) else {
-                continue;
-            };
-            if phase1.is_unready() {
-                waiting.extend(self.phase1s.take_waiting(other));
-                continue;
+    fn take_all_waiting(&mut self, core: &mut Core, id: Phase1Id) -> Vec<Phase2Id> {
+        let mut waiting = self.take_waiting(id);
+        for other in self.others_with(id) {
+            let negotiation = self.get(other).and_then(Phase1::negotiation);
+            let is_unanswered = negotiation.is_some_and(Exchange::is_unanswered);
+            if negotiation.is_some() || self.get(other).is_some_and(Phase1::is_unready) {
+                waiting.extend(self.take_waiting(other));
             }
-            let Some(negotiation) = phase1.negotiation() else { continue };
-            let unanswered = negotiation.is_unanswered();
-            waiting.extend(self.phase1s.take_waiting(other));
-            if unanswered {
-                self.abandon_phase1(other, NegotiationResult::Superseded);
+            if is_unanswered {
+                self.abandon(core, other, NegotiationResult::Superseded);
             }
         }
         waiting
-    }
-
-    /// Processes the message that arrived before the phase 1 was usable.
-    fn receive_deferred(&mut self, id: Phase1Id) {
-        let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        let path = phase1.path();
-        if let Some(datagram) = phase1.conversation.take_deferred() {
-            self.datagram(path, &datagram);
-        }
     }
 }

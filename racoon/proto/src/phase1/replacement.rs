@@ -23,6 +23,7 @@ use crate::phase1::entry::Phase1;
 use crate::phase1::table::Phase1s;
 use crate::phase2::acquire::Phase2Trigger;
 use crate::phase2::entry::{Phase2, State};
+use crate::phase2::table::Phase2s;
 use crate::reason::{NegotiationResult, Role};
 use crate::time::Time;
 
@@ -65,60 +66,9 @@ impl Replacement {
 }
 
 impl Engine {
-    /// Reacts to an unanswered message 1 of a quick mode that was first sent at `began`. `last` means that it is not repeated again.
-    pub(crate) fn quick_mode_unanswered(&mut self, id: Phase2Id, began: Time, last: bool) {
-        let Some(phase2) = self.phase2s.get(id).filter(|phase2| is_unanswered(phase2)) else { return };
-        let Some(phase1) = phase2.phase1 else { return };
-        if self.phase1s.probe(&mut self.core, phase1, IfSilent::Replace) {
-            return;
-        }
-        let Some(established) = self.phase1s.get(phase1).and_then(Phase1::established) else { return };
-        let interval = self.core.settings.retransmission.interval;
-        let is_hinted = established.replacement.hinted.is_some_and(|hinted| hinted >= began);
-        // What the peer sent right after phase 1 does not show that it still has it.
-        let is_heard = established.heard >= began + interval;
-        if !is_heard && (is_hinted || last) {
-            self.replace_phase1(phase1);
-        }
-    }
-
-    /// Negotiates a second phase 1, unless there is a newer one or one being negotiated, the first one has itself replaced another
-    /// one recently, or the remote section is passive.
-    pub(crate) fn replace_phase1(&mut self, id: Phase1Id) {
-        let now = self.core.now;
-        let Some(phase1) = self.phase1s.get(id) else { return };
-        let (path, block) = (phase1.path(), phase1.block);
-        let remote = path.remote;
-        if self.core.settings.remotes.get(block).is_none_or(|block| block.passive)
-            || self.phase1s.usable(path) != Some(id)
-            || self.phase1s.initiation(path).is_some()
-        {
-            return;
-        }
-        let Some(established) = self.phase1s.get_mut(id).and_then(Phase1::established_mut) else { return };
-        if now < established.replacement.not_before {
-            return;
-        }
-        established.replacement.suspected = true;
-        self.core.log(Level::Notify, Some(remote), || {
-            format!(
-                "{} does not answer under its phase 1 and may have lost it; negotiating another one",
-                AddrPort(remote)
-            )
-        });
-        // A failure is logged, and the first phase 1 stays as it is.
-        let _ = self.begin_phase1(path, block, None, Vec::new());
-    }
-
     /// Lets an established phase 1 replace those with the peer under which the peer did not answer.
     pub(crate) fn replace_suspected(&mut self, new: Phase1Id) {
-        let Some(path) = self.phase1s.get(new).map(Phase1::path) else { return };
-        for old in self.phase1s.between(path.addresses()) {
-            let Some(phase1) = self.phase1s.get(old).filter(|_| old != new) else { continue };
-            let Some(replacement) = phase1.established().map(|one| one.replacement) else { continue };
-            if phase1.remote() != path.remote || !replacement.suspected {
-                continue;
-            }
+        for (old, replacement) in self.phase1s.suspected(new) {
             if let Some(established) = self.phase1s.get_mut(new).and_then(Phase1::established_mut) {
                 established.replacement = replacement.of_successor(self.core.now);
             }
@@ -128,14 +78,15 @@ impl Engine {
             if self.phase1s.probe(&mut self.core, old, IfSilent::Forget) {
                 self.phase1s.probe(&mut self.core, new, IfSilent::Replace);
             } else {
-                self.supersede_phase1(old);
+                self.phase1s.supersede(&mut self.core, &mut self.phase2s, old);
             }
         }
     }
 
     /// Begins an unanswered quick mode of ours again, under the newest phase 1.
     fn begin_again(&mut self, id: Phase2Id) {
-        let Some(phase2) = self.phase2s.get_mut(id).filter(|phase2| is_unanswered(phase2)) else { return };
+        // One that the peer has answered continues under its phase 1.
+        let Some(phase2) = self.phase2s.get_mut(id).filter(|phase2| phase2.is_unanswered()) else { return };
         let (traffic_key, renews) = (phase2.traffic_key, phase2.renews);
         let acquires = std::mem::take(&mut phase2.acquires);
         // Its generated policies are kept for the one that begins.
@@ -151,59 +102,115 @@ impl Engine {
                 let begun = self.phase2s.negotiating(&traffic_key).and_then(|id| self.phase2s.get_mut(id));
                 begun.into_iter().for_each(|phase2| phase2.acquires = acquires.clone());
             }
-            Err(cause) => {
+            Err(reason) => {
                 acquires
                     .into_iter()
                     .for_each(|acquire| self.core.send_to_kernel(KernelRequest::AcquireFailed(acquire)));
                 renews.into_iter().for_each(|old| self.phase2s.renew_later(&mut self.core, old));
-                self.phase2_not_begun(&traffic_key, cause);
+                self.core.phase2_not_begun(&traffic_key, reason);
             }
         }
-        generated.into_iter().for_each(|outbound| self.release_policies(outbound, id));
-    }
-
-    /// Stops using a phase 1 that the peer still has: its established phase 2s move to the newer one.
-    pub(crate) fn supersede_phase1(&mut self, id: Phase1Id) {
-        let Some(phase1) = self.phase1s.get_mut(id) else { return };
-        let path = phase1.path();
-        let Some(established) = phase1.established_mut() else { return };
-        established.dying = true;
-        established.replacement.is_answered();
-        self.core.timers.stop(Timer::Phase1Renew(id));
-        if let Some(newer) = self.phase1s.newest(path, Some(id)) {
-            self.phase2s.move_established(id, newer);
-        }
+        generated.into_iter().for_each(|outbound| self.generated.release(&mut self.core, outbound, id));
     }
 
     /// Removes a phase 1 that the peer has lost, with its SAs: the peer answers only under a newer one.
     pub(crate) fn forget_phase1(&mut self, id: Phase1Id) {
+        // The caller has just seen it.
         let Some(phase1) = self.phase1s.get(id) else { return };
         let (remote, cookies) = (phase1.remote(), phase1.cookies);
         self.core.log(Level::Info, Some(remote), || {
             format!("the peer answers under a newer phase 1 and not under ISAKMP-SA spi={cookies}: it has lost that")
         });
         // If packets were only lost, the peer still has the SAs: tell it under the phase 1 that it answers on.
-        let established = |id: &Phase2Id| self.phase2s.get(*id).is_some_and(|phase2| phase2.established().is_some());
-        let lost = self.phase2s.under(id).into_iter().filter(established).collect::<Vec<_>>();
+        let lost = self.phase2s.established_under(id);
         self.leave_phase2s(id);
         lost.into_iter().for_each(|phase2| self.purge_phase2(phase2, true));
-        self.drop_phase1(id);
+        self.drop_phase1(id, false);
     }
 }
 
 impl Phase1s {
-    /// Probes the peer after an unencrypted message says that it does not have a phase 1. The message may come from anybody, so
-    /// nothing else follows from it.
-    pub(crate) fn unknown_to_peer(&mut self, core: &mut Core, id: Phase1Id) {
-        let now = core.now;
-        if let Some(established) = self.get_mut(id).and_then(Phase1::established_mut) {
-            established.replacement.hinted = Some(now);
+    /// Reacts to an unanswered message 1 of a quick mode under a phase 1, which was first sent at `began`. `last` means that it is
+    /// not repeated again.
+    pub(crate) fn quick_mode_unanswered(&mut self, core: &mut Core, id: Phase1Id, began: Time, last: bool) {
+        if self.probe(core, id, IfSilent::Replace) {
+            return;
         }
-        self.probe(core, id, IfSilent::Replace);
+        let interval = core.settings.retransmission.interval;
+        let may_be_lost = self.get(id).and_then(Phase1::established).is_some_and(|established| {
+            let is_hinted = established.replacement.hinted.is_some_and(|hinted| hinted >= began);
+            // What the peer sent right after phase 1 does not show that it still has it.
+            let is_heard = established.heard >= began + interval;
+            !is_heard && (is_hinted || last)
+        });
+        if may_be_lost {
+            self.replace(core, id);
+        }
+    }
+
+    /// Negotiates a second phase 1, unless there is a newer one or one being negotiated, the first one has itself replaced another
+    /// one recently, or the remote section is passive.
+    pub(crate) fn replace(&mut self, core: &mut Core, id: Phase1Id) {
+        // The caller has just seen it.
+        let Some(phase1) = self.get(id) else { return };
+        let (path, block) = (phase1.path(), phase1.block);
+        let remote = path.remote;
+        if core.settings.remotes.get(block).is_none_or(|block| block.passive)
+            || self.usable(path) != Some(id)
+            || self.initiation(path).is_some()
+        {
+            return;
+        }
+        match self.get_mut(id).and_then(Phase1::established_mut) {
+            Some(established) if core.now >= established.replacement.not_before => {
+                established.replacement.suspected = true;
+            }
+            // It has replaced another one recently.
+            Some(_) | None => return,
+        }
+        core.log(Level::Notify, Some(remote), || {
+            format!(
+                "{} does not answer under its phase 1 and may have lost it; negotiating another one",
+                AddrPort(remote)
+            )
+        });
+        // A failure is logged, and the first phase 1 stays as it is.
+        let _ = self.begin(core, path, block, None);
+    }
+
+    /// Returns the other phase 1s with the peer of `new` under which the peer did not answer.
+    fn suspected(&self, new: Phase1Id) -> Vec<(Phase1Id, Replacement)> {
+        let others = self.others_with(new).into_iter();
+        let others = others.filter_map(|old| Some((old, self.get(old)?.established()?.replacement)));
+        others.filter(|(_, replacement)| replacement.suspected).collect()
+    }
+
+    /// Stops using a phase 1 that the peer still has: its established phase 2s move to the newer one.
+    pub(crate) fn supersede(&mut self, core: &mut Core, phase2s: &mut Phase2s, id: Phase1Id) {
+        let newer = self.get(id).and_then(|phase1| self.newest(phase1.path(), Some(id)));
+        if let Some(established) = self.get_mut(id).and_then(Phase1::established_mut) {
+            established.dying = true;
+            established.replacement.is_answered();
+            core.timers.stop(Timer::Phase1Renew(id));
+            newer.into_iter().for_each(|newer| phase2s.move_established(id, newer));
+        }
     }
 }
 
-/// Whether a phase 2 is a quick mode of ours that the peer has not answered.
-fn is_unanswered(phase2: &Phase2) -> bool {
-    phase2.role == Role::Initiator && matches!(phase2.state, State::Gathering(..) | State::Offered(_))
+impl Phase1 {
+    /// Probes the peer after an unencrypted message says that it does not have this phase 1. The message may come from anybody, so
+    /// nothing else follows from it.
+    pub(crate) fn unknown_to_peer(&mut self, core: &mut Core) {
+        if let Some(established) = self.established_mut() {
+            established.replacement.hinted = Some(core.now);
+        }
+        self.probe(core, IfSilent::Replace);
+    }
+}
+
+impl Phase2 {
+    /// Whether it is a quick mode of ours that the peer has not answered.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.role == Role::Initiator && matches!(self.state, State::Gathering(..) | State::Offered(_))
+    }
 }

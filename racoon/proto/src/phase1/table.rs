@@ -9,7 +9,6 @@ use crate::informational::dpd::LastTraffic;
 use crate::path::Path;
 use crate::phase1::entry::{EstablishedPhase1, Phase1, Stage};
 use crate::phase1::half_open::HalfOpen;
-use crate::select::RemoteIndex;
 use crate::wire::{Cookie, CookiePair};
 
 /// Key of a phase 1 whose responder cookie is not known.
@@ -40,7 +39,8 @@ pub(crate) struct Phase1s {
 
 impl Phase1s {
     /// Adds a phase 1 that is being negotiated.
-    pub(crate) fn insert(&mut self, id: Phase1Id, phase1: Phase1) {
+    pub(crate) fn insert(&mut self, phase1: Phase1) {
+        let id = phase1.id;
         if !phase1.cookies.responder.is_zero() {
             self.by_cookies.insert(phase1.cookies, id);
         }
@@ -76,13 +76,6 @@ impl Phase1s {
             self.waits.remove(phase2);
         }
         Some(phase1)
-    }
-
-    /// Records that a phase 2 begins under it.
-    pub(crate) fn negotiates(&mut self, id: Phase1Id) {
-        if let Some(established) = self.all.get_mut(&id).and_then(Phase1::established_mut) {
-            established.negotiated = true;
-        }
     }
 
     /// Lets a phase 2 wait for it.
@@ -179,16 +172,6 @@ impl Phase1s {
         }
     }
 
-    /// Sets its remote section, after a reload.
-    pub(crate) fn set_block(&mut self, id: Phase1Id, block: RemoteIndex) {
-        if let Some(phase1) = self.all.get_mut(&id) {
-            phase1.block = block;
-            if let Some(established) = phase1.established_mut() {
-                established.sa.block = block;
-            }
-        }
-    }
-
     /// Returns the number of unestablished phase 1s that we began with unknown peers.
     pub(crate) fn attempts(&self) -> usize {
         self.attempts
@@ -200,6 +183,11 @@ impl Phase1s {
 
     pub(crate) fn get_mut(&mut self, id: Phase1Id) -> Option<&mut Phase1> {
         self.all.get_mut(&id)
+    }
+
+    /// Returns the ids of all, the oldest first.
+    pub(crate) fn ids(&self) -> Vec<Phase1Id> {
+        self.all.keys().copied().collect()
     }
 
     /// Returns all of them, the oldest first.
@@ -220,6 +208,14 @@ impl Phase1s {
     /// Returns those between two addresses that are established or that we began, the oldest first.
     pub(crate) fn between(&self, addresses: (IpAddr, IpAddr)) -> Vec<Phase1Id> {
         self.by_pair.get(&addresses).into_iter().flatten().copied().collect()
+    }
+
+    /// Returns the other phase 1s with the peer of `id`, of all that [`Phase1s::between`] finds.
+    pub(crate) fn others_with(&self, id: Phase1Id) -> Vec<Phase1Id> {
+        let Some(path) = self.get(id).map(Phase1::path) else { return Vec::new() };
+        let is_other =
+            |other: &Phase1Id| *other != id && self.get(*other).is_some_and(|phase1| phase1.remote() == path.remote);
+        self.between(path.addresses()).into_iter().filter(is_other).collect()
     }
 
     /// Returns the established one to use between the addresses of a path: preferably not dying, with the peer's port, and the

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use crate::conversation::Record;
 use crate::engine::core::Core;
-use crate::engine::{Engine, Phase1Id, Phase2Id};
+use crate::engine::{Engine, Phase2Id};
 use crate::kernel::KernelRequest;
 use crate::num::{Doi, PayloadType, Protocol};
-use crate::output::Level;
+use crate::output::{Event, EventKind, Level};
 use crate::path::Path;
+use crate::phase1::Phase1Sa;
+use crate::phase1::entry::Phase1;
 use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
 use crate::phase1::table::Phase1s;
 use crate::phase2::TrafficKey;
@@ -18,18 +20,6 @@ use crate::reason::{FailureReason, Negotiation, NegotiationResult, Outcome, Role
 use crate::wire::Notify;
 
 impl Engine {
-    /// Logs and records that a phase 2 could not even begin.
-    pub(crate) fn phase2_not_begun(&mut self, traffic_key: &TrafficKey, reason: FailureReason) {
-        let remote = SocketAddr::new(traffic_key.endpoints.remote, self.core.settings.port);
-        let local = SocketAddr::new(traffic_key.endpoints.local, self.core.settings.port);
-        let traffic = traffic_key.selector;
-        let negotiation = Negotiation::Phase2 { role: Role::Initiator, cookies: None, message_id: 0, traffic };
-        let (path, result) = (Path::new(local, remote), NegotiationResult::Failed(reason));
-        let outcome = Record::new(self.core.now).outcome(negotiation, path, None, result, self.core.now);
-        self.core.log_failure(Level::Error, &outcome);
-        self.core.record_outcome(outcome);
-    }
-
     /// Ends a negotiation that failed.
     pub(crate) fn fail_phase2(&mut self, id: Phase2Id, reason: FailureReason) {
         self.end_phase2(id, NegotiationResult::Failed(reason));
@@ -37,11 +27,15 @@ impl Engine {
 
     /// Ends a negotiation without SAs: whatever was done for it is undone.
     pub(crate) fn end_phase2(&mut self, id: Phase2Id, result: NegotiationResult) {
+        // It may have ended together with another one.
         let Some(phase2) = self.phase2s.get(id) else { return };
-        let (phase1, outcome) = (phase2.phase1, phase2_outcome(phase2, result, &self.core));
-        self.report_failed_phase2(id, &outcome);
-        let Some(phase2) = self.remove_phase2(id) else { return };
-        self.release_kernel_state(id, &phase2, phase2.peer_may_use);
+        let (phase1, outcome) = (phase2.phase1, phase2.outcome(&self.core, result));
+        if let NegotiationResult::Failed(reason) = &outcome.result {
+            phase2.report_failure(&mut self.core, reason, &outcome);
+            phase2.notify_failure(&mut self.core, &mut self.phase1s, reason);
+        }
+        let Some(phase2) = self.phase2s.end(&mut self.core, &mut self.phase1s, id) else { return };
+        phase2.release(&mut self.core, &mut self.phase1s, &mut self.generated, phase2.peer_may_use);
         // The negotiation that supersedes this one answers the acquires.
         if outcome.result != NegotiationResult::Superseded {
             for acquire in &phase2.acquires {
@@ -55,90 +49,120 @@ impl Engine {
         match outcome.result {
             NegotiationResult::Failed(
                 FailureReason::NoAnswer(_) | FailureReason::NoPhase1(_) | FailureReason::Phase1Late(_),
-            ) => {
-                self.leftovers_unanswered(endpoints);
-            }
-            _ => self.leftovers_replaced(endpoints),
+            ) => self.leftovers.unanswered(&mut self.core, &mut self.phase1s, &self.phase2s, endpoints),
+            _ => self.leftovers.replaced(&mut self.core, &self.phase2s, endpoints),
         }
-        self.record_phase2_outcome(&phase2, phase1, outcome);
+        phase2.record_outcome(&mut self.core, phase1.and_then(|phase1| self.phase1s.sa(phase1)), outcome);
     }
+}
 
-    /// Keeps the outcome of a negotiation, and reports the event for a failure if there is one.
-    fn record_phase2_outcome(&mut self, phase2: &Phase2, phase1: Option<Phase1Id>, outcome: Outcome) {
-        let outcome = self.core.record_outcome(outcome);
-        let NegotiationResult::Failed(reason) = &outcome.result else { return };
-        if let Some(kind) = reason.phase2_event() {
-            let event = self.phase2_event((phase2, phase1), kind, Some(Arc::clone(&outcome)));
-            self.core.emit(event);
-        }
+impl Core {
+    /// Logs and records that a phase 2 could not even begin.
+    pub(crate) fn phase2_not_begun(&mut self, traffic_key: &TrafficKey, reason: FailureReason) {
+        let [local, remote] = [traffic_key.endpoints.local, traffic_key.endpoints.remote]
+            .map(|address| SocketAddr::new(address, self.settings.port));
+        let traffic = traffic_key.selector;
+        let negotiation = Negotiation::Phase2 { role: Role::Initiator, cookies: None, message_id: 0, traffic };
+        let (path, result) = (Path::new(local, remote), NegotiationResult::Failed(reason));
+        let outcome = Record::new(self.now).outcome(negotiation, path, None, result, self.now);
+        self.log_failure(Level::Error, &outcome);
+        self.record_outcome(outcome);
     }
+}
 
-    /// Logs a failure, and tells the peer.
-    fn report_failed_phase2(&mut self, id: Phase2Id, outcome: &Outcome) {
+impl Phase2 {
+    /// Keeps the outcome of its negotiation, and reports the event for a failure if there is one. `sa` was that of its phase 1.
+    fn record_outcome(&self, core: &mut Core, sa: Option<&Phase1Sa>, outcome: Outcome) {
+        let outcome = core.record_outcome(outcome);
         // An abandoned or superseded negotiation is no error.
         let NegotiationResult::Failed(reason) = &outcome.result else { return };
-        let Some(phase2) = self.phase2s.get(id) else { return };
-        let (traffic_key, remote, phase1) = (phase2.traffic_key, phase2.path.remote, phase2.phase1);
+        if let Some(kind) = reason.phase2_event() {
+            core.emit(self.event(sa, kind, Some(Arc::clone(&outcome))));
+        }
+    }
+
+    /// Logs its failure.
+    fn report_failure(&self, core: &mut Core, reason: &FailureReason, outcome: &Outcome) {
         // The failed phase 1 has its own error; each phase 2 that waited for it needs no other one.
-        let waited = matches!(phase2.state, State::Waiting(_));
-        let level = match (phase2.role, reason) {
+        let waited = matches!(self.state, State::Waiting(_));
+        let level = match (self.role, reason) {
             (Role::Initiator, FailureReason::NoPhase1(_) | FailureReason::Phase1Late(_)) if waited => Level::Notify,
             (Role::Initiator, _) => Level::Error,
             (Role::Responder, _) => {
+                let remote = self.path.remote;
                 let kind = (PeerStanding::Proved(remote.ip()), LoggedEvent::Phase2Failed);
-                self.core.apply_rate_limit(kind, Some(&format_args!("{reason}: {traffic_key}")), Level::Error, remote).1
+                let text = format_args!("{reason}: {}", self.traffic_key);
+                core.apply_rate_limit(kind, Some(&text), Level::Error, remote).1
             }
         };
-        self.core.log_failure(level, outcome);
-        match (phase1, reason) {
-            (Some(phase1), FailureReason::Kernel(_)) => self.notify_kernel_refusal(id, phase1, reason),
-            (Some(phase1), _) => self.phase1s.notify_refusal(&mut self.core, phase1, reason),
-            (None, _) => {}
+        core.log_failure(level, outcome);
+    }
+
+    /// Tells the peer why it failed, if that concerns it, under its phase 1.
+    fn notify_failure(&self, core: &mut Core, phase1s: &mut Phase1s, reason: &FailureReason) {
+        let Some(phase1) = self.phase1.and_then(|phase1| phase1s.get_mut(phase1)) else { return };
+        match reason {
+            FailureReason::Kernel(_) => self.notify_kernel_refusal(core, phase1, reason),
+            _ => phase1.notify_refusal(core, reason),
         }
     }
 
     /// Tells the peer that our kernel refused. No notify type says so, so the reason is sent as text. The SPI shows which
     /// negotiation it was, if the peer knows one.
-    fn notify_kernel_refusal(&mut self, id: Phase2Id, phase1: Phase1Id, reason: &FailureReason) {
+    fn notify_kernel_refusal(&self, core: &mut Core, phase1: &mut Phase1, reason: &FailureReason) {
         // Not every reason concerns the peer.
         let Some(kind) = reason.notify() else { return };
-        let Some(phase2) = self.phase2s.get(id) else { return };
-        let known = match (&phase2.state, phase2.role) {
+        let known = match (&self.state, self.role) {
             (State::InstallingInbound(installing), Role::Responder) => {
                 installing.outbound.installations.first().map(|one| one.name.spi)
             }
             (_, Role::Responder) => None,
             (_, Role::Initiator) => {
-                phase2.kernel_sas.iter().find(|name| name.destination == phase2.sa_endpoints.local).map(|name| name.spi)
+                self.kernel_sas.iter().find(|name| name.destination == self.sa_endpoints.local).map(|name| name.spi)
             }
         };
         let spi = known.map(|spi| spi.to_be_bytes().to_vec()).unwrap_or_default();
         let data = reason.text_for_peer().into_bytes();
         let notify = Notify { doi: Doi::IPSEC, protocol: Protocol::ESP, spi, kind, data };
-        self.phase1s.send_informational(&mut self.core, phase1, vec![(PayloadType::NOTIFY, notify.encode())]);
+        phase1.send_informational(core, &[(PayloadType::NOTIFY, notify.encode())]);
+    }
+
+    /// Returns what is kept of it when it has ended, or is established.
+    pub(crate) fn outcome(&self, core: &Core, result: NegotiationResult) -> Outcome {
+        let Self { role, cookies, message_id, traffic_key, .. } = self;
+        let (role, cookies, message_id, traffic) = (*role, *cookies, *message_id, traffic_key.selector);
+        let negotiation = Negotiation::Phase2 { role, cookies, message_id, traffic };
+        let block = Some(self.block.clone()).filter(|name| !name.is_empty());
+        let record = &self.conversation.record;
+        let undelivered = match &result {
+            NegotiationResult::Failed(reason) => core.delivery_errors(self.path.remote, record.began, reason),
+            _ => Vec::new(),
+        };
+        Outcome { undelivered, ..record.outcome(negotiation, self.path, block, result, core.now) }
+    }
+
+    /// Returns an event about it. `sa` is that of the phase 1 that it belongs or belonged to.
+    pub(crate) fn event(&self, sa: Option<&Phase1Sa>, kind: EventKind, outcome: Option<Arc<Outcome>>) -> Event {
+        Event {
+            kind,
+            local: Some(self.path.local),
+            remote: Some(self.path.remote),
+            cookies: self.cookies,
+            message_id: self.message_id,
+            identity: sa.map(|sa| sa.peer.id.clone()),
+            remote_section: Some(self.block.clone()).filter(|name| !name.is_empty()),
+            traffic: Some(self.traffic_key.selector),
+            outcome,
+        }
     }
 }
 
-impl Phase1s {
-    /// Sends the notify for a refusal under a phase 1.
-    pub(crate) fn notify_refusal(&mut self, core: &mut Core, phase1: Phase1Id, reason: &FailureReason) {
+impl Phase1 {
+    /// Sends the notify for a refusal.
+    pub(crate) fn notify_refusal(&mut self, core: &mut Core, reason: &FailureReason) {
         // Not every reason concerns the peer.
         let Some(kind) = reason.notify() else { return };
         let notify = Notify { doi: Doi::IPSEC, protocol: Protocol::ESP, spi: Vec::new(), kind, data: Vec::new() };
-        self.send_informational(core, phase1, vec![(PayloadType::NOTIFY, notify.encode())]);
+        self.send_informational(core, &[(PayloadType::NOTIFY, notify.encode())]);
     }
-}
-
-/// Returns what is kept of a phase 2 that ended, or came up.
-pub(crate) fn phase2_outcome(phase2: &Phase2, result: NegotiationResult, core: &Core) -> Outcome {
-    let Phase2 { role, cookies, message_id, traffic_key, .. } = phase2;
-    let (role, cookies, message_id, traffic) = (*role, *cookies, *message_id, traffic_key.selector);
-    let negotiation = Negotiation::Phase2 { role, cookies, message_id, traffic };
-    let block = Some(phase2.block.clone()).filter(|name| !name.is_empty());
-    let record = &phase2.conversation.record;
-    let undelivered = match &result {
-        NegotiationResult::Failed(reason) => core.delivery_errors(phase2.path.remote, record.began, reason),
-        _ => Vec::new(),
-    };
-    Outcome { undelivered, ..record.outcome(negotiation, phase2.path, block, result, core.now) }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::authorization::{Grant, Holder, Peer};
 use crate::config::GeneratePolicy;
+use crate::engine::core::Core;
 use crate::engine::{Engine, Phase2Id};
 use crate::kernel::{
     Direction, KernelError, KernelRequest, Mode, Policy, RequestId, Selector, Template, TemplateLevel,
@@ -108,21 +109,117 @@ impl GeneratedPolicies {
 }
 
 impl Engine {
+    /// Requests the policies that a peer is granted. Those that the same peer had at another address are replaced.
+    pub(crate) fn generate_policies(&mut self, id: Phase2Id, grant: &Grant, templates: &[Template]) {
+        for user in grant.replaces().iter().flat_map(|outbound| self.generated.users(outbound)).collect::<Vec<_>>() {
+            if self.phase2s.is_established(user) {
+                self.purge_phase2(user, true);
+            } else {
+                self.end_phase2(user, NegotiationResult::Superseded);
+            }
+        }
+        self.generated.generate(&mut self.core, id, grant, templates);
+    }
+
+    /// Processes the kernel's answer. If it refused a policy, all phase 2s that need the policy fail.
+    pub(crate) fn policy_added(&mut self, request: RequestId, answer: Result<Option<Policy>, KernelError>) {
+        let Some((users, direction, error)) = self.generated.answered(&mut self.core, request, answer) else { return };
+        for id in users {
+            // It may have ended together with another one.
+            let Some(phase2) = self.phase2s.get(id) else { continue };
+            let reason = refusal(phase2.traffic_key.selector, direction, &error);
+            if phase2.established().is_some() {
+                self.core.log(Level::Error, Some(phase2.path.remote), || reason.to_string());
+                self.purge_phase2(id, true);
+            } else {
+                self.fail_phase2(id, reason);
+            }
+        }
+    }
+}
+
+impl GeneratedPolicies {
+    /// Requests the policies for `templates`, those of an outbound policy. If a policy exists already, the kernel refuses, and the
+    /// phase 2 fails.
+    fn generate(&mut self, core: &mut Core, id: Phase2Id, grant: &Grant, templates: &[Template]) {
+        let outbound = grant.outbound();
+        let new = || PolicySet { holder: grant.holder().clone(), users: BTreeSet::new(), created: BTreeMap::new() };
+        let set = self.sets.entry(outbound).or_insert_with(new);
+        set.users.insert(id);
+        // Another program has deleted one of them. Those that are left may not match the new ones.
+        for left in std::mem::take(&mut set.created).into_values() {
+            core.send_to_kernel(KernelRequest::DeletePolicy(left.name()));
+        }
+        for granted in grant.policies(templates) {
+            let policy = granted.policy().clone();
+            let request = RequestId(core.fresh_id());
+            self.asked.insert(request, (outbound, policy.direction));
+            core.spd.insert(policy);
+            core.send_to_kernel(KernelRequest::AddPolicy(request, granted));
+        }
+    }
+
+    /// Processes the kernel's answer. Returns the phase 2s that need the policy if it was refused.
+    fn answered(
+        &mut self,
+        core: &mut Core,
+        request: RequestId,
+        answer: Result<Option<Policy>, KernelError>,
+    ) -> Option<(BTreeSet<Phase2Id>, Direction, KernelError)> {
+        let asked = self.asked.remove(&request);
+        let set = asked.and_then(|(outbound, direction)| Some((outbound, direction, self.sets.get_mut(&outbound)?)));
+        match (set, answer) {
+            (Some((_, direction, set)), Ok(Some(policy))) => {
+                set.created.insert(direction, policy.clone());
+                core.spd.insert(policy);
+            }
+            (Some((outbound, direction, _)), Ok(None)) => core.spd.forget_unconfirmed(outbound, direction),
+            (Some((outbound, direction, set)), Err(error)) => {
+                core.spd.forget_unconfirmed(outbound, direction);
+                return Some((set.users.clone(), direction, error));
+            }
+            // Its users have ended in the meantime.
+            (None, Ok(Some(policy))) => core.send_to_kernel(KernelRequest::DeletePolicy(policy.name())),
+            (None, _) => {}
+        }
+        None
+    }
+
+    /// Removes a phase 2 from the users of policies. After the last one, the policies that we created are deleted, and no others.
+    pub(crate) fn release(&mut self, core: &mut Core, outbound: Selector, id: Phase2Id) {
+        // Another phase 2 or a flush has removed the policies.
+        let Entry::Occupied(mut set) = self.sets.entry(outbound) else { return };
+        set.get_mut().users.remove(&id);
+        if !set.get().users.is_empty() {
+            return;
+        }
+        let set = set.remove();
+        self.asked.retain(|_, (asked, _)| *asked != outbound);
+        ALL_DIRECTIONS.into_iter().for_each(|direction| core.spd.forget_unconfirmed(outbound, direction));
+        for (direction, policy) in set.created {
+            if core.spd.exact(direction, &policy.selector).is_some_and(|there| there.index == policy.index) {
+                core.spd.remove(direction, &policy.selector);
+            }
+            core.send_to_kernel(KernelRequest::DeletePolicy(policy.name()));
+        }
+    }
+
     /// Returns the level and the reqid of policies that are generated now.
     ///
     /// # Errors
     /// If none may be generated, or no reqid is free.
     pub(crate) fn level_for(
         &mut self,
+        spd: &Spd,
         traffic_key: &TrafficKey,
         how: GeneratePolicy,
     ) -> Result<(TemplateLevel, u32), FailureReason> {
         match how {
             GeneratePolicy::Off => {
-                Err(missing_policy(&self.core.spd, Direction::In, &traffic_key.selector, &[], traffic_key.endpoints))
+                Err(missing_policy(spd, Direction::In, &traffic_key.selector, &[], traffic_key.endpoints))
             }
             GeneratePolicy::Require => Ok((TemplateLevel::Require, 0)),
-            GeneratePolicy::Unique => match self.generated.reqid(&self.core.spd) {
+            GeneratePolicy::Unique => match self.reqid(spd) {
                 Some(reqid) => Ok((TemplateLevel::Unique, reqid)),
                 None => {
                     let (traffic, problem) = (traffic_key.selector, PolicyProblem::NoReqid);
@@ -131,124 +228,43 @@ impl Engine {
             },
         }
     }
+}
 
-    /// Returns the templates that a proposal requires.
-    pub(crate) fn templates_for(
-        suite: &Suite,
-        traffic_key: &TrafficKey,
-        (level, reqid): (TemplateLevel, u32),
-    ) -> Vec<Template> {
-        let template = |protocol, mode| {
-            let endpoints =
-                (mode == Mode::Tunnel).then_some((traffic_key.endpoints.local, traffic_key.endpoints.remote));
-            Template { protocol, mode, level, reqid, endpoints }
-        };
-        let protocols = suite.protocols.iter().filter_map(|one| {
-            let mode = match one.transforms.first()?.transform.mode.plain() {
-                EncapsulationMode::TUNNEL => Mode::Tunnel,
-                _ => Mode::Transport,
-            };
-            Some(template(one.protocol, mode))
-        });
-        protocols.collect()
-    }
-
-    /// Requests the policies for `templates`, those of an outbound policy. If a policy exists already, the kernel refuses, and the
-    /// phase 2 fails.
-    pub(crate) fn generate_policies(&mut self, id: Phase2Id, grant: &Grant, templates: &[Template]) {
-        // The same peer has another address now.
-        for user in grant.replaces().iter().flat_map(|outbound| self.generated.users(outbound)).collect::<Vec<_>>() {
-            self.policies_replaced(user);
-        }
-        let outbound = grant.outbound();
-        let new = || PolicySet { holder: grant.holder().clone(), users: BTreeSet::new(), created: BTreeMap::new() };
-        let set = self.generated.sets.entry(outbound).or_insert_with(new);
-        set.users.insert(id);
-        // Another program has deleted one of them. Those that are left may not match the new ones.
-        for left in std::mem::take(&mut set.created).into_values() {
-            self.core.send_to_kernel(KernelRequest::DeletePolicy(left.name()));
-        }
-        for granted in grant.policies(templates) {
-            let policy = granted.policy().clone();
-            let request = RequestId(self.core.fresh_id());
-            self.generated.asked.insert(request, (outbound, policy.direction));
-            self.core.spd.insert(policy);
-            self.core.send_to_kernel(KernelRequest::AddPolicy(request, granted));
-        }
-    }
-
-    /// Processes the kernel's answer. If it refused a policy, all phase 2s that need the policy fail.
-    pub(crate) fn policy_added(&mut self, request: RequestId, answer: Result<Option<Policy>, KernelError>) {
-        let asked = self.generated.asked.remove(&request);
-        let set = asked
-            .and_then(|(outbound, direction)| Some((outbound, direction, self.generated.sets.get_mut(&outbound)?)));
-        match (set, answer) {
-            (Some((_, direction, set)), Ok(Some(policy))) => {
-                set.created.insert(direction, policy.clone());
-                self.core.spd.insert(policy);
-            }
-            (Some((outbound, direction, _)), Ok(None)) => self.forget_unconfirmed(outbound, direction),
-            (Some((outbound, direction, set)), Err(error)) => {
-                let users = set.users.iter().copied().collect::<Vec<_>>();
-                self.forget_unconfirmed(outbound, direction);
-                users.into_iter().for_each(|id| self.policy_refused(id, direction, &error));
-            }
-            // Its users have ended in the meantime.
-            (None, Ok(Some(policy))) => self.core.send_to_kernel(KernelRequest::DeletePolicy(policy.name())),
-            (None, _) => {}
-        }
-    }
-
-    fn policy_refused(&mut self, id: Phase2Id, direction: Direction, error: &KernelError) {
-        let Some(phase2) = self.phase2s.get(id) else { return };
-        let (remote, traffic_key) = (phase2.path.remote, phase2.traffic_key);
-        let problem =
-            if error.exists { PolicyProblem::Foreign(direction) } else { PolicyProblem::Kernel(error.clone().into()) };
-        let cause = FailureReason::NoPolicy(MissingPolicy { traffic: traffic_key.selector, problem }.into());
-        if phase2.established().is_some() {
-            self.core.log(Level::Error, Some(remote), || cause.to_string());
-            self.purge_phase2(id, true);
-        } else {
-            self.fail_phase2(id, cause);
-        }
-    }
-
-    /// Removes a phase 2 whose policies are replaced by those of the same peer at another address.
-    fn policies_replaced(&mut self, id: Phase2Id) {
-        let Some(phase2) = self.phase2s.get(id) else { return };
-        if phase2.established().is_some() {
-            self.purge_phase2(id, true);
-        } else {
-            self.end_phase2(id, NegotiationResult::Superseded);
-        }
-    }
-
+impl Spd {
     /// Removes a requested policy that was not created. One that the kernel has reported in the meantime stays.
     fn forget_unconfirmed(&mut self, outbound: Selector, direction: Direction) {
         let selector = if direction == Direction::Out { outbound } else { outbound.mirrored() };
-        if self.core.spd.exact(direction, &selector).is_some_and(|policy| policy.index == 0) {
-            self.core.spd.remove(direction, &selector);
+        if self.exact(direction, &selector).is_some_and(|policy| policy.index == 0) {
+            self.remove(direction, &selector);
         }
     }
+}
 
-    /// Removes a phase 2 from the users of policies. After the last one, the policies that we created are deleted, and no others.
-    pub(crate) fn release_policies(&mut self, outbound: Selector, id: Phase2Id) {
-        // Another phase 2 or a flush has removed the policies.
-        let Entry::Occupied(mut set) = self.generated.sets.entry(outbound) else { return };
-        set.get_mut().users.remove(&id);
-        if !set.get().users.is_empty() {
-            return;
-        }
-        let set = set.remove();
-        self.generated.asked.retain(|_, (asked, _)| *asked != outbound);
-        ALL_DIRECTIONS.into_iter().for_each(|direction| self.forget_unconfirmed(outbound, direction));
-        for (direction, policy) in set.created {
-            if self.core.spd.exact(direction, &policy.selector).is_some_and(|there| there.index == policy.index) {
-                self.core.spd.remove(direction, &policy.selector);
-            }
-            self.core.send_to_kernel(KernelRequest::DeletePolicy(policy.name()));
-        }
-    }
+/// Returns the templates that a proposal requires.
+pub(crate) fn templates_for(
+    suite: &Suite,
+    traffic_key: &TrafficKey,
+    (level, reqid): (TemplateLevel, u32),
+) -> Vec<Template> {
+    let template = |protocol, mode| {
+        let endpoints = (mode == Mode::Tunnel).then_some((traffic_key.endpoints.local, traffic_key.endpoints.remote));
+        Template { protocol, mode, level, reqid, endpoints }
+    };
+    let protocols = suite.protocols.iter().filter_map(|one| {
+        let mode = match one.transforms.first()?.transform.mode.plain() {
+            EncapsulationMode::TUNNEL => Mode::Tunnel,
+            _ => Mode::Transport,
+        };
+        Some(template(one.protocol, mode))
+    });
+    protocols.collect()
+}
+
+/// The reason why a phase 2 fails or ends whose policy the kernel has refused.
+fn refusal(traffic: Selector, direction: Direction, error: &KernelError) -> FailureReason {
+    let problem =
+        if error.exists { PolicyProblem::Foreign(direction) } else { PolicyProblem::Kernel(error.clone().into()) };
+    FailureReason::NoPolicy(MissingPolicy { traffic, problem }.into())
 }
 
 #[cfg(test)]

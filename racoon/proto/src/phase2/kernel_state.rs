@@ -3,55 +3,54 @@
 use std::collections::BTreeMap;
 
 use crate::engine::core::Core;
-use crate::engine::{Engine, Phase2Id};
 use crate::kernel::{KernelRequest, Mode, SaName};
 use crate::num::{Doi, PayloadType, Protocol};
 use crate::output::Level;
 use crate::path::{AddrPort, Path};
+use crate::phase1::entry::Phase1;
 use crate::phase1::table::Phase1s;
 use crate::phase2::bundle::Pair;
 use crate::phase2::entry::Phase2;
+use crate::phase2::generate_policy::GeneratedPolicies;
 use crate::phase2::lifetime::spi_bytes;
 use crate::wire::Delete;
 
-impl Engine {
-    /// Sends the peer DELETEs for a removed phase 2, then deletes its SAs, reserved SPIs and generated policies.
-    pub(crate) fn release_kernel_state(&mut self, id: Phase2Id, phase2: &Phase2, tell_peer: bool) {
+impl Phase2 {
+    /// Sends the peer DELETEs for it, then deletes its SAs, reserved SPIs and generated policies. It was removed from the tables.
+    pub(crate) fn release(
+        &self,
+        core: &mut Core,
+        phase1s: &mut Phase1s,
+        generated: &mut GeneratedPolicies,
+        tell_peer: bool,
+    ) {
         if tell_peer {
-            self.send_delete(phase2);
+            // Its phase 1 may have ended. If there is no other one with the peer, no DELETE can be sent.
+            let bound = self.phase1.filter(|phase1| phase1s.sa(*phase1).is_some());
+            let speaker = bound.or_else(|| phase1s.usable(self.path));
+            let inbound = self.kernel_sas.iter().filter(|name| name.destination == self.sa_endpoints.local);
+            if let Some(phase1) = speaker.and_then(|id| phase1s.get_mut(id)) {
+                phase1.send_deletes(core, inbound);
+            }
         }
-        let is_held = |name: &SaName| phase2.held.iter().any(|held| held.name == *name);
-        for name in phase2.kernel_sas.iter().filter(|name| !is_held(name)) {
-            self.core.send_to_kernel(KernelRequest::Delete(*name));
+        let is_held = |name: &SaName| self.held.iter().any(|held| held.name == *name);
+        for name in self.kernel_sas.iter().filter(|name| !is_held(name)) {
+            core.send_to_kernel(KernelRequest::Delete(*name));
         }
-        if let Some(selector) = phase2.generated {
-            self.release_policies(selector, id);
+        if let Some(outbound) = self.generated {
+            generated.release(core, outbound, self.id);
         }
-    }
-
-    /// Sends DELETEs for the inbound SAs of a phase 2, one message per protocol.
-    fn send_delete(&mut self, phase2: &Phase2) {
-        let alive = |phase1: &crate::engine::Phase1Id| self.phase1s.sa(*phase1).is_some();
-        let bound = phase2.phase1.filter(alive);
-        // Without a phase 1 no DELETE can be sent.
-        let Some(phase1) = bound.or_else(|| self.phase1s.usable(phase2.path)) else { return };
-        self.phase1s.send_deletes(
-            &mut self.core,
-            phase1,
-            phase2.kernel_sas.iter().filter(|name| name.destination == phase2.sa_endpoints.local),
-        );
     }
 
     /// Logs a line for each SA, inbound before outbound.
     #[track_caller]
-    pub(crate) fn log_sas(&mut self, level: Level, what: &'static str, id: Phase2Id, pairs: &[Pair]) {
-        let Some(path) = self.phase2s.get(id).map(|phase2| phase2.path) else { return };
-        let Path { local, remote, .. } = path;
+    pub(crate) fn log_sas(&self, core: &mut Core, what: &'static str, pairs: &[Pair]) {
+        let Path { local, remote, .. } = self.path;
         for pair in pairs {
             for (name, mut from, mut to) in [(pair.inbound, remote, local), (pair.outbound, local, remote)] {
                 from.set_ip(name.source);
                 to.set_ip(name.destination);
-                self.core.log(level, Some(remote), || {
+                core.log(Level::Info, Some(remote), || {
                     let (SaName { protocol, spi, .. }, mode) = (name, mode_name(pair.mode));
                     let protocol = protocol_name(protocol);
                     format!("{what}: {protocol}/{mode} {}->{} spi={spi}({spi:#x})", AddrPort(from), AddrPort(to))
@@ -59,23 +58,28 @@ impl Engine {
             }
         }
     }
+
+    /// Logs that its SAs are removed before they expire.
+    pub(crate) fn log_purged(&self, core: &mut Core) {
+        let pairs = self.established().map(|established| established.pairs.as_slice()).unwrap_or_default();
+        for SaName { protocol, spi, .. } in pairs.iter().flat_map(|pair| [pair.inbound, pair.outbound]) {
+            core.log(Level::Info, Some(self.path.remote), || {
+                format!("purged IPsec-SA proto_id={} spi={spi}.", protocol_name(protocol))
+            });
+        }
+    }
 }
 
-impl Phase1s {
-    /// Sends DELETEs for SAs under a phase 1, one message per protocol.
-    pub(crate) fn send_deletes<'a>(
-        &mut self,
-        core: &mut Core,
-        phase1: crate::engine::Phase1Id,
-        names: impl Iterator<Item = &'a SaName>,
-    ) {
+impl Phase1 {
+    /// Sends DELETEs for SAs under it, one message per protocol.
+    pub(crate) fn send_deletes<'a>(&mut self, core: &mut Core, names: impl Iterator<Item = &'a SaName>) {
         let mut spis = BTreeMap::<Protocol, Vec<Vec<u8>>>::new();
         for name in names {
             spis.entry(name.protocol).or_default().push(spi_bytes(name.protocol, name.spi));
         }
         for (protocol, spis) in spis {
             let delete = Delete { doi: Doi::IPSEC, protocol, spis };
-            self.send_informational(core, phase1, vec![(PayloadType::DELETE, delete.encode())]);
+            self.send_informational(core, &[(PayloadType::DELETE, delete.encode())]);
         }
     }
 }

@@ -5,18 +5,17 @@
 //! their lifetime.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::engine::{Engine, Phase1Id, Timer};
+use crate::engine::core::Core;
+use crate::engine::{Engine, Timer};
 use crate::kernel::{Acquire, Direction, KernelRequest, LeftoverSa, Policy, SaName, Template, TemplateLevel};
 use crate::num::Protocol;
 use crate::output::Level;
 use crate::path::Path;
-use crate::phase1::entry::Phase1;
-use crate::phase2::acquire::Phase2Trigger;
-use crate::phase2::entry::Phase2;
-use crate::phase2::table::{SaKey, sa_key};
+use crate::phase1::table::Phase1s;
+use crate::phase2::table::{Phase2s, SaKey, sa_key};
 use crate::phase2::traffic::{Endpoints, between_hosts, templates};
 
 /// Time for which replaced SAs stay, for packets of the peer in flight.
@@ -25,23 +24,23 @@ const REPLACED: Duration = Duration::from_secs(5);
 /// The SAs that the kernel has.
 #[derive(Debug, Default)]
 pub(crate) struct LeftoverSas {
-    by_ends: BTreeMap<Endpoints, BTreeSet<SaName>>,
+    by_endpoints: BTreeMap<Endpoints, BTreeSet<SaName>>,
     by_sa: HashMap<SaKey, (Endpoints, SaName)>,
 }
 
 impl LeftoverSas {
     fn insert(&mut self, endpoints: Endpoints, name: SaName) {
         self.by_sa.insert(sa_key(&name), (endpoints, name));
-        self.by_ends.entry(endpoints).or_default().insert(name);
+        self.by_endpoints.entry(endpoints).or_default().insert(name);
     }
 
     /// Removes an SA. Returns false if there is none of that name.
     pub(crate) fn remove(&mut self, name: &SaName) -> bool {
         let Some((endpoints, name)) = self.by_sa.remove(&sa_key(name)) else { return false };
-        if let Some(names) = self.by_ends.get_mut(&endpoints) {
+        if let Some(names) = self.by_endpoints.get_mut(&endpoints) {
             names.remove(&name);
             if names.is_empty() {
-                self.by_ends.remove(&endpoints);
+                self.by_endpoints.remove(&endpoints);
             }
         }
         true
@@ -58,7 +57,7 @@ impl LeftoverSas {
 
     /// Takes all SAs between two addresses.
     fn take(&mut self, endpoints: Endpoints) -> BTreeSet<SaName> {
-        let names = self.by_ends.remove(&endpoints).unwrap_or_default();
+        let names = self.by_endpoints.remove(&endpoints).unwrap_or_default();
         for name in &names {
             self.by_sa.remove(&sa_key(name));
         }
@@ -99,19 +98,39 @@ fn fits(template: &Template, sa: &LeftoverSa) -> bool {
 }
 
 impl Engine {
-    /// Adopts SAs of an earlier run. Those that no policy of the kernel needs are deleted.
+    /// Adopts SAs of an earlier run, and negotiates those that replace them, unless only the peer may begin.
     pub(crate) fn adopt(&mut self, sas: &[LeftoverSa]) {
+        for acquire in self.leftovers.adopt(&mut self.core, &mut self.phase1s, sas) {
+            let peer = SocketAddr::new(acquire.peer, self.core.settings.port);
+            if self.core.section_of(peer, true).is_ok() {
+                self.acquire(acquire.acquire);
+            } else {
+                self.core
+                    .log(Level::Debug, Some(peer), || "SAs of an earlier run are not renewed: the peer begins".into());
+            }
+        }
+    }
+}
+
+/// An acquire that asks for the replacement of SAs.
+struct Replacing {
+    peer: IpAddr,
+    acquire: Acquire,
+}
+
+impl LeftoverSas {
+    /// Keeps the SAs that a policy of the kernel needs, and deletes the others. Returns the acquires for those needed.
+    fn adopt(&mut self, core: &mut Core, phase1s: &mut Phase1s, sas: &[LeftoverSa]) -> Vec<Replacing> {
         // 1. Find the policies that need them, and thus the peers to negotiate with.
         let (mut served, mut asking) = (HashSet::new(), BTreeMap::new());
-        let policies = Asking::of(self.core.spd.outbound());
-        for sa in sas {
-            let Some(endpoints) = self.ends_of(&sa.name).filter(|endpoints| endpoints.local == sa.name.source) else {
-                continue;
-            };
+        let policies = Asking::of(core.spd.outbound());
+        // The peer's SAs are replaced together with ours.
+        let ours = sas.iter().filter_map(|sa| Some((sa, core.endpoints_of(&sa.name)?)));
+        for (sa, endpoints) in ours.filter(|(sa, endpoints)| endpoints.local == sa.name.source) {
             let tunnels = policies.tunnels.get(&(endpoints, sa.name.protocol)).into_iter().flatten();
             let tunnels = tunnels.filter(|(_, template)| fits(template, sa)).map(|(policy, _)| *policy);
             let between = |template: &Template| template.endpoints.is_none() && fits(template, sa);
-            let transport = self.core.spd.covering(Direction::Out, &between_hosts(endpoints), |policy| {
+            let transport = core.spd.covering(Direction::Out, &between_hosts(endpoints), |policy| {
                 templates(policy).is_some_and(|templates| templates.iter().any(between))
             });
             for policy in tunnels.chain(transport) {
@@ -121,100 +140,108 @@ impl Engine {
         }
         // 2. Keep those that the kernel has.
         for sa in sas.iter().filter(|sa| sa.in_kernel) {
-            match self.ends_of(&sa.name).filter(|endpoints| served.contains(endpoints)) {
+            match core.endpoints_of(&sa.name).filter(|endpoints| served.contains(endpoints)) {
                 Some(endpoints) => {
-                    self.leftovers.insert(endpoints, sa.name);
+                    self.insert(endpoints, sa.name);
                     // INITIAL-CONTACT would make the peer delete them before they are replaced.
-                    self.phase1s.contacted.insert(endpoints.remote);
+                    phase1s.contacted.insert(endpoints.remote);
                 }
-                None => self.core.send_to_kernel(KernelRequest::Delete(sa.name)),
+                None => core.send_to_kernel(KernelRequest::Delete(sa.name)),
             }
         }
-        // 3. Negotiate, unless only the peer may begin.
-        for ((endpoints, index), SaName { protocol, source, destination, .. }) in asking {
-            let peer = SocketAddr::new(endpoints.remote, self.core.settings.port);
+        // 3. Ask for those that replace them.
+        let acquire = |((endpoints, index), name): ((Endpoints, u32), SaName)| {
+            let SaName { protocol, source, destination, .. } = name;
             let acquire = Acquire { policy: Some(index), source, destination, protocol, seq: 0, selector: None };
-            if self.block_of(peer, &Phase2Trigger::Acquire(acquire.clone())).is_ok() {
-                self.acquire(acquire);
-            } else {
-                self.core
-                    .log(Level::Debug, Some(peer), || "SAs of an earlier run are not renewed: the peer begins".into());
-            }
-        }
-    }
-
-    /// Returns our address and the peer's of an SA.
-    fn ends_of(&self, name: &SaName) -> Option<Endpoints> {
-        let SaName { source, destination, .. } = *name;
-        if self.core.local_address(source).is_some() {
-            return Some(Endpoints { local: source, remote: destination });
-        }
-        self.core.local_address(destination).map(|_| Endpoints { local: destination, remote: source })
+            Replacing { peer: endpoints.remote, acquire }
+        };
+        asking.into_iter().map(acquire).collect()
     }
 
     /// Schedules the deletion of a peer's SAs of the earlier run, when a phase 2 with it is established and none is being
     /// negotiated.
-    pub(crate) fn leftovers_replaced(&mut self, endpoints: Endpoints) {
-        if !self.leftovers.by_ends.contains_key(&endpoints) {
-            return;
-        }
-        let with_peer = self.phase2s.with(endpoints);
-        let is_up = |id| self.phase2s.get(id).is_some_and(|phase2: &Phase2| phase2.established().is_some());
-        if !with_peer.is_empty() && with_peer.into_iter().all(is_up) {
-            self.core.timers.set(Timer::LeftoversReplaced(endpoints), self.core.now + REPLACED);
+    pub(crate) fn replaced(&self, core: &mut Core, phase2s: &Phase2s, endpoints: Endpoints) {
+        let mut with_peer = phase2s.with(endpoints).into_iter().peekable();
+        if self.by_endpoints.contains_key(&endpoints)
+            && with_peer.peek().is_some()
+            && with_peer.all(|id| phase2s.is_established(id))
+        {
+            core.timers.set(Timer::LeftoversReplaced(endpoints), core.now + REPLACED);
         }
     }
 
     /// Deletes a peer's SAs of the earlier run if the peer does not answer: it may have lost them, and packets with them.
-    pub(crate) fn leftovers_unanswered(&mut self, endpoints: Endpoints) {
-        if self.leftovers.by_ends.contains_key(&endpoints) {
-            let peer = SocketAddr::new(endpoints.remote, self.core.settings.port);
-            self.core
-                .log(Level::Info, Some(peer), || "the peer does not answer: removing the SAs of an earlier run".into());
-            self.delete_leftovers(endpoints, false);
-            // The peer may still have its SAs, and would use them until it receives INITIAL-CONTACT.
-            let is_up = |id| self.phase2s.get(id).is_some_and(|phase2: &Phase2| phase2.established().is_some());
-            if !self.phase1s.is_peer(endpoints.remote) && !self.phase2s.with(endpoints).into_iter().any(is_up) {
-                self.phase1s.contacted.remove(&endpoints.remote);
-            }
+    pub(crate) fn unanswered(
+        &mut self,
+        core: &mut Core,
+        phase1s: &mut Phase1s,
+        phase2s: &Phase2s,
+        endpoints: Endpoints,
+    ) {
+        if !self.by_endpoints.contains_key(&endpoints) {
+            // There are none.
+            return;
+        }
+        let peer = SocketAddr::new(endpoints.remote, core.settings.port);
+        core.log(Level::Info, Some(peer), || "the peer does not answer: removing the SAs of an earlier run".into());
+        self.delete(core, phase1s, endpoints, false);
+        // The peer may still have its SAs, and would use them until it receives INITIAL-CONTACT.
+        let is_up = phase2s.with(endpoints).into_iter().any(|id| phase2s.is_established(id));
+        if !phase1s.is_peer(endpoints.remote) && !is_up {
+            phase1s.contacted.remove(&endpoints.remote);
         }
     }
 
     /// Deletes the SAs between two addresses.
-    pub(crate) fn delete_leftovers(&mut self, endpoints: Endpoints, tell_peer: bool) {
-        self.core.timers.stop(Timer::LeftoversReplaced(endpoints));
-        let names = self.leftovers.take(endpoints);
-        let peer = SocketAddr::new(endpoints.remote, self.core.settings.port);
-        let path = self.core.local_address(endpoints.local).map(|local| Path::new(local, peer));
-        if let Some(phase1) = path.and_then(|path| self.phase1s.usable(path)).filter(|_| tell_peer) {
-            self.phase1s.send_deletes(
-                &mut self.core,
-                phase1,
-                names.iter().filter(|name| name.destination == endpoints.local),
-            );
+    pub(crate) fn delete(&mut self, core: &mut Core, phase1s: &mut Phase1s, endpoints: Endpoints, tell_peer: bool) {
+        core.timers.stop(Timer::LeftoversReplaced(endpoints));
+        let names = self.take(endpoints);
+        let peer = SocketAddr::new(endpoints.remote, core.settings.port);
+        let path = core.local_address(endpoints.local).map(|local| Path::new(local, peer)).filter(|_| tell_peer);
+        let phase1 = path.and_then(|path| phase1s.usable(path)).and_then(|id| phase1s.get_mut(id));
+        if let Some(phase1) = phase1 {
+            phase1.send_deletes(core, names.iter().filter(|name| name.destination == endpoints.local));
         }
-        names.into_iter().for_each(|name| self.core.send_to_kernel(KernelRequest::Delete(name)));
+        names.into_iter().for_each(|name| core.send_to_kernel(KernelRequest::Delete(name)));
     }
 
     /// Deletes all SAs.
-    pub(crate) fn delete_all_leftovers(&mut self) {
-        let all = self.leftovers.by_ends.keys().copied().collect::<Vec<_>>();
-        all.into_iter().for_each(|endpoints| self.delete_leftovers(endpoints, true));
+    pub(crate) fn delete_all(&mut self, core: &mut Core, phase1s: &mut Phase1s) {
+        let all = self.by_endpoints.keys().copied().collect::<Vec<_>>();
+        all.into_iter().for_each(|endpoints| self.delete(core, phase1s, endpoints, true));
     }
 
-    /// Processes a DELETE of the peer. Returns false if the SA is not of an earlier run.
-    pub(crate) fn leftover_deleted_by(&mut self, phase1: Phase1Id, protocol: Protocol, spi: u32) -> bool {
-        let Some(Path { local, remote, .. }) = self.phase1s.get(phase1).map(Phase1::path) else { return false };
-        let found = self.leftovers.by_sa.get(&(remote.ip(), protocol, spi)).copied();
-        let peer = Endpoints { local: local.ip(), remote: remote.ip() };
-        let Some((endpoints, name)) = found.filter(|(endpoints, _)| *endpoints == peer) else { return false };
-        self.core.log(Level::Info, Some(remote), || format!("the peer deletes its {name} of an earlier run"));
-        self.leftovers.remove(&name);
-        self.core.send_to_kernel(KernelRequest::Delete(name));
+    /// Processes a DELETE of the peer at the end of a path. Returns false if the SA is not of an earlier run.
+    pub(crate) fn deleted_by(
+        &mut self,
+        core: &mut Core,
+        phase1s: &mut Phase1s,
+        path: Path,
+        (protocol, spi): (Protocol, u32),
+    ) -> bool {
+        let remote = path.remote;
+        let found = self.by_sa.get(&(remote.ip(), protocol, spi)).copied();
+        let Some((endpoints, name)) = found.filter(|(endpoints, _)| *endpoints == Endpoints::of(path)) else {
+            return false;
+        };
+        core.log(Level::Info, Some(remote), || format!("the peer deletes its {name} of an earlier run"));
+        self.remove(&name);
+        core.send_to_kernel(KernelRequest::Delete(name));
         let sends = |names: &BTreeSet<SaName>| names.iter().any(|name| name.source == endpoints.local);
-        if !self.leftovers.by_ends.get(&endpoints).is_some_and(sends) {
-            self.delete_leftovers(endpoints, false);
+        if !self.by_endpoints.get(&endpoints).is_some_and(sends) {
+            self.delete(core, phase1s, endpoints, false);
         }
         true
+    }
+}
+
+impl Core {
+    /// Returns our address and the peer's of an SA.
+    fn endpoints_of(&self, name: &SaName) -> Option<Endpoints> {
+        let SaName { source, destination, .. } = *name;
+        if self.local_address(source).is_some() {
+            return Some(Endpoints { local: source, remote: destination });
+        }
+        self.local_address(destination).map(|_| Endpoints { local: destination, remote: source })
     }
 }

@@ -31,8 +31,8 @@ impl Engine {
     /// Holds back the outbound SAs of a phase 2 that is otherwise established.
     pub(crate) fn hold_outbound(&mut self, id: Phase2Id, outbound: Outbound, until: Time) {
         let established = outbound.established(self.core.now);
-        if let Err(cause) = self.claim_names(id, &outbound.installations) {
-            return self.fail_phase2(id, cause);
+        if let Err(reason) = self.claim_names(id, &outbound.installations) {
+            return self.fail_phase2(id, reason);
         }
         if let Some(phase2) = self.phase2s.get_mut(id) {
             phase2.held = outbound.installations;
@@ -41,33 +41,37 @@ impl Engine {
         self.phase2_established(id, established);
     }
 
-    /// Installs the outbound SAs.
+    /// Installs the outbound SAs that were held back.
     pub(crate) fn phase2_switch_over(&mut self, id: Phase2Id) {
         self.core.timers.stop(Timer::Phase2SwitchOver(id));
-        let Some(phase2) = self.phase2s.get_mut(id).filter(|phase2| !phase2.held.is_empty()) else { return };
-        phase2.set_deadline(&mut self.core);
-        let held = mem::take(&mut phase2.held);
-        self.install(id, held);
-    }
-
-    /// Deletes a replaced pair, unless its replacement is gone.
-    pub(crate) fn phase2_replaced(&mut self, id: Phase2Id) {
-        let Some(phase2) = self.phase2s.get(id) else { return };
-        if self.phase2s.established(&phase2.traffic_key).any(|(newer, _)| newer > id) {
-            self.expire_phase2(id, true);
+        if let Some(phase2) = self.phase2s.get_mut(id).filter(|phase2| !phase2.held.is_empty()) {
+            phase2.set_deadline(&mut self.core);
+            let held = mem::take(&mut phase2.held);
+            self.install(id, held);
         }
     }
 
     /// Switches at once, because there is no other pair to send by. Returns false if none is held back.
     pub(crate) fn switch_over_now(&mut self, traffic_key: &TrafficKey) -> bool {
-        let waits = |id: &Phase2Id| self.phase2s.get(*id).is_some_and(|phase2| !phase2.held.is_empty());
-        let waiting = self.phase2s.established(traffic_key).map(|(id, _)| id).filter(waits).collect::<Vec<_>>();
+        let waiting = self.phase2s.holding_back(traffic_key);
         waiting.iter().for_each(|id| self.phase2_switch_over(*id));
         !waiting.is_empty()
     }
 }
 
 impl Phase2s {
+    /// Returns the phase 2s for a traffic key whose outbound SAs are held back.
+    fn holding_back(&self, traffic_key: &TrafficKey) -> Vec<Phase2Id> {
+        let holds = |id: &Phase2Id| self.get(*id).is_some_and(|phase2| !phase2.held.is_empty());
+        self.established(traffic_key).map(|(id, _)| id).filter(holds).collect()
+    }
+
+    /// Whether a phase 2 is replaced by a newer one that still exists.
+    pub(crate) fn is_replaced(&self, id: Phase2Id) -> bool {
+        let traffic_key = self.get(id).map(|phase2| phase2.traffic_key);
+        traffic_key.is_some_and(|traffic_key| self.established(&traffic_key).any(|(newer, _)| newer > id))
+    }
+
     /// Returns the time until which the old pair is used for sending; `None` if there is none, or if it may end at any moment by its
     /// bytes.
     pub(crate) fn serves_until(&self, core: &Core, id: Phase2Id) -> Option<Time> {

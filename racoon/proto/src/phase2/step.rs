@@ -39,7 +39,8 @@ pub(crate) enum Action {
     Establish(EstablishedPhase2),
 }
 
-type Step = Result<Action, FailureReason>;
+/// The result of a step: what to do next, or why the negotiation fails.
+pub(crate) type Step = Result<Action, FailureReason>;
 
 impl Phase2 {
     /// The kernel has reserved an SPI for a member of the bundle.

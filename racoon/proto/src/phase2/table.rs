@@ -50,7 +50,8 @@ pub(crate) struct Phase2s {
 
 impl Phase2s {
     /// Adds a phase 2 that is being negotiated.
-    pub(crate) fn insert(&mut self, id: Phase2Id, phase2: Phase2) {
+    pub(crate) fn insert(&mut self, phase2: Phase2) {
+        let id = phase2.id;
         self.negotiating.entry(phase2.traffic_key).or_insert(id);
         self.by_peer.entry(phase2.traffic_key.endpoints).or_default().insert(id);
         self.all.insert(id, phase2);
@@ -88,6 +89,21 @@ impl Phase2s {
                 phase2.path = new;
             }
         }
+    }
+
+    /// Detaches the phase 2s of a phase 1 that is removed. Established ones move to `successor`, or stay without a phase 1. Returns
+    /// the negotiations, which have to fail.
+    pub(crate) fn leave(&mut self, phase1: Phase1Id, successor: Option<Phase1Id>) -> Vec<Phase2Id> {
+        for id in self.established_under(phase1) {
+            match successor {
+                Some(successor) => self.bind(id, successor),
+                None => {
+                    self.close(id);
+                    self.unbind(id);
+                }
+            }
+        }
+        self.under(phase1)
     }
 
     /// Detaches it from its phase 1.
@@ -170,6 +186,11 @@ impl Phase2s {
         self.all.iter().map(|(id, phase2)| (*id, phase2))
     }
 
+    /// Returns the ids of those that `is_hit` accepts, the oldest first.
+    pub(crate) fn ids(&self, is_hit: impl Fn(&Phase2) -> bool) -> Vec<Phase2Id> {
+        self.iter().filter(|(_, phase2)| is_hit(phase2)).map(|(id, _)| id).collect()
+    }
+
     /// The one that a message belongs to.
     pub(crate) fn find(&self, phase1: Phase1Id, message_id: u32) -> Option<Phase2Id> {
         self.by_message.get(&phase1)?.get(&message_id).copied()
@@ -194,6 +215,16 @@ impl Phase2s {
     /// Returns all under a phase 1.
     pub(crate) fn under(&self, phase1: Phase1Id) -> Vec<Phase2Id> {
         self.by_phase1.get(&phase1).into_iter().flatten().copied().collect()
+    }
+
+    /// Returns the established ones under a phase 1.
+    pub(crate) fn established_under(&self, phase1: Phase1Id) -> Vec<Phase2Id> {
+        self.under(phase1).into_iter().filter(|id| self.is_established(*id)).collect()
+    }
+
+    /// Whether one is established.
+    pub(crate) fn is_established(&self, id: Phase2Id) -> bool {
+        self.get(id).is_some_and(|phase2| phase2.established().is_some())
     }
 
     /// Returns all with a peer.
@@ -288,7 +319,7 @@ mod tests {
         let mut phase2 = Phase2::new(id, Role::Responder, traffic_key, path, Record::new(Time::default()));
         phase2.sa_endpoints = Endpoints { local, remote: client };
         let mut phase2s = Phase2s::default();
-        phase2s.insert(id, phase2);
+        phase2s.insert(phase2);
         let name = SaName { protocol: Protocol::ESP, source: local, destination: client, spi: 0x1001 };
         phase2s.add_kernel_sa(id, name);
         assert_eq!(phase2s.of_sa((remote, Protocol::ESP, 0x1001)), Some(id), "as the peer calls it");

@@ -5,7 +5,7 @@ use crate::config::{DpdMode, Rekey};
 use crate::engine::LastTraffic;
 use crate::num::NotifyType;
 use crate::path::Path;
-use crate::phase1::lifecycle::{WITH_END_MAX, WITH_HOST_MAX};
+use crate::phase1::lifecycle::{WITH_HOST_MAX, WITH_PORT_MAX};
 use crate::phase1::{MESSAGE_IDS_MAX, MESSAGE_IDS_RENEWED_AFTER};
 
 fn dpd(mode: DpdMode) -> Option<Dpd> {
@@ -307,11 +307,11 @@ fn a_peer_has_so_many() {
         world.run();
         assert_eq!(world.a.states(), [9]);
     };
-    for _ in 0..2 * WITH_END_MAX {
+    for _ in 0..2 * WITH_PORT_MAX {
         attempt(&mut world, 500);
-        assert!(world.b.states().len() <= WITH_END_MAX);
+        assert!(world.b.states().len() <= WITH_PORT_MAX);
     }
-    assert_eq!(world.b.states(), [9; WITH_END_MAX]);
+    assert_eq!(world.b.states(), [9; WITH_PORT_MAX]);
     for port in 1000..2100 {
         attempt(&mut world, port);
     }
@@ -340,14 +340,14 @@ fn the_last_to_come_up_stays() {
         late.get_or_insert_with(|| sent.clone());
         Fate::Drop
     });
-    for _ in 0..WITH_END_MAX {
+    for _ in 0..WITH_PORT_MAX {
         again(&mut world);
         world.run();
     }
     let late = late.unwrap();
     let timers = world.b.engine.load().timers;
     world.deliver(&late);
-    assert_eq!(world.b.states(), [9; WITH_END_MAX]);
+    assert_eq!(world.b.states(), [9; WITH_PORT_MAX]);
     assert!(world.b.engine.phase1s().any(|one| late.bytes.starts_with(&one.cookies.initiator.0)));
     assert!(world.b.engine.load().timers <= timers + 1, "nothing is set for who is no more");
 }
@@ -382,7 +382,7 @@ fn initial_contact_is_sent_once() {
 fn chatter(world: &mut World, times: usize) {
     for _ in 0..times {
         let Some((id, _)) = world.b.engine.phase1s.iter().next() else { return };
-        world.b.engine.phase1s.send_notify(&mut world.b.engine.core, id, NotifyType::HEARTBEAT, &[]);
+        world.b.engine.phase1s.get_mut(id).unwrap().send_notify(&mut world.b.engine.core, NotifyType::HEARTBEAT, &[]);
         world.run();
         // What is due at once is due.
         world.pass(Duration::ZERO);

@@ -163,8 +163,12 @@ fn another_identity_is_refused_or_tolerated() {
 fn an_error_after_a_phase_2_does_not_end_phase_1() {
     let mut world = World::established();
     let [a, b] = [world.a.only(), world.b.only()];
-    world.b.engine.phase1s.negotiates(b);
-    world.a.engine.phase1s.send_notify(&mut world.a.engine.core, a, NotifyType::INVALID_ID_INFORMATION, &[]);
+    world.b.engine.phase1s.get_mut(b).unwrap().negotiates();
+    world.a.engine.phase1s.get_mut(a).unwrap().send_notify(
+        &mut world.a.engine.core,
+        NotifyType::INVALID_ID_INFORMATION,
+        &[],
+    );
     world.run();
     world.assert_up();
     assert!(world.b.has_logged(Level::Warning, "the peer says INVALID-ID-INFORMATION"));
@@ -175,8 +179,12 @@ fn an_error_after_a_phase_2_does_not_end_phase_1() {
 fn payload_malformed_after_initial_contact_does_not_end_phase_1() {
     let mut world = World::established();
     let [a, b] = [world.a.only(), world.b.only()];
-    world.b.engine.phase1s.send_notify(&mut world.b.engine.core, b, NotifyType::INITIAL_CONTACT, &[]);
-    world.a.engine.phase1s.send_notify(&mut world.a.engine.core, a, NotifyType::PAYLOAD_MALFORMED, &[]);
+    world.b.engine.phase1s.get_mut(b).unwrap().send_notify(&mut world.b.engine.core, NotifyType::INITIAL_CONTACT, &[]);
+    world.a.engine.phase1s.get_mut(a).unwrap().send_notify(
+        &mut world.a.engine.core,
+        NotifyType::PAYLOAD_MALFORMED,
+        &[],
+    );
     world.run();
     world.assert_up();
     assert!(world.b.has_logged(Level::Warning, "the peer says PAYLOAD-MALFORMED"));

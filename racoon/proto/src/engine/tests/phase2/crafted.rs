@@ -400,11 +400,9 @@ fn a_peer_deletes_what_is_its_own() {
         let spis = vec![vec![0xff; width], spi.to_be_bytes()[4 - width..].to_vec()];
         let delete = Delete { doi: Doi::IPSEC, protocol, spis };
         let phase1 = net.world.a.only();
-        net.world.a.engine.phase1s.send_informational(
-            &mut net.world.a.engine.core,
-            phase1,
-            vec![(PayloadType::DELETE, delete.encode())],
-        );
+        let engine = &mut net.world.a.engine;
+        let sender = engine.phase1s.get_mut(phase1).unwrap();
+        sender.send_informational(&mut engine.core, &[(PayloadType::DELETE, delete.encode())]);
         net.settle();
         assert_eq!(net.kernels[1].sas.is_empty(), own, "{protocol}");
         assert_eq!(net.world.b.engine.phase2s().count(), usize::from(!own));
@@ -506,7 +504,7 @@ fn a_peer_has_so_many_phase_2s() {
     for _ in 0..WITH_PEER_MAX {
         let id = Phase2Id(net.world.b.engine.core.fresh_id());
         let phase2 = Phase2::new(id, Role::Responder, traffic_key, path, Record::new(net.world.now));
-        net.world.b.engine.phase2s.insert(id, phase2);
+        net.world.b.engine.phase2s.insert(phase2);
     }
     let message = craft(&mut net, 1, &first_payloads(&sainfo()));
     net.world.forge_to_b(&message);

@@ -120,7 +120,13 @@ fn the_peer_deletes_them() {
     let path = Path::new(B.parse().unwrap(), A.parse().unwrap());
     let deletes = |net: &mut Net| {
         let phase1 = net.world.b.engine.phase1s.usable(path).unwrap();
-        net.world.b.engine.phase1s.send_deletes(&mut net.world.b.engine.core, phase1, [sas[1], other].iter());
+        net.world
+            .b
+            .engine
+            .phase1s
+            .get_mut(phase1)
+            .unwrap()
+            .send_deletes(&mut net.world.b.engine.core, [sas[1], other].iter());
         net.settle();
     };
     deletes(&mut net);

@@ -78,7 +78,8 @@ fn a_peer_cannot_take_the_address_of_another() {
     let first = net.world.b.only();
     let (a, b) = (&net.world.a, net.world.b.address);
     let (path, block) = (Path::new(a.address, b), a.engine.phase1s.get(a.only()).unwrap().block);
-    net.world.a.engine.begin_phase1(path, block, None, Vec::new()).unwrap();
+    let a = &mut net.world.a.engine;
+    a.phase1s.begin(&mut a.core, path, block, None).unwrap();
     net.settle();
     let second = net.world.b.engine.phase1s.iter().map(|(id, _)| id).find(|id| *id != first).unwrap();
     net.world.b.engine.phase1s.move_to(second, new);

@@ -51,7 +51,11 @@ fn not_every_error_is_about_a_negotiation() {
     net.acquire();
     net.settle_with(|_| Fate::Drop);
     let phase1 = net.world.b.only();
-    net.world.b.engine.phase1s.send_notify(&mut net.world.b.engine.core, phase1, NotifyType::INVALID_SPI, &[]);
+    net.world.b.engine.phase1s.get_mut(phase1).unwrap().send_notify(
+        &mut net.world.b.engine.core,
+        NotifyType::INVALID_SPI,
+        &[],
+    );
     net.settle();
     assert!(net.world.a.failures().is_empty());
     net.pass(seconds(20));
@@ -269,11 +273,13 @@ fn an_authenticated_refusal_of_message_2_ends_the_exchange() {
     assert_eq!(net.kernels[1].names(Way::Inbound).len(), 1);
     net.world.b.log.clear();
     let phase1 = net.world.a.only();
-    net.world.a.engine.phase1s.notify_refusal(
-        &mut net.world.a.engine.core,
-        phase1,
-        &FailureReason::BadChoice(crate::reason::BadChoice::Incomplete),
-    );
+    net.world
+        .a
+        .engine
+        .phase1s
+        .get_mut(phase1)
+        .unwrap()
+        .notify_refusal(&mut net.world.a.engine.core, &FailureReason::BadChoice(crate::reason::BadChoice::Incomplete));
     net.settle();
     assert_eq!(net.world.b.failures(), [FailureReason::Refused(NotifyType::BAD_PROPOSAL_SYNTAX)]);
     assert!(net.kernels[1].sas.is_empty() && net.kernels[1].larval.is_empty());
@@ -309,8 +315,10 @@ fn the_spi_of_a_notify_names_the_exchange() {
         kind: NotifyType::NO_PROPOSAL_CHOSEN,
         data: Vec::new(),
     };
-    assert!(!net.world.a.engine.peer_refused(phase1, &refusal(Vec::new())));
-    assert!(net.world.a.engine.peer_refused(phase1, &refusal(spi.to_be_bytes().to_vec())));
+    let engine = &mut net.world.a.engine;
+    assert_eq!(engine.phase2s.refused_by(phase1, &refusal(Vec::new())), None);
+    let refused = engine.phase2s.refused_by(phase1, &refusal(spi.to_be_bytes().to_vec())).unwrap();
+    engine.fail_phase2(refused, FailureReason::Refused(NotifyType::NO_PROPOSAL_CHOSEN));
     net.world.a.drain(net.world.now);
     let traffic = |outcome: &Outcome| match outcome.negotiation {
         crate::reason::Negotiation::Phase2 { traffic, .. } => traffic.to_string(),

@@ -1,6 +1,7 @@
 //! A peer that was killed and started again, and one that only does not answer.
 
 use super::*;
+use crate::engine::Phase2Id;
 use crate::num::{Flags, NotifyType, PayloadType};
 use crate::wire::{self, CookiePair, Header, Notify};
 
@@ -350,7 +351,7 @@ fn a_reload_leaves_no_probe_behind() {
         let holder = net.world.a.engine.phase2s.iter().next().unwrap().0;
         net.world.a.forget_outputs();
         net.world.a.engine.core.now = net.world.now;
-        assert!(net.world.a.engine.probe_holder(holder));
+        assert!(probe_peer_of(&mut net, holder));
         net.settle();
         assert_eq!(net.world.a.sent.len(), 1, "{between:?}");
     }
@@ -386,6 +387,13 @@ fn generated_policies_stay_for_what_begins_again() {
     assert_eq!(net.kernels[0].policies.len(), 0);
 }
 
+/// Probes the peer of a phase 2 of `a`.
+fn probe_peer_of(net: &mut Net, holder: Phase2Id) -> bool {
+    let engine = &mut net.world.a.engine;
+    let path = engine.phase2s.get(holder).unwrap().path;
+    engine.phase1s.probe_peer(&mut engine.core, path)
+}
+
 /// Who holds what another peer asks for is asked once; if it is gone, so is what it has.
 #[test]
 fn the_holder_of_something_is_asked_whether_it_is_there() {
@@ -393,14 +401,14 @@ fn the_holder_of_something_is_asked_whether_it_is_there() {
     let holder = net.world.a.engine.phase2s.iter().next().unwrap().0;
     net.world.a.forget_outputs();
     for _ in 0..100 {
-        assert!(net.world.a.engine.probe_holder(holder));
+        assert!(probe_peer_of(&mut net, holder));
     }
     net.settle();
     assert_eq!(net.world.a.sent.len(), 1);
     net.pass(seconds(30));
     assert_eq!((net.world.a.sent.len(), Net::established(&net.world.a)), (1, 1));
     net.world.a.engine.core.now = net.world.now;
-    assert!(net.world.a.engine.probe_holder(holder));
+    assert!(probe_peer_of(&mut net, holder));
     net.settle_with(silence_of_b);
     net.pass_with(seconds(24), silence_of_b);
     assert_eq!(Net::established(&net.world.a), 1);
@@ -410,7 +418,7 @@ fn the_holder_of_something_is_asked_whether_it_is_there() {
     // Nobody can be asked without DPD.
     let mut net = up(Probing::Off, true);
     let holder = net.world.a.engine.phase2s.iter().next().unwrap().0;
-    assert!(!net.world.a.engine.probe_holder(holder));
+    assert!(!probe_peer_of(&mut net, holder));
 }
 
 /// One with two phase 1s is asked under the newer one, and loses both.
@@ -427,7 +435,7 @@ fn a_holder_with_two_phase_1s_loses_both() {
     assert_eq!((Net::established(&net.world.a), net.world.a.states()), (1, vec![9, 9]));
     let holder = net.world.a.engine.phase2s.iter().next().unwrap().0;
     net.world.a.engine.core.now = net.world.now;
-    assert!(net.world.a.engine.probe_holder(holder));
+    assert!(probe_peer_of(&mut net, holder));
     net.settle_with(silence_of_b);
     net.pass_with(seconds(60), silence_of_b);
     assert_eq!((Net::established(&net.world.a), net.world.a.states()), (0, vec![]));

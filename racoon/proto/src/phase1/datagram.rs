@@ -1,0 +1,160 @@
+//! Datagrams of phase 1, and the phase 1 that protects a datagram of another exchange.
+
+use crate::conversation::{Lookup, Record};
+use crate::engine::Phase1Id;
+use crate::engine::core::Core;
+use crate::engine::datagram::Incoming;
+use crate::output::Level;
+use crate::path::Path;
+use crate::phase1::entry::Phase1;
+use crate::phase1::exchange::Exchange;
+use crate::phase1::half_open::Admission;
+use crate::phase1::negotiation::Next;
+use crate::phase1::rate_limit::LoggedEvent;
+use crate::phase1::table::Phase1s;
+use crate::reason::{FailureReason, Malformed, Role};
+use crate::wire::{Cookie, Header};
+
+impl Phase1s {
+    /// Processes a message of phase 1: of an existing one, a first message, or one without a phase 1.
+    pub(crate) fn datagram(&mut self, core: &mut Core, incoming: &Incoming<'_>) -> Next {
+        let (header, remote) = (&incoming.header, incoming.path.remote);
+        if header.message_id != 0 {
+            self.log_unauthenticated(core, LoggedEvent::Malformed, remote, || "a message id in phase 1".into());
+            return Next::Wait;
+        }
+        match self.find_for(header, incoming.path) {
+            Some(id) => self.receive(core, id, incoming),
+            None if header.cookies.responder.is_zero() => self.first_message(core, incoming),
+            None => {
+                core.log(Level::Debug, Some(remote), || format!("no phase 1 has the cookies {}", header.cookies));
+                Next::Wait
+            }
+        }
+    }
+
+    /// Processes the first message of a phase 1.
+    fn first_message(&mut self, core: &mut Core, incoming: &Incoming<'_>) -> Next {
+        let remote = incoming.path.remote;
+        let standing = self.standing_of(core, remote);
+        let is_repeated = core.rate_limits.was_refused(incoming.header.cookies.initiator, remote);
+        let in_words = !is_repeated && core.formats_reasons(standing, LoggedEvent::Refused);
+        let mut record = Record { in_words, ..Record::new(core.now) };
+        match self.respond(core, incoming, standing, &mut record) {
+            Ok(next) => next,
+            Err(reason) => {
+                Self::refuse_first(core, incoming, standing, &record, reason);
+                Next::Wait
+            }
+        }
+    }
+
+    /// Processes a message of an existing phase 1.
+    fn receive(&mut self, core: &mut Core, id: Phase1Id, incoming: &Incoming<'_>) -> Next {
+        let Incoming { header, body, digest, .. } = incoming;
+        let remote = incoming.path.remote;
+        let learned = match self.check(core, id, incoming) {
+            Ok(learned) => learned,
+            Err(ignored) => {
+                ignored.into_iter().for_each(|why| core.log(Level::Debug, Some(remote), || why.into()));
+                return Next::Wait;
+            }
+        };
+        if learned {
+            self.learn_responder(id, header.cookies.responder);
+        }
+        let next = self.step(core, id, Some(digest), |exchange, cx| exchange.receive(cx, header, body));
+        self.unlearn_responder(id, learned);
+        next
+    }
+
+    /// Checks whether a message belongs to the next step of a phase 1. Returns whether it is the first one with the responder's
+    /// cookie.
+    ///
+    /// # Errors
+    /// Why it does not, for a line at level debug; none if the message was answered, or has its own line.
+    fn check(&mut self, core: &mut Core, id: Phase1Id, incoming: &Incoming<'_>) -> Result<bool, Option<&'static str>> {
+        let Incoming { path, header, digest, .. } = incoming;
+        let remote = path.remote;
+        if let Some(peer) = self.get(id).filter(|phase1| phase1.path() != *path).map(Phase1::remote) {
+            let kind = (self.standing_of(core, remote), LoggedEvent::OtherAddress);
+            let text = || format!("a message of phase 1 with {peer} from another address is ignored");
+            core.log_limited(kind, Level::Warning, remote, text);
+            return Err(None);
+        }
+        let phase1 = self.get_mut(id).ok_or(None)?;
+        if phase1.role == Role::Initiator && header.cookies.responder.is_zero() {
+            return Err(Some("our own first message, or one without a cookie"));
+        }
+        let exchange = phase1.exchange;
+        match phase1.conversation.arrival(core, digest) {
+            Lookup::Reply(reply) => {
+                phase1.reply(core, reply);
+                return Err(None);
+            }
+            Lookup::Duplicate | Lookup::Busy => return Err(Some("a duplicate, or a message that came early")),
+            Lookup::New => {}
+        }
+        let learned = phase1.cookies.responder.is_zero();
+        // The cookie proves the address: a message without it may come from whoever forged the first message.
+        if !learned && phase1.cookies != header.cookies {
+            return Err(Some("a message without the responder's cookie"));
+        }
+        if self.admission(id, core.settings.half_open) == Admission::Refused {
+            return Err(Some("jobs run for all that this address may negotiate"));
+        }
+        if exchange != header.exchange {
+            let found = header.exchange;
+            let reason = FailureReason::Malformed(Malformed::OtherExchange { found, expected: exchange });
+            self.note_fault(core, id, reason);
+            return Err(None);
+        }
+        Ok(learned)
+    }
+
+    /// Finds the phase 1 of a message. Only the answer to our first message contains an unknown cookie.
+    fn find_for(&self, header: &Header, path: Path) -> Option<Phase1Id> {
+        let cookies = header.cookies;
+        if cookies.responder.is_zero() {
+            return self.find_first(cookies.initiator, path);
+        }
+        self.find(cookies).or_else(|| {
+            let id = self.find_first(cookies.initiator, path)?;
+            self.get(id).is_some_and(|phase1| phase1.cookies.responder.is_zero()).then_some(id)
+        })
+    }
+
+    /// Forgets the responder's cookie if its message was not accepted: the message may be forged.
+    fn unlearn_responder(&mut self, id: Phase1Id, learned: bool) {
+        let still_unanswered = |phase1: &Phase1| phase1.negotiation().is_some_and(Exchange::is_unanswered);
+        if learned && self.get(id).is_some_and(still_unanswered) {
+            self.learn_responder(id, Cookie::ZERO);
+        }
+    }
+
+    /// Finds the phase 1 that protects a message. The message may be deferred until it does.
+    pub(crate) fn protecting(&mut self, incoming: &Incoming<'_>) -> Protecting {
+        let Some(id) = self.find(incoming.header.cookies) else { return Protecting::Unknown };
+        let Some(phase1) = self.get_mut(id) else { return Protecting::Unknown };
+        if phase1.path() != incoming.path {
+            return Protecting::Elsewhere;
+        }
+        if phase1.protects(incoming.header.exchange, incoming.datagram) {
+            Protecting::Established(id)
+        } else {
+            Protecting::NotYet
+        }
+    }
+}
+
+/// Result of the search for the phase 1 that protects a message.
+pub(crate) enum Protecting {
+    /// It protects the message.
+    Established(Phase1Id),
+    /// It is being negotiated, or a quick mode comes too early.
+    NotYet,
+    /// It exists on another path.
+    Elsewhere,
+    /// There is none.
+    Unknown,
+}
