@@ -1,4 +1,4 @@
-//! Policy text to binary and back (`ipsec_set_policy`, `ipsec_dump_policy`).
+//! Policy text to the extension of a message and back (`ipsec_set_policy(3)`, `ipsec_dump_policy(3)`).
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,30 +19,31 @@ use crate::wire::writer::Writer;
 use crate::wire::{Extension, IpsecRequest, Policy, SockAddr};
 
 impl Policy {
-    /// The policy that a text means in a dialect.
+    /// Converts a text for a dialect.
     ///
     /// # Errors
     /// [`Code::PriorityNotSupported`] for a priority where the dialect has none, [`Code::InvalidLevel`] for a reqid
-    /// that does not fit, [`Code::InvalidAddress`] for a zone that is no interface.
+    /// that does not fit, [`Code::InvalidAddress`] for a zone that is not an interface.
     pub fn from_text(policy: &text::PolicyText, dialect: Dialect) -> Result<Self> {
+        // The extension does not depend on the selector, so any will do.
         let any = SelectorAddress { address: (Ipv4Addr::UNSPECIFIED, 0).into(), prefix_len: 0 };
         PolicySpec::from_text(Selector::new(any, any), policy)?.to_wire(dialect)
     }
 
-    /// The policy as a socket option takes it (`IP_IPSEC_POLICY`): the extension with its header.
+    /// Writes the value of the socket option `IP_IPSEC_POLICY`: the extension with its header.
     ///
     /// # Errors
-    /// As the codec's.
+    /// [`Code::NoBuffers`] for a policy that is too long.
     pub fn to_blob(&self, abi: Abi) -> Result<Vec<u8>> {
         let mut blob = Vec::new();
         Extension::Policy(self.clone()).emit(&mut Writer::new(&mut blob, abi))?;
         Ok(blob)
     }
 
-    /// Reads such a blob.
+    /// Reads the value that [`Policy::to_blob`] writes.
     ///
     /// # Errors
-    /// [`Error::Malformed`](crate::Error::Malformed)
+    /// [`Error::Malformed`](crate::Error::Malformed) names what is wrong.
     pub fn from_blob(abi: Abi, blob: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(blob, abi);
         let words = reader.u16()?;
@@ -54,11 +55,11 @@ impl Policy {
         Self::parse(&mut reader)
     }
 
-    /// The policy as text: `ipsec_dump_policy`, with `delimiter` between its parts (KAME's default is one space);
-    /// with ports, `ipsec_dump_policy_withports`. The priority is a part of it on Linux only.
+    /// Returns the policy as text, with `delimiter` before each request (KAME's default is one space) and, if asked for, with
+    /// the ports of tunnel ends. The priority is part of it on Linux only.
     ///
     /// # Errors
-    /// libipsec's code for what has no text.
+    /// libipsec's code for a number that has no word.
     pub fn to_text(&self, dialect: Dialect, delimiter: &str, ports: bool) -> Result<String> {
         let mut text = String::with_capacity(64);
         text.push_str(self.direction_word(dialect)?);
@@ -85,10 +86,12 @@ impl Policy {
 
     fn direction_word(&self, dialect: Dialect) -> Result<&'static str> {
         Ok(match self.direction {
+            // SPDGET and SPDDELETE2 leave the direction out.
             0 => "any",
             DIR_IN => "in",
             DIR_OUT => "out",
             DIR_FWD if dialect.has_forward() => "fwd",
+            // Linux lists the policies of sockets, too: their directions are 3 more than those of the SPD.
             4 if dialect == Dialect::Linux => "in(socket)",
             5 if dialect == Dialect::Linux => "out(socket)",
             _ => return Err(Code::InvalidDirection.into()),
@@ -96,8 +99,9 @@ impl Policy {
     }
 }
 
-/// ` prio BASE` and the offset from it that gives the value; nothing for 0.
+/// Appends ` prio BASE` and the offset from it; nothing for 0.
 fn push_priority(text: &mut String, priority: u32) {
+    // The word is that of the nearest base, so that the offset is the smallest.
     let (word, base) = match priority {
         0 => return,
         1..0x6000_0000 => (" prio high", PRIORITY_HIGH),
@@ -138,6 +142,7 @@ fn push_request(text: &mut String, request: &IpsecRequest, ports: bool) -> Resul
         _ => return Err(Code::InvalidLevel.into()),
     });
     if request.reqid != 0 {
+        // `#` marks a number of the kernel's: in a script the kernel would replace it by another one.
         let mark = if request.reqid > MANUAL_REQID_MAX { '#' } else { ':' };
         let _ = write!(text, "{mark}{}", request.reqid);
     }
@@ -153,7 +158,7 @@ fn push_endpoint(text: &mut String, endpoint: &SockAddr, ports: bool) -> Result<
     Ok(())
 }
 
-/// The address in digits, with the zone of a link-local one.
+/// Appends the address in digits, with the zone of a link-local one.
 pub(crate) fn push_ip(text: &mut String, address: &SocketAddr) {
     let _ = write!(text, "{}", address.ip());
     let SocketAddr::V6(v6) = address else { return };
@@ -161,7 +166,7 @@ pub(crate) fn push_ip(text: &mut String, address: &SocketAddr) {
         return;
     }
     let name = nix::net::if_::if_indextoname(v6.scope_id()).ok().and_then(|name| name.into_string().ok());
-    // nix takes the null pointer of a failure for a success, with an empty name.
+    // nix takes the null pointer that means a failure for an empty name.
     match name.filter(|name| !name.is_empty()) {
         Some(name) => drop(write!(text, "%{name}")),
         None => drop(write!(text, "%{}", v6.scope_id())),

@@ -1,14 +1,14 @@
-//! Why a policy was refused.
+//! Errors in the text of a policy.
 
 use std::borrow::Cow;
 
-/// Why a policy was refused, and where.
+/// An error in the text of a policy, and its place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}")]
 pub struct PolicyError {
-    /// The cause. Its `Display` form is the text `ipsec_strerror(3)` gives.
+    /// The kind of error. Its `Display` form is the text of `ipsec_strerror(3)`.
     pub kind: ErrorKind,
-    /// The token the parser stood at, for the kinds that libipsec reports with one; empty at the end of the text.
+    /// The token at which libipsec's parser stops, for the kinds that it reports with a token; empty at the end of the text.
     pub token: Option<String>,
     /// Offset of the offending token in the text, in bytes.
     pub offset: usize,
@@ -17,8 +17,8 @@ pub struct PolicyError {
 }
 
 impl PolicyError {
-    /// The line libipsec prints on standard error before the caller reports the error, for syntax errors and bad
-    /// addresses. Without a line end.
+    /// Returns the line that libipsec prints on standard error before its caller reports the error, without a newline. Only
+    /// syntax errors and bad addresses have one.
     pub fn library_line(&self) -> Option<String> {
         let token = self.token.as_ref()?;
         let what = if self.kind == ErrorKind::Address { "invalid IP address" } else { "syntax error" };
@@ -26,7 +26,7 @@ impl PolicyError {
     }
 }
 
-/// The causes.
+/// The kinds of errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ErrorKind {
     /// An endpoint is not a numeric address.
@@ -35,7 +35,7 @@ pub enum ErrorKind {
     /// `me-any` without `out`, or `any-me` without `in`.
     #[error("Invalid direction")]
     Direction,
-    /// The ends of a tunnel are of different families.
+    /// The ends of a tunnel are of different address families.
     #[error("Family mismatch")]
     Family,
     /// A request without `/MODE`.
@@ -59,7 +59,7 @@ pub enum ErrorKind {
     /// The number after `unique:` does not fit 32 bits.
     #[error("Invalid reqid, not in [0, 4294967295]")]
     Reqid,
-    /// A token that may not stand there.
+    /// A token that is not permitted in this place.
     #[error("Invalid argument")]
     Syntax,
     /// More requests than [`MAX_REQUESTS`](super::MAX_REQUESTS).

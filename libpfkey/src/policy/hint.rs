@@ -1,4 +1,4 @@
-//! Guesses at what the author of a wrong policy meant.
+//! Guesses at what the author of a wrong policy has meant.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use crate::spelling;
 
 type Hint = Cow<'static, str>;
 
-/// A hint for an error that does not depend on the token.
+/// Returns the hint for an error that does not depend on the token.
 pub(super) fn for_kind(kind: ErrorKind) -> Option<Hint> {
     Some(match kind {
         ErrorKind::Address => "endpoints are numeric addresses: names are not looked up here".into(),
@@ -20,11 +20,12 @@ pub(super) fn for_kind(kind: ErrorKind) -> Option<Hint> {
     })
 }
 
-/// A hint for what stands at `offset` of a policy, where one of `expected` was to stand.
+/// Returns the hint for the token at `offset`, where one of `expected` is permitted.
 pub(super) fn for_token(text: &str, offset: usize, token: &str, expected: &[Rule]) -> Option<Hint> {
     let rest = text.get(offset..).unwrap_or_default();
     let before = text.get(..offset).unwrap_or_default().trim_end();
     let expects = |rules: &[Rule]| expected.iter().any(|rule| rules.contains(rule));
+    // The two slashes of `esp/transport//require` are no comment.
     if (rest.starts_with("//") && !before.ends_with("transport") && !before.ends_with("tunnel"))
         || rest.starts_with("/*")
         || token == "#"
@@ -34,6 +35,7 @@ pub(super) fn for_token(text: &str, offset: usize, token: &str, expected: &[Rule
     if expects(&[Rule::level]) && token.starts_with("unique:") {
         return Some("a decimal number follows `unique:`".into());
     }
+    // A word of another firewall's language is a better guess than one with similar letters.
     let lower = token.to_ascii_lowercase();
     if let Some(hint) = by_meaning(&lower, &expects) {
         return Some(hint.into());
@@ -51,7 +53,7 @@ pub(super) fn for_token(text: &str, offset: usize, token: &str, expected: &[Rule
     (!nouns.is_empty()).then(|| format!("expected {}", spelling::either(&nouns)).into())
 }
 
-/// A hint for a request that lacks its `/MODE`: `token` is what stands there.
+/// Returns the hint for a request without `/MODE`; `token` is what stands in its place.
 pub(super) fn for_mode(token: &str) -> Option<Hint> {
     match token.to_ascii_lowercase().as_str() {
         "any" | "beet" | "ro" | "none" => Some("the mode of a policy's step is transport or tunnel".into()),
@@ -59,7 +61,7 @@ pub(super) fn for_mode(token: &str) -> Option<Hint> {
     }
 }
 
-/// Words that mean one of the language's words.
+/// Returns the hint for a word that other programs use for one of the language's.
 fn by_meaning(word: &str, expects: &dyn Fn(&[Rule]) -> bool) -> Option<&'static str> {
     if expects(&[Rule::direction]) {
         return Some(match word {
@@ -102,13 +104,13 @@ fn by_meaning(word: &str, expects: &dyn Fn(&[Rule]) -> bool) -> Option<&'static 
     None
 }
 
-/// Whether what stands there should have gone with an `any` or a `me` before it, which is the culprit.
+/// Returns whether the error is an `any` or `me` without the other word, so that the place to report is the word before.
 pub(super) fn is_half_any(expected: &[Rule]) -> bool {
     let expects = |rule| expected.contains(&rule);
     (expects(Rule::me) || expects(Rule::any)) && !expects(Rule::address) && !expects(Rule::endpoints)
 }
 
-/// What is wrong with the ends of a tunnel.
+/// Returns the hint for an error in the ends of a tunnel.
 fn for_endpoint(rest: &str, token: &str, expects: &dyn Fn(&[Rule]) -> bool) -> Option<&'static str> {
     const BOTH: &str = "a tunnel needs the addresses of both ends; any-me and me-any are for transport mode";
     if expects(&[Rule::me, Rule::any]) && !expects(&[Rule::address]) {

@@ -1,7 +1,28 @@
-//! The policy language: the text after `-P` in setkey, which `ipsec_set_policy(3)` takes.
+//! The policy language: the text after `-P` in setkey, which is also the argument of `ipsec_set_policy(3)`.
 //!
-//! [`parse`] makes a [`PolicyText`] of the text; [`wire::Policy::from_text`](crate::wire::Policy::from_text) makes of that the
-//! policy that a kernel of some dialect takes, and [`wire::Policy::to_text`](crate::wire::Policy::to_text) is the way back.
+//! ```text
+//! out prio high ipsec esp/tunnel/192.0.2.1-192.0.2.2/require ah/transport//use
+//! ^^^ ^^^^^^^^^ ^^^^^ ^^^ ^^^^^^ ^^^^^^^^^^^^^^^^^^^ ^^^^^^^
+//! direction     action    mode   endpoints           level
+//!     priority        protocol                               another request
+//! ```
+//!
+//! [`parse`] reads such a text. [`PolicySpec::from_text`](crate::PolicySpec::from_text) adds the selector, and gives what
+//! [`Kernel::policy_add`](crate::Kernel::policy_add) installs. Programs that send messages themselves, or set the policy of
+//! a socket, use [`wire::Policy`](crate::wire::Policy), which converts both ways:
+//!
+//! ```
+//! use libpfkey::wire::Policy;
+//! use libpfkey::{Dialect, policy};
+//!
+//! let text = policy::parse("out ipsec esp/transport//require")?;
+//! let policy = Policy::from_text(&text, Dialect::Linux)?;
+//! assert_eq!(policy.to_text(Dialect::Linux, " ", false)?, "out prio def ipsec esp/transport//require");
+//!
+//! let error = policy::parse("out ipsec esp/transport//required").unwrap_err();
+//! assert_eq!(error.hint.as_deref(), Some("did you mean `require`?"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod binary;
 mod error;
@@ -17,64 +38,64 @@ pub use parser::{MAX_REQUESTS, parse};
 
 use crate::sa::Mode;
 
-/// Kernel value of the priority 0, for which `def` stands too (smaller is earlier). On Linux it is also the priority of a
-/// policy that was written without one.
+/// The kernel's value of the user's priority 0, which is also written `def`. Smaller values come first. On Linux it is also the
+/// priority of a policy without a `prio` clause.
 pub const PRIORITY_DEFAULT: u32 = 0x8000_0000;
-/// Kernel value of the priority `high`.
+/// The kernel's value of `high`.
 const PRIORITY_HIGH: u32 = 0x4000_0000;
-/// Kernel value of the priority `low`.
+/// The kernel's value of `low`.
 const PRIORITY_LOW: u32 = 0xc000_0000;
 
-/// A policy as written.
+/// A policy as it is written, without the selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyText {
-    /// Which way the packets go.
+    /// Direction of the packets.
     pub direction: Direction,
-    /// The kernel's priority value (smaller is earlier in the SPD): 0x8000_0000 minus the user's number. `None`
-    /// when no `prio` clause was written.
+    /// The kernel's value of the priority: 0x8000_0000 minus the user's number, so that smaller values come first. `None` without
+    /// a `prio` clause.
     pub priority: Option<u32>,
-    /// What to do; `None` is the direction-only form that `spddelete` takes.
+    /// Treatment of the packets. `None` if only the direction was written, as after `spddelete`.
     pub action: Option<Action>,
-    /// The IPsec processing, in the order written.
+    /// The processing steps, in the order written: the first is applied first to outgoing packets.
     pub requests: Vec<RequestText>,
 }
 
 /// Direction of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// `fwd`: forwarded packets. On kernels without forward policies it means `in`.
+    /// `fwd`: packets that are forwarded. Only Linux has such policies; elsewhere it means `in`.
     Forward,
-    /// `in`
+    /// `in`: packets to this host, on the BSDs also those that it forwards.
     In,
-    /// `out`
+    /// `out`: packets from this host, and those that it forwards.
     Out,
 }
 
-/// What is done with a packet that matches.
+/// Treatment of a packet that the selector matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// `bypass` (socket policies): send in clear
+    /// `bypass`, in policies of sockets: pass without protection; needs privilege.
     Bypass,
-    /// `discard`
+    /// `discard`: drop.
     Discard,
-    /// `entrust` (socket policies): consult the SPD
+    /// `entrust`, in policies of sockets: as the SPD says.
     Entrust,
-    /// `ipsec`
+    /// `ipsec`: protect by the processing steps.
     Ipsec,
-    /// `none`
+    /// `none`: pass without protection.
     None,
 }
 
-/// One processing step.
+/// A request: one processing step as it is written. [`Template`](crate::Template) is the step that is installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestText {
     /// ESP, AH or IPComp.
     pub protocol: Protocol,
     /// Transport or tunnel.
     pub mode: Mode,
-    /// Addresses of the tunnel, or `me-any`/`any-me`.
+    /// The ends of the tunnel, or `me-any` or `any-me`.
     pub endpoints: Option<Endpoints>,
-    /// How strictly it is required.
+    /// Whether the SA must exist.
     pub level: Level,
 }
 
@@ -89,14 +110,14 @@ pub enum Protocol {
     IpComp,
 }
 
-/// The endpoints of a request.
+/// The part between mode and level.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoints {
-    /// `any-me`: legal with `in`; no addresses are stored.
+    /// `any-me`: permitted with `in` in transport mode; kernels get no addresses.
     AnyToMe,
-    /// `me-any`: legal with `out`; no addresses are stored.
+    /// `me-any`: permitted with `out` in transport mode; kernels get no addresses.
     MeToAny,
-    /// Two addresses of one family.
+    /// Source and destination of the tunnel, of one address family.
     Pair(Endpoint, Endpoint),
 }
 
@@ -105,22 +126,23 @@ pub enum Endpoints {
 pub struct Endpoint {
     /// The address.
     pub address: IpAddr,
-    /// The zone of a link-local address, as written after `%`.
+    /// The zone of a link-local address, as written after `%`: an interface's name or index.
     pub scope: Option<Box<str>>,
-    /// The port of an ESP-in-UDP peer.
+    /// The port of a peer with UDP encapsulation.
     pub port: Option<u16>,
 }
 
-/// How strictly a request is required.
+/// Whether the SA of a processing step must exist. Where it does not, the kernel asks for it with an ACQUIRE at any level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// `default`: the system-wide default of the protocol
+    /// `default`: as the system's variables say, on the BSDs. Linux takes it for `require`.
     Default,
-    /// `require`
+    /// `require`: packets wait, or are dropped, until it exists.
     Require,
-    /// `unique` (0: the kernel or the IKE daemon chooses) or `unique:N`
+    /// `unique:N`: as `require`, and only SAs with this reqid. 0, which is written `unique`, lets the kernel or the IKE daemon
+    /// choose one.
     Unique(u32),
-    /// `use`
+    /// `use`: packets pass without protection until it exists.
     Use,
 }
 

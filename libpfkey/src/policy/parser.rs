@@ -1,4 +1,4 @@
-//! Text to [`PolicyText`].
+//! The parser of the policy language.
 
 use std::net::IpAddr;
 
@@ -13,15 +13,15 @@ use super::{
 };
 use crate::sa::Mode;
 
-/// The most requests a policy may have. Kernels take 4 to 6.
+/// The most requests that a policy may have. FreeBSD takes 4 and Linux 6; the others have no limit.
 pub const MAX_REQUESTS: usize = 64;
 
 /// Parses the text of a policy: what follows `-P` in setkey, or the argument of `ipsec_set_policy(3)`.
 ///
-/// Requests after another action than `ipsec` are read and dropped, as libipsec drops them in effect.
+/// Requests after an action other than `ipsec` are checked for their syntax and dropped.
 ///
 /// # Errors
-/// The first thing wrong: see [`ErrorKind`].
+/// The first error in the text; see [`ErrorKind`].
 pub fn parse(text: &str) -> Result<PolicyText, PolicyError> {
     let pairs = Grammar::parse(Rule::policy, text).map_err(|error| syntax_error(text, &error))?;
     let mut policy = PolicyText { direction: Direction::In, priority: None, action: None, requests: Vec::new() };
@@ -33,10 +33,12 @@ pub fn parse(text: &str) -> Result<PolicyText, PolicyError> {
             Rule::request => {
                 let places = Places::of(&pair);
                 let request = request(text, pair)?;
+                // libipsec hands such requests on, but kernels ignore them.
                 if policy.action != Some(Action::Ipsec) {
                     continue;
                 }
                 check(&request, policy.direction, places)?;
+                // A script is foreign input: its policy must not grow without bound.
                 if policy.requests.len() == MAX_REQUESTS {
                     return Err(error(ErrorKind::TooManyRequests, places.request));
                 }
@@ -60,7 +62,7 @@ fn syntax_error(text: &str, cause: &pest::error::Error<Rule>) -> PolicyError {
         ErrorVariant::ParsingError { positives, .. } => positives.as_slice(),
         ErrorVariant::CustomError { .. } => &[],
     };
-    // After a protocol libipsec needs no look-ahead to see that the request is cut short.
+    // After a protocol libipsec needs no look-ahead to see that the request is cut short, and so reports no token.
     if expected.iter().any(|rule| matches!(rule, Rule::mode_slash | Rule::mode)) {
         return PolicyError { hint: hint::for_mode(token_at(text, offset)), ..error(ErrorKind::FewArguments, offset) };
     }
@@ -70,25 +72,25 @@ fn syntax_error(text: &str, cause: &pest::error::Error<Rule>) -> PolicyError {
     PolicyError { kind: ErrorKind::Syntax, token: Some(token.to_owned()), offset, hint }
 }
 
-/// Where the word before an offset begins, past the `-` behind it.
+/// Returns the offset of the word before `offset`, without the `-` between them.
 fn last_word(text: &str, offset: usize) -> usize {
     let before = text.get(..offset).unwrap_or_default().trim_end().trim_end_matches('-').trim_end();
     before.trim_end_matches(|c: char| c.is_ascii_alphanumeric()).len()
 }
 
-/// The token at `offset`; empty at the end of the text.
+/// Returns the token at `offset`; empty at the end of the text.
 fn token_at(text: &str, offset: usize) -> &str {
     let rest = text.get(offset..).unwrap_or_default();
     Grammar::parse(Rule::token, rest).map_or("", |pairs| pairs.as_str())
 }
 
-/// Offset of the token that follows blanks at `offset`.
+/// Returns the offset of the first token at or after `offset`.
 fn skip_blanks(text: &str, offset: usize) -> usize {
     let rest = text.get(offset..).unwrap_or_default();
     offset + Grammar::parse(Rule::blank, rest).map_or(0, |pairs| pairs.as_str().len())
 }
 
-/// The value of a keyword; one that is in the grammar and not in a table is refused.
+/// Returns the value of a keyword. One that the grammar has and the table lacks is an error rather than a panic.
 fn keyword<T>(pair: &Pair<'_, Rule>, value: fn(&str) -> Option<T>) -> Result<T, PolicyError> {
     value(pair.as_str()).ok_or_else(|| error(ErrorKind::Syntax, pair.as_span().start()))
 }
@@ -130,7 +132,7 @@ fn mode(word: &str) -> Option<Mode> {
     })
 }
 
-/// The kernel's value of a `prio` clause. A larger priority is a smaller value.
+/// Returns the kernel's value of a `prio` clause. A larger priority is a smaller value.
 fn priority(pair: Pair<'_, Rule>) -> Result<u32, PolicyError> {
     let offset = pair.as_span().start();
     let (mut base, mut negative, mut number) = (None, false, 0);
@@ -139,6 +141,7 @@ fn priority(pair: Pair<'_, Rule>) -> Result<u32, PolicyError> {
             Rule::base => base = Some(part.as_str()),
             Rule::sign => negative = part.as_str() == "-",
             Rule::minus => negative = true,
+            // A number that does not fit is beyond every limit below.
             Rule::number => number = part.as_str().parse::<u32>().unwrap_or(u32::MAX),
             _ => {}
         }
@@ -149,6 +152,7 @@ fn priority(pair: Pair<'_, Rule>) -> Result<u32, PolicyError> {
         Some("high") => (PRIORITY_HIGH, 0x4000_0000, ErrorKind::PriorityBaseOffset),
         Some(_) => (PRIORITY_DEFAULT, 0x4000_0000, ErrorKind::PriorityBaseOffset),
     };
+    // Half of the values lie on either side of the base, and the base itself counts as positive.
     if number > limit - u32::from(negative) {
         return Err(error(kind, offset));
     }
@@ -179,6 +183,7 @@ fn level(pair: &Pair<'_, Rule>) -> Result<Level, PolicyError> {
         "unique" => Level::Unique(0),
         "use" => Level::Use,
         word => {
+            // No range is checked: kernels replace a number that they reserve for themselves.
             let reqid = word.strip_prefix("unique:").ok_or_else(|| error(ErrorKind::Syntax, offset))?;
             Level::Unique(reqid.parse().map_err(|_| error(ErrorKind::Reqid, offset))?)
         }
@@ -191,6 +196,7 @@ fn endpoints(text: &str, pair: Pair<'_, Rule>) -> Result<Endpoints, PolicyError>
     for part in pair.into_inner() {
         let span = part.as_span();
         match part.as_rule() {
+            // The grammar permits only the other word behind it.
             Rule::me if current == 0 => return Ok(Endpoints::MeToAny),
             Rule::any if current == 0 => return Ok(Endpoints::AnyToMe),
             Rule::hyphen => current = 1,
@@ -219,7 +225,7 @@ fn endpoints(text: &str, pair: Pair<'_, Rule>) -> Result<Endpoints, PolicyError>
     }
 }
 
-/// A numeric address, an IPv6 one with an optional zone.
+/// Parses a numeric address, an IPv6 one with an optional zone.
 fn address(text: &str) -> Option<Endpoint> {
     let Some((address, zone)) = text.split_once('%') else {
         return Some(Endpoint { address: text.parse().ok()?, scope: None, port: None });
@@ -228,7 +234,7 @@ fn address(text: &str) -> Option<Endpoint> {
     (!zone.is_empty()).then(|| Endpoint { address, scope: Some(zone.into()), port: None })
 }
 
-/// Where the parts of a request are.
+/// Offsets of the parts of a request, for errors.
 #[derive(Clone, Copy)]
 struct Places {
     request: usize,
@@ -258,7 +264,7 @@ impl Places {
     }
 }
 
-/// What is checked of a request that will be used.
+/// Checks that the parts of a request go together.
 fn check(request: &RequestText, direction: Direction, places: Places) -> Result<(), PolicyError> {
     let (fault, offset) = match &request.endpoints {
         None if request.mode == Mode::Tunnel => (ErrorKind::NoEndpoints, places.mode),
