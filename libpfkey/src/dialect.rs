@@ -1,4 +1,4 @@
-//! The four kernels that speak PF_KEY, and what differs between them outside the number tables.
+//! The dialects of PF_KEY, and how they differ apart from their numbers.
 
 use std::env::VarError;
 use std::fmt;
@@ -9,8 +9,28 @@ use crate::error::Error;
 /// The environment variable that chooses a dialect where the command line does not.
 pub const DIALECT_VARIABLE: &str = "LIBPFKEY_DIALECT";
 
-/// A kernel's dialect of PF_KEY version 2. A property of a connection, not of the build: any dialect can be spoken
-/// on any host (over [`crate::backend::Socket`], to [`crate::backend::Memory`], or from a file).
+/// A kernel's dialect of PF_KEY version 2. It is a property of a connection, not of the build: any dialect can be used on any
+/// host, over [`crate::backend::Socket`], with [`crate::backend::Memory`], or for a file.
+///
+/// | | Linux | FreeBSD | NetBSD | macOS |
+/// |---|---|---|---|---|
+/// | forward policies (`fwd`) | yes | no | no | no |
+/// | priorities of policies | yes | yes | no | no |
+/// | reqids in policies | 32 bits | 16 bits | 16 bits | 16 bits |
+/// | unit of the replay window | packets | 8 packets | 8 packets | 8 packets |
+/// | extended sequence numbers | over NETLINK_XFRM | yes | no | yes |
+/// | UDP encapsulation | yes | yes | yes; its ports are part of an SA's name | not in this library |
+/// | TCP-MD5 SAs | no | yes | yes | no |
+/// | security labels | yes | no | no | no |
+/// | DELETE of all SAs between two addresses | over NETLINK_XFRM | yes | yes | yes |
+///
+/// ```
+/// use libpfkey::{Dialect, ExtensionType};
+///
+/// // One number, two meanings.
+/// assert_eq!(ExtensionType::from_number(Dialect::Linux, 24), ExtensionType::SecurityContext);
+/// assert_eq!(ExtensionType::from_number(Dialect::NetBsd, 24), ExtensionType::NatTOaResponder);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// macOS.
@@ -27,7 +47,7 @@ impl Dialect {
     /// All dialects.
     pub const ALL: [Self; 4] = [Self::Darwin, Self::FreeBsd, Self::Linux, Self::NetBsd];
 
-    /// The dialect of the system this was built for (Linux where the system has none).
+    /// The dialect of the system that the library was built for; Linux where the system has none.
     pub const HOST: Self = if cfg!(target_os = "freebsd") {
         Self::FreeBsd
     } else if cfg!(target_os = "netbsd") {
@@ -48,7 +68,7 @@ impl Dialect {
         }
     }
 
-    /// The choice of the environment: [`DIALECT_VARIABLE`]; `None` where it is not set, or empty.
+    /// Reads the environment variable [`DIALECT_VARIABLE`]; `None` if it is not set, or empty.
     ///
     /// # Errors
     /// [`Error::Backend`] for a value that names no dialect.
@@ -95,13 +115,12 @@ impl Dialect {
         matches!(self, Self::Linux | Self::FreeBsd)
     }
 
-    /// Priority of a policy for which none was written: the middle on Linux; 0 elsewhere, which FreeBSD's kernel takes for
-    /// the first.
+    /// Priority of a policy for which none was chosen: the middle one on Linux; 0 elsewhere, which on FreeBSD is the first.
     pub const fn default_priority(self) -> u32 {
         if matches!(self, Self::Linux) { crate::policy::PRIORITY_DEFAULT } else { 0 }
     }
 
-    /// Whether the SPD has forward policies; where not, `fwd` means `in`.
+    /// Whether the SPD has forward policies. Where it has none, `fwd` means `in`.
     pub const fn has_forward(self) -> bool {
         matches!(self, Self::Linux)
     }
@@ -111,18 +130,19 @@ impl Dialect {
         !matches!(self, Self::Linux)
     }
 
-    /// An errno of this kernel's numbering as an errno of the host's. Numbers with one meaning everywhere, and
-    /// unknown ones, are passed through.
+    /// Converts an errno from this kernel's numbers to the host's. Numbers with one meaning everywhere, and unknown ones, are
+    /// returned as they are.
     pub fn errno_to_host(self, errno: u8) -> i32 {
         let errno = i32::from(errno);
         if self == Self::HOST {
             return errno;
         }
+        // The table's order is Linux, BSD: where this kernel is not the host's, one of the two is.
         let column = usize::from(self == Self::Linux);
         ERRNO.iter().find(|row| row.numbers[1 - column] == errno).map_or(errno, |row| row.host)
     }
 
-    /// An errno of the host as this kernel numbers it, for the header of a message.
+    /// Converts an errno from the host's numbers to this kernel's, for the header of a message.
     pub fn errno_from_host(self, errno: nix::errno::Errno) -> u8 {
         let errno = errno as i32;
         let number = if self == Self::HOST {
@@ -131,6 +151,7 @@ impl Dialect {
             let column = usize::from(self != Self::Linux);
             ERRNO.iter().find(|row| row.host == errno).map_or(errno, |row| row.numbers[column])
         };
+        // `sadb_msg_errno` has 8 bits; no error of PF_KEY has a larger number.
         u8::try_from(number).unwrap_or(u8::MAX)
     }
 }
@@ -154,7 +175,7 @@ impl FromStr for Dialect {
 #[error("unknown dialect `{0}': expected linux, freebsd, netbsd or darwin")]
 pub struct UnknownDialect(pub String);
 
-/// Errnos whose numbers differ: [Linux, BSD] and the host's.
+/// An errno whose numbers differ: that of Linux, that of the BSDs, and the host's.
 struct Errno {
     numbers: [i32; 2],
     host: i32,
@@ -173,7 +194,7 @@ const ERRNO: [Errno; 10] = [
     Errno { numbers: [110, 60], host: libc::ETIMEDOUT },
 ];
 
-/// Byte order of the kernel's machine. PF_KEY uses the host's; other orders occur in files.
+/// Byte order of the kernel's machine, in which PF_KEY messages are written. That of another machine occurs in files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ByteOrder {
     /// Most significant byte first.
@@ -187,11 +208,11 @@ impl ByteOrder {
     pub const HOST: Self = if cfg!(target_endian = "big") { Self::Big } else { Self::Little };
 }
 
-/// How messages are laid out: what the codec has to know of the peer. Pointer size does not matter:
-/// every PF_KEY structure has the same layout on 32-bit and 64-bit machines.
+/// The layout of messages. Pointer size does not matter: every PF_KEY structure has the same layout on 32-bit and 64-bit
+/// machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Abi {
-    /// Numbers and structures.
+    /// Numbers and structures of the messages.
     pub dialect: Dialect,
     /// Order of multi-byte fields that are not in network order.
     pub byte_order: ByteOrder,

@@ -1,18 +1,18 @@
-//! Soft limits of lifetimes as parts of the hard ones.
+//! Soft limits as percentages of the hard ones.
 
 use crate::wire::Lifetime;
 
-/// Percentages of the hard limits at which the soft ones are (`pfkey_set_softrate`): 80 unless set.
+/// Soft limits as percentages of the hard ones, for each kind of limit (`pfkey_set_softrate`); 80 by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SoftRate {
     /// Of allocations, bytes, addtime, usetime.
     rates: [u8; 4],
 }
 
-/// A kind of limit, in the order of `SADB_X_LIFETIME_*`.
+/// A kind of limit. The numbers are those of `SADB_X_LIFETIME_*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// Allocations.
+    /// Allocations: packets on Linux.
     Allocations = 0,
     /// Bytes.
     Bytes = 1,
@@ -23,19 +23,20 @@ pub enum Limit {
 }
 
 impl SoftRate {
-    /// Sets a percentage; 0 and more than 100 mean 100.
+    /// Sets a percentage. As in libipsec, 0 and more than 100 mean 100.
     pub fn set(&mut self, limit: Limit, percent: u32) {
         self.rates[limit as usize] = u8::try_from(percent).ok().filter(|rate| (1..=100).contains(rate)).unwrap_or(100);
     }
 
-    /// The percentage of a kind.
+    /// Returns the percentage of a kind.
     pub fn rate(&self, limit: Limit) -> u8 {
         self.rates[limit as usize]
     }
 
-    /// The soft limits that go with hard ones.
+    /// Returns the soft limits for hard ones.
     pub fn soften(&self, hard: &Lifetime) -> Lifetime {
         let part = |value: u64, limit: Limit| {
+            // The product may exceed 64 bits: a limit may be as large as they allow.
             let part = u128::from(value) * u128::from(self.rate(limit)) / 100;
             u64::try_from(part).unwrap_or(u64::MAX)
         };

@@ -1,4 +1,4 @@
-//! Selectors: which packets a policy is for.
+//! Selectors: the packets that a policy applies to.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -41,7 +41,7 @@ impl SelectorAddress {
         Ok(network)
     }
 
-    /// Restricts it to a port.
+    /// Restricts the addresses to a port.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.address.set_port(port);
@@ -64,19 +64,30 @@ impl SelectorAddress {
     }
 }
 
-/// The packets that a policy is for.
+/// The packets that a policy applies to.
+///
+/// ```
+/// use libpfkey::Selector;
+///
+/// // TCP from any host of a network to one port of a server.
+/// let selector = Selector::networks(("10.0.0.0".parse()?, 24), ("192.0.2.1".parse()?, 32))?.protocol(6);
+/// let destination = selector.destination.port(443);
+/// let https = Selector { destination, ..selector };
+/// assert_eq!(https.reversed().source.address.to_string(), "192.0.2.1:443");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Selector {
     /// Source addresses.
     pub source: SelectorAddress,
     /// Destination addresses.
     pub destination: SelectorAddress,
-    /// Upper-layer protocol; 255 is any.
+    /// Upper-layer protocol, as in the IP header; 255 is any. The ports of ICMP are its type (source) and code (destination).
     pub protocol: u8,
 }
 
 impl Selector {
-    /// All packets between two hosts.
+    /// All packets from one host to another.
     pub fn hosts(source: IpAddr, destination: IpAddr) -> Self {
         Self::new(SelectorAddress::host(source), SelectorAddress::host(destination))
     }
@@ -90,25 +101,25 @@ impl Selector {
         Ok(Self::new(network(source)?, network(destination)?))
     }
 
-    /// All packets between these addresses.
+    /// All packets from the first addresses to the second ones.
     pub fn new(source: SelectorAddress, destination: SelectorAddress) -> Self {
         Self { source, destination, protocol: ULPROTO_ANY }
     }
 
-    /// Restricts it to an upper-layer protocol.
+    /// Restricts the packets to an upper-layer protocol.
     #[must_use]
     pub fn protocol(mut self, protocol: u8) -> Self {
         self.protocol = protocol;
         self
     }
 
-    /// The selector of the opposite direction.
+    /// Returns the selector of the opposite direction.
     #[must_use]
     pub fn reversed(self) -> Self {
         Self { source: self.destination, destination: self.source, ..self }
     }
 
-    /// Checks families and prefixes.
+    /// Checks address families and prefix lengths.
     ///
     /// # Errors
     /// [`SpecError::AddressFamilies`], [`SpecError::PrefixLength`]
@@ -119,16 +130,17 @@ impl Selector {
         if from.is_ipv4() == to.is_ipv4() { Ok(()) } else { Err(SpecError::AddressFamilies { from, to }) }
     }
 
-    /// The selector of two addresses of a message; `None` for other families than IP.
+    /// Reads the two addresses of a message; `None` for families other than IP.
     pub(crate) fn from_wire(source: &Address, destination: &Address) -> Option<Self> {
         Some(Self {
             source: SelectorAddress::from_wire(source)?,
             destination: SelectorAddress::from_wire(destination)?,
+            // The BSDs refuse a request in which the two differ.
             protocol: destination.proto,
         })
     }
 
-    /// The addresses of a message.
+    /// Returns the two addresses of a message.
     pub(crate) fn to_wire(self) -> (Address, Address) {
         let address = |end: SelectorAddress| Address {
             proto: self.protocol,

@@ -1,4 +1,4 @@
-//! Typed requests as PF_KEY messages: the one place that knows which extension holds what.
+//! Typed requests as PF_KEY messages.
 
 use std::net::SocketAddr;
 
@@ -19,13 +19,13 @@ use crate::wire::{Address, Extension, Lifetime, Message, Policy, Sa, Sa2, SockAd
 /// How a request is written as a PF_KEY message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Encoding {
-    /// Whether the backend understands [`XfrmExtensions`].
+    /// Whether the backend understands [`XfrmExtensions`](crate::wire::XfrmExtensions).
     pub xfrm_extensions: bool,
     /// Order of the extensions.
     pub order: Order,
 }
 
-/// Order of the extensions in a message. To kernels it makes no difference; `setkey -v` shows it.
+/// Order of the extensions in a message. Kernels take any; `setkey -v` shows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
     /// That of libipsec.
@@ -41,7 +41,8 @@ impl Request {
     /// It is not checked whether the parts go together (see [`Request::check`]), only whether the message can express them.
     ///
     /// # Errors
-    /// [`Error::NotInDialect`] for what the dialect has no number for, [`Error::Spec`] for what the message has no field for.
+    /// [`Error::NotInDialect`](crate::Error::NotInDialect) for what the dialect has no number for,
+    /// [`Error::Spec`](crate::Error::Spec) for what the message has no field for.
     pub fn encode(&self, header: RequestHeader, encoding: Encoding, buffer: &mut Vec<u8>) -> Result<()> {
         match self {
             // PF_KEY has this request only where the kernel deletes all of them itself.
@@ -167,6 +168,7 @@ fn policy_parts(
         Order::Libipsec => {
             vec![source, destination, Extension::Lifetime(T::LifetimeHard, limits), Extension::Policy(policy)]
         }
+        // setkey sends no limits of policies: its language has none.
         Order::Setkey => vec![Extension::Policy(policy), source, destination],
     };
     extensions.extend(label.as_ref().map(|label| Extension::SecurityContext(label.extension())));
@@ -179,7 +181,7 @@ pub(super) fn host(kind: ExtensionType, address: SocketAddr) -> Extension<'stati
     Extension::Address(kind, Address::host(SockAddr::Inet(address)))
 }
 
-/// Refuses options that only NETLINK_XFRM has, where the backend is another.
+/// Refuses options that only NETLINK_XFRM has, if the backend does not understand their extensions: `af_key` would ignore them.
 pub(super) fn refuse_xfrm<const COUNT: usize>(
     dialect: Dialect,
     encoding: Encoding,

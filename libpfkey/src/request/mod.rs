@@ -1,9 +1,9 @@
 //! Requests to a key engine.
 //!
-//! A [`Request`] is typed; [`Request::encode`] writes it as a PF_KEY message, and
-//! [`Backend::submit`](crate::backend::Backend::submit) hands it to a kernel in whatever form that takes. The functions
-//! are those of libipsec (`pfkey_send_*`), with numbers where a `Request` has types: each writes one message into a
-//! buffer, which [`crate::Connection::send`] hands to the kernel.
+//! A [`Request`] is typed. [`Request::encode`] writes it as a PF_KEY message, and
+//! [`Backend::submit`](crate::backend::Backend::submit) sends it to a kernel as a PF_KEY or netlink message. The functions
+//! are those of libipsec (`pfkey_send_*`), with numbers where a `Request` has types: each writes one message into a buffer,
+//! which [`crate::Connection::send`] sends to the kernel.
 
 mod encode;
 mod libipsec;
@@ -27,15 +27,15 @@ use crate::security_policy::{PolicyId, PolicySpec};
 use crate::spec_error::SpecError;
 use crate::wire::{Builder, Extension, Header, Message};
 
-/// The part of a request's base header that does not depend on the request, and the layout of the message.
+/// The layout of a message, and the part of its base header that does not depend on the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestHeader {
     /// The layout.
     pub abi: Abi,
     /// The requester's process id: kernels return it in the answer.
     pub pid: u32,
-    /// Sequence number: kernels return it in the answer. On Linux a number that a pending acquire has makes GETSPI
-    /// and ADD complete that acquire.
+    /// Sequence number: kernels return it in the answer. On Linux, a GETSPI or ADD with the number of a pending ACQUIRE
+    /// completes that ACQUIRE.
     pub seq: u32,
 }
 
@@ -72,10 +72,10 @@ impl RequestHeader {
         Ok(Message { abi, header: Header { pid, seq, ..Header::new(message_type, sa_type) }, extensions })
     }
 
-    /// Writes a message to `buffer`: header, then what `body` adds.
+    /// Writes a message to `buffer`: the header, and the extensions that `body` adds.
     ///
     /// # Errors
-    /// Those of `body`, or a message that is too long.
+    /// Those of `body`; [`Code::NoBuffers`](crate::Code::NoBuffers) for a message that is too long.
     pub fn write(
         &self,
         message_type: MessageType,
@@ -176,15 +176,15 @@ impl Request {
         }
     }
 
-    /// Whether it is answered by many messages, the last with sequence number 0.
+    /// Whether many messages answer it, the last of which has the sequence number 0.
     pub fn is_dump(&self) -> bool {
         matches!(self, Self::Dump(_) | Self::PolicyDump)
     }
 
-    /// Checks that its parts go together, and that a kernel of the dialect has such SAs.
+    /// Checks that the parts go together, and that a kernel of the dialect has such SAs.
     ///
     /// # Errors
-    /// What to change.
+    /// The first contradiction, and how to avoid it.
     pub fn check(&self, dialect: Dialect) -> std::result::Result<(), SpecError> {
         // No other error says where the key goes instead.
         if dialect == Dialect::Linux && self.sa_type() == SaType::TcpSignature {
@@ -202,7 +202,7 @@ impl Request {
         }
     }
 
-    /// A reqid of which the kernel would keep 16 bits only: NetBSD for SAs, the BSDs in policies.
+    /// Returns a reqid of which the kernel would keep only 16 bits: NetBSD those of SAs, all BSDs those of policies.
     fn reqid_beyond(&self, dialect: Dialect) -> Option<u32> {
         let reqid = match self {
             Self::Add(sa) | Self::Update(sa) if dialect == Dialect::NetBsd => sa.reqid,
@@ -220,7 +220,19 @@ impl Request {
     }
 }
 
-/// An SPI to be allocated, for the SA that a peer will send with.
+/// A range and the SA for which an SPI is allocated: the inbound SA, since its receiver chooses the SPI.
+///
+/// ```
+/// use libpfkey::backend::BackendKind;
+/// use libpfkey::request::SpiSpec;
+/// use libpfkey::{Dialect, Kernel, SaType};
+///
+/// let mut kernel = Kernel::open_kind(&BackendKind::Memory, Some(Dialect::Linux))?;
+/// let (peer, here) = ("192.0.2.2".parse()?, "192.0.2.1".parse()?);
+/// let spi = kernel.allocate_spi(&SpiSpec { range: Some(0x1000..=0x1fff), ..SpiSpec::new(SaType::Esp, peer, here) })?;
+/// assert!((0x1000..=0x1fff).contains(&spi));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpiSpec {
     /// ESP, AH or IPComp.
@@ -233,14 +245,14 @@ pub struct SpiSpec {
     pub mode: Mode,
     /// Reqid.
     pub reqid: u32,
-    /// SPIs to choose from; `None` leaves them to the kernel.
+    /// SPIs to choose from; `None` lets the kernel choose any.
     pub range: Option<RangeInclusive<u32>>,
-    /// ESP in UDP, whose ports are part of an SA's name on NetBSD.
+    /// UDP encapsulation: on NetBSD its ports are part of the SA's name.
     pub encapsulation: Option<UdpEncapsulation>,
 }
 
 impl SpiSpec {
-    /// Any SPI for an SA from one address to another. (The CPI of IPComp is from the range for negotiation, RFC 3173.)
+    /// Any SPI for an SA from one address to another; for IPComp, a CPI of the range for negotiation (RFC 3173 section 3.3).
     pub fn new(sa_type: SaType, source: std::net::IpAddr, destination: std::net::IpAddr) -> Self {
         Self {
             sa_type,
@@ -248,6 +260,7 @@ impl SpiSpec {
             destination: SocketAddr::new(destination, 0),
             mode: Mode::default(),
             reqid: 0,
+            // CPIs below are for well-known algorithms, those above for private use.
             range: (sa_type == SaType::IpComp).then_some(0x100..=0xefff),
             encapsulation: None,
         }

@@ -73,7 +73,7 @@ const SA_LAST: [T; 2] = [T::XfrmReplay, T::XfrmOffload];
 /// Writes a message with all that is known of an SA, and for GETSPI the range of its SPI. setkey names SAs so, too.
 ///
 /// # Errors
-/// As [`Request::encode`].
+/// As [`Request::encode`](super::Request::encode).
 pub fn encode_sa(
     message_type: MessageType,
     sa: &SaSpec,
@@ -153,6 +153,7 @@ impl<'a> SaMessage<'a> {
         flags.set(SaFlags::FREEBSD_ESN, sa.replay.esn && dialect == Dialect::FreeBsd);
         flags.set(SaFlags::DARWIN_ESN, sa.replay.esn && dialect == Dialect::Darwin);
         let encrypt = match (&sa.encryption, sa.compression) {
+            // `sadb_sa_encrypt` of an IPComp SA holds the compression algorithm.
             (_, Some(compression)) => compression.number(dialect).unwrap_or(0),
             (Some(Keyed { algorithm, .. }), None) => algorithm::encrypt_number(dialect, *algorithm)?,
             (None, None) => 0,
@@ -161,6 +162,7 @@ impl<'a> SaMessage<'a> {
             Some(Keyed { algorithm, .. }) => algorithm::auth_number(dialect, *algorithm)?,
             None => 0,
         };
+        // The state of a request is not looked at; libipsec and KAME's setkey send larval.
         let numbers = Sa { spi: sa.id.spi, replay, state: SaState::Larval, auth, encrypt, flags };
         Ok(Self { sa, numbers, range, large_window, xfrm })
     }
@@ -208,6 +210,7 @@ impl<'a> SaMessage<'a> {
 /// The window of NETLINK_XFRM, where the field of `sadb_sa` does not suffice.
 fn xfrm_replay(sa: &SaSpec) -> Option<XfrmReplay> {
     let crate::sa::Replay { window, esn } = sa.replay;
+    // The kernel refuses the flag for extended sequence numbers without a bitmap.
     let window = if esn && window == 0 { ESN_WINDOW } else { window };
     (esn || window > LINUX_WINDOW_MAX).then_some(XfrmReplay { window, esn })
 }
@@ -215,7 +218,7 @@ fn xfrm_replay(sa: &SaSpec) -> Option<XfrmReplay> {
 /// The window as the field of `sadb_sa` holds it, and FreeBSD's extension for larger ones, in packets.
 fn window(sa: &SaSpec, dialect: Dialect, encoding: Encoding) -> Result<(u8, Option<u32>)> {
     let packets = sa.replay.window;
-    // Linux counts packets, the BSDs bytes of the bitmap.
+    // Linux counts packets, the BSDs bytes of a bitmap with a bit for each packet.
     let field = if dialect == Dialect::Linux { packets } else { packets.div_ceil(8) };
     match u8::try_from(field) {
         Ok(field) => Ok((field, None)),

@@ -1,4 +1,4 @@
-//! Builds an SA and checks that its parts go together.
+//! The builder of SAs, and the checks that their parts go together.
 
 use std::net::IpAddr;
 
@@ -16,7 +16,8 @@ const SPI_RESERVED_MAX: u32 = 255;
 /// Largest CPI: it has 16 bits (RFC 3173 section 2.1).
 const CPI_MAX: u32 = 0xffff;
 
-/// Builds an [`SaSpec`]. Defaults: transport mode, no reqid, a replay window of 32 packets (AH and ESP), no limits.
+/// Builds an [`SaSpec`]. The defaults are transport mode, no reqid, no limits, and for AH and ESP a replay window of 32
+/// packets.
 #[derive(Clone, Debug)]
 pub struct SaBuilder(SaSpec);
 
@@ -33,14 +34,14 @@ impl SaBuilder {
         self
     }
 
-    /// Sets the reqid, which binds policies of level unique to the SA.
+    /// Sets the reqid: a policy of level unique uses only SAs with its reqid.
     #[must_use]
     pub fn reqid(mut self, reqid: u32) -> Self {
         self.0.reqid = reqid;
         self
     }
 
-    /// Sets the cipher of ESP and its key; a salt follows the key.
+    /// Sets the cipher of ESP and its key. The salt of a counter mode is the end of the key.
     #[must_use]
     pub fn encryption(mut self, algorithm: Encryption, key: impl Into<SecretKey>) -> Self {
         self.0.encryption = Some(Keyed::new(algorithm, key));
@@ -54,22 +55,23 @@ impl SaBuilder {
         self
     }
 
-    /// Sets the compression algorithm of IPComp; the SPI is the CPI of its packets.
+    /// Sets the compression algorithm of IPComp. Its packets carry the SPI as their CPI.
     #[must_use]
     pub fn compression(mut self, algorithm: Compression) -> Self {
         self.0.compression = Some(algorithm);
+        // Without this flag KAME's kernels put a well-known CPI into packets instead (RFC 3173 section 3.3).
         self.0.flags |= SaFlags::RAWCPI;
         self
     }
 
-    /// Sets the replay window, in packets.
+    /// Sets the replay window, in packets; 0 turns replay protection off.
     #[must_use]
     pub fn replay_window(mut self, packets: u32) -> Self {
         self.0.replay.window = packets;
         self
     }
 
-    /// Uses extended sequence numbers.
+    /// Uses extended sequence numbers (RFC 4304).
     #[must_use]
     pub fn extended_sequence_numbers(mut self) -> Self {
         self.0.replay.esn = true;
@@ -90,14 +92,14 @@ impl SaBuilder {
         self
     }
 
-    /// Encapsulates ESP in UDP.
+    /// Encapsulates ESP in UDP (RFC 3948).
     #[must_use]
     pub fn encapsulation(mut self, encapsulation: UdpEncapsulation) -> Self {
         self.0.encapsulation = Some(encapsulation);
         self
     }
 
-    /// Sets the security label.
+    /// Sets the security label (Linux).
     #[must_use]
     pub fn label(mut self, label: SecurityLabel) -> Self {
         self.0.label = Some(label);
@@ -111,42 +113,42 @@ impl SaBuilder {
         self
     }
 
-    /// Sets the mark by which the SA is found.
+    /// Restricts the SA to packets with a mark (NETLINK_XFRM only).
     #[must_use]
     pub fn mark(mut self, mark: XfrmMark) -> Self {
         self.0.id.mark = Some(mark);
         self
     }
 
-    /// Sets the mark that processed packets get.
+    /// Sets the mark that packets get when the SA has processed them (NETLINK_XFRM only).
     #[must_use]
     pub fn output_mark(mut self, mark: XfrmMark) -> Self {
         self.0.output_mark = Some(mark);
         self
     }
 
-    /// Binds the SA to an XFRM interface.
+    /// Binds the SA to an XFRM interface (NETLINK_XFRM only).
     #[must_use]
     pub fn if_id(mut self, id: u32) -> Self {
         self.0.if_id = Some(id);
         self
     }
 
-    /// Sets the length of the ICV.
+    /// Sets the length of the ICV (NETLINK_XFRM only).
     #[must_use]
     pub fn auth_trunc(mut self, auth_trunc: XfrmAuthTrunc) -> Self {
         self.0.auth_trunc = Some(auth_trunc);
         self
     }
 
-    /// Offloads the SA to hardware.
+    /// Offloads the SA to a network interface (NETLINK_XFRM only).
     #[must_use]
     pub fn offload(mut self, offload: XfrmOffload) -> Self {
         self.0.offload = Some(offload);
         self
     }
 
-    /// Finishes the SA.
+    /// Checks and returns the SA.
     ///
     /// # Errors
     /// As [`SaSpec::check`].
@@ -157,10 +159,10 @@ impl SaBuilder {
 }
 
 impl SaSpec {
-    /// Checks that the parts go together, whatever the kernel.
+    /// Checks that the parts go together, on any kernel.
     ///
     /// # Errors
-    /// The first contradiction, with what was expected.
+    /// The first contradiction, and how to avoid it.
     pub fn check(&self) -> Result<(), SpecError> {
         let SaId { sa_type, source, destination, .. } = self.id;
         if source.is_ipv4() != destination.is_ipv4() {
@@ -176,7 +178,9 @@ impl SaSpec {
 
     fn check_spi(&self) -> Result<(), SpecError> {
         match (self.id.sa_type, self.id.spi) {
+            // 0 stands for no SA, and IANA reserves the others.
             (SaType::Ah | SaType::Esp, spi) if spi <= SPI_RESERVED_MAX => Err(SpecError::ReservedSpi(spi)),
+            // PF_KEY of Linux would install an SA that no packet can match.
             (SaType::IpComp, cpi) if cpi > CPI_MAX => Err(SpecError::WideCpi(cpi)),
             (SaType::TcpSignature, spi) if spi != TCP_MD5_SPI => Err(SpecError::TcpMd5Spi(spi)),
             _ => Ok(()),
@@ -191,6 +195,7 @@ impl SaSpec {
         let superfluous = |what| Err(SpecError::Superfluous { sa_type, what });
         match sa_type {
             SaType::Esp if cipher.is_none() => return Err(SpecError::MissingEncryption),
+            // AH with the null algorithm would protect nothing.
             SaType::Ah if hash.is_none_or(|hash| hash == Authentication::Null) => {
                 return Err(SpecError::MissingAuthentication);
             }
@@ -210,6 +215,7 @@ impl SaSpec {
         }
         match (cipher, hash) {
             (_, Some(Authentication::TcpMd5)) if sa_type != SaType::TcpSignature => Err(SpecError::TcpMd5Elsewhere),
+            // FreeBSD and NetBSD would silently put the cipher's own authentication in the place of the other.
             (Some(cipher), Some(hash)) if cipher.is_aead() => Err(SpecError::AeadWithAuthentication { cipher, hash }),
             _ => Ok(()),
         }

@@ -1,4 +1,4 @@
-//! An SA as a kernel reports it.
+//! SAs as kernels report them.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,20 +9,35 @@ use crate::num::{ExtensionType, SaFlags, SaState, SaType};
 use crate::wire::{Extension, Lifetime, Message, SockAddr, XfrmExtensions};
 
 /// An SA in a kernel's database.
+///
+/// ```
+/// use libpfkey::algorithm::Encryption;
+/// use libpfkey::backend::BackendKind;
+/// use libpfkey::{Dialect, Kernel, SaSpec, SaState, SaType};
+///
+/// let mut kernel = Kernel::open_kind(&BackendKind::Memory, Some(Dialect::FreeBsd))?;
+/// let sa = SaSpec::esp("192.0.2.1".parse()?, "192.0.2.2".parse()?, 0x1001).encryption(Encryption::Null, b"");
+/// kernel.add(&sa.build()?)?;
+/// for installed in kernel.dump(SaType::Unspec)? {
+///     println!("{}: {} bytes", installed.spec.id, installed.current.bytes);
+///     assert_eq!(installed.state, SaState::Mature);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstalledSa {
-    /// What it was installed with, as far as the kernel tells: it can be added again.
+    /// What it was installed with, as far as the kernel tells. It can be added again.
     pub spec: SaSpec,
-    /// State.
+    /// Whether it has keys, is in use, or has expired.
     pub state: SaState,
-    /// Packets, bytes and times so far.
+    /// Packets and bytes so far, and when it was created (`addtime`) and used (`usetime`), in seconds since 1970.
     pub current: Lifetime,
     /// Lowest 32 bits of the sequence number (BSD; 0 on Linux).
     pub sequence: u32,
 }
 
 impl InstalledSa {
-    /// The SA in a reply or event; `None` if the message has none, or addresses other than IP.
+    /// Reads the SA in a reply or event; `None` if the message has none, or addresses other than IP.
     pub fn from_message(message: &Message<'_>) -> Option<Self> {
         let sa = message.sa()?;
         let sa2 = message.sa2().copied().unwrap_or_default();
@@ -38,6 +53,7 @@ impl InstalledSa {
             encryption,
             compression: compression(message, sa.encrypt),
             replay: replay(message, sa.replay, &xfrm),
+            // These are part of `replay`.
             flags: sa.flags - SaFlags::FREEBSD_ESN - SaFlags::DARWIN_ESN,
             lifetimes: lifetimes(message),
             encapsulation: encapsulation(message),
@@ -55,7 +71,7 @@ impl InstalledSa {
 }
 
 impl SaId {
-    /// The name of the SA that a message is about; `None` if it names none, or by addresses other than IP.
+    /// Reads the name of the SA that a message is about; `None` if it names none, or by addresses other than IP.
     pub fn from_message(message: &Message<'_>) -> Option<Self> {
         Some(Self {
             sa_type: message.header.sa_type,
@@ -112,6 +128,7 @@ fn replay(message: &Message<'_>, field: u8, xfrm: &XfrmExtensions) -> Replay {
     if let Some(replay) = xfrm.replay {
         return Replay { window: replay.window, esn: replay.esn };
     }
+    // FreeBSD adds this extension where 255 bytes of bitmap do not suffice.
     let large = message.extensions.iter().find_map(|extension| match extension {
         Extension::SaReplay(packets) => Some(*packets),
         _ => None,

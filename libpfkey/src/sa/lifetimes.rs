@@ -3,9 +3,21 @@
 use crate::lifetime::SoftRate;
 use crate::wire::Lifetime;
 
-/// The limits of an SA: at the soft one the key manager is told to renew it, at the hard one the kernel removes it.
+/// The limits of an SA. When it reaches a soft one, the kernel sends an EXPIRE, so that the key manager replaces it in time;
+/// at a hard one the kernel removes it. Kernels take both or none.
 ///
-/// Linux wants both or none.
+/// ```
+/// use libpfkey::Lifetimes;
+/// use libpfkey::lifetime::{Limit, SoftRate};
+///
+/// let limits = Lifetimes::seconds(3600);
+/// assert_eq!(limits.soft.map(|soft| soft.addtime), Some(2880), "80 percent");
+///
+/// let mut rate = SoftRate::default();
+/// rate.set(Limit::AddTime, 90);
+/// let later = Lifetimes::with_rate(limits.hard.unwrap_or_default(), &rate);
+/// assert_eq!(later.soft.map(|soft| soft.addtime), Some(3240));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lifetimes {
     /// Hard limits.
@@ -20,7 +32,7 @@ impl Lifetimes {
         Self::with_rate(hard, &SoftRate::default())
     }
 
-    /// Hard limits with soft ones at some percentage of them.
+    /// Hard limits with soft ones at these percentages of them.
     pub fn with_rate(hard: Lifetime, rate: &SoftRate) -> Self {
         Self { hard: Some(hard), soft: Some(rate.soften(&hard)) }
     }

@@ -1,4 +1,4 @@
-//! Security associations: what names one ([`SaId`]), what one is made of ([`SaSpec`]), and one as a kernel reports it
+//! Security associations: the name of one ([`SaId`]), its specification ([`SaSpec`]), and what a kernel reports
 //! ([`InstalledSa`]).
 
 mod builder;
@@ -24,7 +24,7 @@ pub const TCP_MD5_SPI: u32 = 0x1000;
 /// The mode of an SA or of a policy's template.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// Either; Linux takes it for transport.
+    /// Either mode. Linux takes it for transport.
     Any,
     /// Transport mode (RFC 4301 section 4.1).
     #[default]
@@ -33,7 +33,7 @@ pub enum Mode {
     Tunnel,
     /// Bound end-to-end tunnel (Linux only).
     Beet,
-    /// Any other number.
+    /// A number without a meaning.
     Other(u8),
 }
 
@@ -61,7 +61,7 @@ impl From<Mode> for u8 {
     }
 }
 
-/// What names an SA. Linux compares destination, protocol, SPI and mark; the BSDs compare the source as well.
+/// The name of an SA. Linux compares destination, protocol, SPI and mark; the BSDs compare the source as well.
 ///
 /// ```
 /// use libpfkey::{SaId, SaType};
@@ -74,18 +74,18 @@ impl From<Mode> for u8 {
 pub struct SaId {
     /// The security protocol.
     pub sa_type: SaType,
-    /// Source address; its port counts on NetBSD, for SAs with NAT traversal.
+    /// Source address. Its port is 0, except on NetBSD for an SA with UDP encapsulation, where it is part of the name.
     pub source: SocketAddr,
-    /// Destination address and port.
+    /// Destination address, and port as for the source.
     pub destination: SocketAddr,
-    /// SPI in host order (the CPI of IPComp).
+    /// SPI, or the CPI of IPComp, in host byte order.
     pub spi: u32,
-    /// Mark, by which Linux tells SAs apart (NETLINK_XFRM only).
+    /// Mark of the packets, by which Linux tells apart SAs that otherwise have the same name (NETLINK_XFRM only).
     pub mark: Option<XfrmMark>,
 }
 
 impl SaId {
-    /// The SA of a protocol between two addresses.
+    /// The name of an SA of a protocol from one address to another.
     pub fn new(sa_type: SaType, source: IpAddr, destination: IpAddr, spi: u32) -> Self {
         let (source, destination) = (SocketAddr::new(source, 0), SocketAddr::new(destination, 0));
         Self { sa_type, source, destination, spi, mark: None }
@@ -97,7 +97,7 @@ impl SaId {
 pub struct Keyed<A> {
     /// The algorithm.
     pub algorithm: A,
-    /// The key. An empty one is written as a key of no bits, `None` not at all.
+    /// The key. An empty one is sent as a key of no bits, as the null cipher needs it; `None` is not sent.
     pub key: Option<SecretKey>,
 }
 
@@ -107,31 +107,44 @@ impl<A> Keyed<A> {
         Self { algorithm, key: Some(key.into()) }
     }
 
-    /// Bits of the key, 0 without one.
+    /// Length of the key in bits; 0 without one.
     pub fn key_bits(&self) -> usize {
         self.key.as_ref().map_or(0, SecretKey::bits)
     }
 }
 
-/// Replay protection.
+/// Replay protection (RFC 4303 section 3.4.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Replay {
-    /// Window in packets; 0 is none. The PF_KEY of the BSDs holds a multiple of 8: the window is rounded up.
+    /// Window in packets; 0 turns replay protection off. PF_KEY of the BSDs holds multiples of 8, to which it is rounded up.
     pub window: u32,
-    /// Extended sequence numbers (RFC 4304): FreeBSD, macOS, and Linux over NETLINK_XFRM.
+    /// Extended sequence numbers of 64 bits (RFC 4304): on FreeBSD, macOS, and Linux over NETLINK_XFRM.
     pub esn: bool,
 }
 
-/// ESP in UDP (RFC 3948).
+/// UDP encapsulation of ESP, for NAT traversal (RFC 3948).
+///
+/// ```
+/// use libpfkey::algorithm::Encryption;
+/// use libpfkey::{SaSpec, UdpEncapsulation};
+///
+/// // The peer is behind a NAT, which shows it at port 62001.
+/// let sa = SaSpec::esp("192.0.2.1".parse()?, "198.51.100.7".parse()?, 0x1001)
+///     .encryption(Encryption::AesCbc, b"sixteen byte key")
+///     .encapsulation(UdpEncapsulation::new(UdpEncapsulation::PORT, 62001))
+///     .build()?;
+/// assert_eq!(sa.id.destination.port(), 0, "the ports are not part of the name");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UdpEncapsulation {
     /// Source port.
     pub source_port: u16,
     /// Destination port.
     pub destination_port: u16,
-    /// Original address of the peer, for checksums of transport mode; its port is not used.
+    /// Address of the peer before the NAT, by which FreeBSD corrects the checksums of transport mode. Its port is not used.
     pub original_address: Option<SocketAddr>,
-    /// Size of the fragments that are encapsulated, in bytes; 0 for the kernel's own (BSD).
+    /// Size of the fragments that are encapsulated, in bytes (NetBSD); 0 leaves it to the kernel.
     pub fragment: u16,
 }
 
@@ -145,10 +158,10 @@ impl UdpEncapsulation {
     }
 }
 
-/// A security label (Linux).
+/// A security label, such as an SELinux context (Linux).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SecurityLabel {
-    /// Label algorithm.
+    /// Label algorithm: 1 is SELinux.
     pub algorithm: u8,
     /// Domain of interpretation.
     pub doi: u8,
@@ -187,36 +200,36 @@ impl From<SecurityContext<'_>> for SecurityLabel {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SaSpec {
-    /// Its name.
+    /// The SA's name.
     pub id: SaId,
     /// Mode.
     pub mode: Mode,
-    /// Binds policies of level unique to the SA; 0 is none.
+    /// Reqid: a policy of level unique uses only SAs with its reqid. 0 is none.
     pub reqid: u32,
-    /// Cipher of ESP.
+    /// Cipher of ESP with its key.
     pub encryption: Option<Keyed<Encryption>>,
-    /// Authentication algorithm.
+    /// Authentication algorithm of AH, ESP or TCP-MD5 with its key.
     pub authentication: Option<Keyed<Authentication>>,
     /// Compression algorithm of IPComp.
     pub compression: Option<Compression>,
     /// Replay protection.
     pub replay: Replay,
-    /// Flags of the dialect. Extended sequence numbers are set by [`SaSpec::replay`].
+    /// Flags of the dialect. [`SaSpec::replay`] sets those for extended sequence numbers.
     pub flags: SaFlags,
     /// Limits.
     pub lifetimes: Lifetimes,
-    /// ESP in UDP.
+    /// UDP encapsulation of ESP.
     pub encapsulation: Option<UdpEncapsulation>,
-    /// Security label.
+    /// Security label (Linux).
     pub label: Option<SecurityLabel>,
     /// Inner source address and prefix length of a tunnel, where it differs from any of the outer family
     /// (`SADB_EXT_ADDRESS_PROXY`).
     pub inner_source: Option<(IpAddr, u8)>,
-    /// Mark that processed packets get (NETLINK_XFRM only).
+    /// Mark that packets get when the SA has processed them (NETLINK_XFRM only).
     pub output_mark: Option<XfrmMark>,
     /// Identifier of an XFRM interface (NETLINK_XFRM only).
     pub if_id: Option<u32>,
-    /// Length of the ICV, where it differs from the one of Linux' PF_KEY (NETLINK_XFRM only).
+    /// Length of the ICV, where it is not the one that Linux' PF_KEY gives to the algorithm (NETLINK_XFRM only).
     pub auth_trunc: Option<XfrmAuthTrunc>,
     /// Hardware offload (NETLINK_XFRM only).
     pub offload: Option<XfrmOffload>,
@@ -260,7 +273,7 @@ impl SaSpec {
         Self::builder(SaId::new(SaType::Ah, source, destination, spi))
     }
 
-    /// Builds an IPComp SA with this CPI.
+    /// Builds an IPComp SA. Its CPI takes the place of an SPI.
     pub fn ipcomp(source: IpAddr, destination: IpAddr, cpi: u16) -> SaBuilder {
         Self::builder(SaId::new(SaType::IpComp, source, destination, cpi.into()))
     }

@@ -1,4 +1,4 @@
-//! Builds a policy and checks that its parts go together.
+//! The builder of policies, and the checks that their parts go together.
 
 use super::{PolicyId, PolicySpec, Template};
 use crate::policy::Action;
@@ -6,7 +6,7 @@ use crate::sa::{Mode, SecurityLabel};
 use crate::spec_error::SpecError;
 use crate::wire::XfrmMark;
 
-/// Builds a [`PolicySpec`]. Defaults: the dialect's priority, no templates, no limits.
+/// Builds a [`PolicySpec`]. The defaults are the dialect's priority, no templates and no limits.
 #[derive(Clone, Debug)]
 pub struct PolicyBuilder(PolicySpec);
 
@@ -36,42 +36,42 @@ impl PolicyBuilder {
         self
     }
 
-    /// Removes the policy after so many seconds.
+    /// Lets the kernel remove the policy after this time, in seconds.
     #[must_use]
     pub fn lifetime(mut self, seconds: u64) -> Self {
         self.0.lifetime = seconds;
         self
     }
 
-    /// Removes the policy when it was not used for so many seconds.
+    /// Lets the kernel remove the policy when it has not been used for this time, in seconds.
     #[must_use]
     pub fn idle_lifetime(mut self, seconds: u64) -> Self {
         self.0.idle_lifetime = seconds;
         self
     }
 
-    /// Sets the security label.
+    /// Sets the security label (Linux).
     #[must_use]
     pub fn label(mut self, label: SecurityLabel) -> Self {
         self.0.id.label = Some(label);
         self
     }
 
-    /// Sets the mark that packets have.
+    /// Restricts the policy to packets with a mark (NETLINK_XFRM only).
     #[must_use]
     pub fn mark(mut self, mark: XfrmMark) -> Self {
         self.0.id.mark = Some(mark);
         self
     }
 
-    /// Binds the policy to an XFRM interface.
+    /// Binds the policy to an XFRM interface (NETLINK_XFRM only).
     #[must_use]
     pub fn if_id(mut self, id: u32) -> Self {
         self.0.id.if_id = Some(id);
         self
     }
 
-    /// Finishes the policy.
+    /// Checks and returns the policy.
     ///
     /// # Errors
     /// As [`PolicySpec::check`].
@@ -82,19 +82,21 @@ impl PolicyBuilder {
 }
 
 impl PolicySpec {
-    /// Checks that the parts go together, whatever the kernel.
+    /// Checks that the parts go together, on any kernel.
     ///
     /// # Errors
-    /// The first contradiction, with what was expected.
+    /// The first contradiction, and how to avoid it.
     pub fn check(&self) -> Result<(), SpecError> {
         self.id.selector.check()?;
         match (self.action, self.templates.is_empty()) {
+            // Linux would take it for `none`, and let the packets pass unprotected.
             (Some(Action::Ipsec), true) => return Err(SpecError::MissingTemplate),
             (Some(Action::Ipsec), false) | (_, true) => {}
             (_, false) => return Err(SpecError::SuperfluousTemplate),
         }
         for Template { mode, endpoints, .. } in &self.templates {
             match endpoints {
+                // NetBSD takes such a policy; the others refuse it.
                 None if *mode == Mode::Tunnel => return Err(SpecError::MissingEndpoints),
                 Some((source, destination)) if source.is_ipv4() != destination.is_ipv4() => {
                     return Err(SpecError::AddressFamilies { from: source.ip(), to: destination.ip() });

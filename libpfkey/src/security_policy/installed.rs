@@ -1,4 +1,4 @@
-//! A policy as a kernel reports it.
+//! Policies as kernels report them.
 
 use super::{PolicyId, PolicySpec, Template};
 use crate::num::{
@@ -9,18 +9,33 @@ use crate::selector::Selector;
 use crate::wire::{Lifetime, Message};
 
 /// A policy in a kernel's database.
+///
+/// ```
+/// use libpfkey::backend::BackendKind;
+/// use libpfkey::policy::Direction;
+/// use libpfkey::{Dialect, Kernel, PolicySpec, Selector};
+///
+/// let mut kernel = Kernel::open_kind(&BackendKind::Memory, Some(Dialect::Linux))?;
+/// let selector = Selector::hosts("192.0.2.1".parse()?, "192.0.2.2".parse()?);
+/// kernel.policy_add(&PolicySpec::discard(selector, Direction::In).build()?)?;
+/// for installed in kernel.policy_dump()? {
+///     assert_eq!(installed.spec.id.selector, selector);
+///     kernel.policy_delete_index(installed.index)?;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstalledPolicy {
-    /// What it was installed with: it can be added again.
+    /// What it was installed with. It can be added again.
     pub spec: PolicySpec,
-    /// The kernel's index of it (`sadb_x_policy_id`).
+    /// The index that the kernel has given it (`sadb_x_policy_id`).
     pub index: u32,
-    /// Times of creation and of last use.
+    /// When it was created (`addtime`) and last used (`usetime`), in seconds since 1970; 0 where the kernel does not tell.
     pub current: Lifetime,
 }
 
 impl InstalledPolicy {
-    /// The policy in a reply or event; `None` if the message has none, for the policies of sockets, and for what no
+    /// Reads the policy in a reply or event. `None` if the message has none, for the policies of sockets, and for what no
     /// [`PolicySpec`] expresses.
     pub fn from_message(message: &Message<'_>) -> Option<Self> {
         let policy = message.policy()?;
@@ -28,6 +43,7 @@ impl InstalledPolicy {
             DIR_IN => Direction::In,
             DIR_OUT => Direction::Out,
             DIR_FWD => Direction::Forward,
+            // 4 and 5 are the directions of Linux' socket policies, which have no selector to name them by.
             _ => return None,
         };
         let action = match policy.kind {
@@ -50,8 +66,10 @@ impl InstalledPolicy {
         let spec = PolicySpec {
             id,
             action: Some(action),
+            // Elsewhere the field is reserved, and may hold anything.
             priority: message.abi.dialect.has_priority().then_some(policy.priority),
             templates: policy.requests.iter().map(Template::from_wire).collect::<Option<_>>()?,
+            // In policies only these two limits have a meaning on every kernel.
             lifetime: limits.addtime,
             idle_lifetime: limits.usetime,
         };

@@ -1,5 +1,5 @@
-//! Security policies: what names one ([`PolicyId`]), what one is made of ([`PolicySpec`]), and one as a kernel reports
-//! it ([`InstalledPolicy`]).
+//! Security policies: the name of one ([`PolicyId`]), its specification ([`PolicySpec`]), and what a kernel reports
+//! ([`InstalledPolicy`]).
 
 mod builder;
 mod installed;
@@ -24,16 +24,25 @@ use crate::selector::Selector;
 use crate::strerror::Code;
 use crate::wire::{Policy, XfrmMark};
 
-/// What names a policy.
+/// The name of a policy. A kernel has one policy of a name; its priority is not part of it.
+///
+/// ```
+/// use libpfkey::policy::Direction;
+/// use libpfkey::{PolicyId, Selector};
+///
+/// let id = PolicyId::new(Selector::hosts("192.0.2.1".parse()?, "192.0.2.2".parse()?), Direction::Out);
+/// assert_eq!(id.to_string(), "out 192.0.2.1/32 192.0.2.2/32 any 0 0");
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PolicyId {
-    /// The packets that it is for.
+    /// The packets that it applies to.
     pub selector: Selector,
     /// Their direction.
     pub direction: Direction,
-    /// Security label.
+    /// Security label (Linux).
     pub label: Option<SecurityLabel>,
-    /// Mark, by which Linux tells policies apart (NETLINK_XFRM only).
+    /// Mark of the packets, by which Linux tells apart policies with the same selector (NETLINK_XFRM only).
     pub mark: Option<XfrmMark>,
     /// Identifier of an XFRM interface (NETLINK_XFRM only).
     pub if_id: Option<u32>,
@@ -86,20 +95,21 @@ impl fmt::Display for PolicyId {
 pub struct PolicySpec {
     /// Its name.
     pub id: PolicyId,
-    /// What happens to the packets; `None` is the direction alone, as SPDDELETE has it.
+    /// Treatment of the packets; `None` in SPDDELETE, which needs only the name.
     pub action: Option<Action>,
-    /// Priority: smaller is earlier in the database (Linux and FreeBSD). `None` is the dialect's default.
+    /// Priority: smaller values come first (Linux and FreeBSD). `None` is the default of the dialect, see
+    /// [`Dialect::default_priority`]. Among equals the one that was added first comes first.
     pub priority: Option<u32>,
-    /// IPsec processing, the innermost first.
+    /// The SAs that protect the packets, the innermost first.
     pub templates: Vec<Template>,
-    /// Seconds that the policy lives; 0 is for ever.
+    /// Seconds until the kernel removes it; 0 is never.
     pub lifetime: u64,
-    /// Seconds that it lives unused; 0 is for ever.
+    /// Seconds without use until the kernel removes it; 0 is never.
     pub idle_lifetime: u64,
 }
 
 impl PolicySpec {
-    /// A name alone, as SPDDELETE has it.
+    /// A name alone, for SPDDELETE.
     pub(crate) fn named(id: PolicyId) -> Self {
         Self { id, action: None, priority: None, templates: Vec::new(), lifetime: 0, idle_lifetime: 0 }
     }
@@ -124,10 +134,10 @@ impl PolicySpec {
         Self::builder(PolicyId::new(selector, direction), Action::None)
     }
 
-    /// The policy that a text means, for a selector.
+    /// Converts a text of the policy language, for a selector.
     ///
     /// # Errors
-    /// [`Code::InvalidAddress`] for a zone that is no interface.
+    /// [`Code::InvalidAddress`] for a zone that is not an interface.
     pub fn from_text(selector: Selector, text: &policy::PolicyText) -> Result<Self> {
         Ok(Self {
             id: PolicyId::new(selector, text.direction),
@@ -139,20 +149,23 @@ impl PolicySpec {
         })
     }
 
-    /// The policy extension in a dialect. Where there are no forward policies, forward means in.
+    /// Returns the policy extension in a dialect. Where there are no forward policies, `fwd` means `in`.
     ///
     /// # Errors
     /// [`Code::PriorityNotSupported`] for a priority where the dialect has none, [`Code::InvalidLevel`] for a reqid that
     /// does not fit.
     pub fn to_wire(&self, dialect: Dialect) -> Result<Policy> {
         let priority = match (self.priority, self.action) {
+            // `prio def` is what such a kernel does with every policy.
             (Some(PRIORITY_DEFAULT) | None, _) if !dialect.has_priority() => 0,
             (Some(_), _) if !dialect.has_priority() => return Err(Code::PriorityNotSupported.into()),
             (Some(priority), _) => priority,
             (None, Some(_)) => dialect.default_priority(),
+            // libipsec sends no priority in SPDDELETE.
             (None, None) => 0,
         };
         let kind = match self.action {
+            // The kind counts for nothing in SPDDELETE, but FreeBSD refuses one above 2.
             None | Some(Action::Discard) => POLICY_DISCARD,
             Some(Action::None) => POLICY_NONE,
             Some(Action::Ipsec) => POLICY_IPSEC,

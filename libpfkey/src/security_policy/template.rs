@@ -1,4 +1,4 @@
-//! Templates: the processing steps of a policy.
+//! Templates: the SAs that a policy asks for.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
@@ -12,7 +12,21 @@ use crate::sa::Mode;
 use crate::strerror::Code;
 use crate::wire::{IpsecRequest, SockAddr};
 
-/// One processing step of a policy: which SA a packet needs (`sadb_x_ipsecrequest`, on Linux `xfrm_user_tmpl`).
+/// One processing step of a policy: the SA that a packet needs (`sadb_x_ipsecrequest`, on Linux `xfrm_user_tmpl`).
+///
+/// ```
+/// use libpfkey::policy::Level;
+/// use libpfkey::{SaType, Template};
+///
+/// // Compression before encryption: in outgoing packets, ESP is the outer header.
+/// let (here, there) = ("192.0.2.1".parse()?, "192.0.2.2".parse()?);
+/// let templates = [
+///     Template::transport(SaType::IpComp, Level::Use),
+///     Template::tunnel(SaType::Esp, here, there, Level::Unique(7)),
+/// ];
+/// assert_eq!(templates[1].endpoints.map(|(source, _)| source.port()), Some(0));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Template {
     /// Protocol of the SA.
@@ -21,7 +35,7 @@ pub struct Template {
     pub mode: Mode,
     /// Whether it must exist.
     pub level: Level,
-    /// Addresses of the tunnel, with the ports of ESP in UDP.
+    /// Addresses of the tunnel, with the ports of UDP encapsulation; 0 without.
     pub endpoints: Option<(SocketAddr, SocketAddr)>,
 }
 
@@ -37,11 +51,12 @@ impl Template {
         Self { sa_type, mode: Mode::Tunnel, level, endpoints }
     }
 
-    /// The template that a request of the policy language means.
+    /// Converts a request of the policy language.
     ///
     /// # Errors
-    /// [`Code::InvalidAddress`] for a zone that is no interface.
+    /// [`Code::InvalidAddress`] for a zone that is not an interface.
     pub(super) fn from_text(request: &policy::RequestText) -> Result<Self> {
+        // `me` and `any` are the addresses of the packet, which a template has when it has none of its own.
         let endpoints = match &request.endpoints {
             Some(policy::Endpoints::Pair(source, destination)) => Some((resolve(source)?, resolve(destination)?)),
             Some(policy::Endpoints::AnyToMe | policy::Endpoints::MeToAny) | None => None,
@@ -54,7 +69,7 @@ impl Template {
         Ok(Self { sa_type, mode: request.mode, level: request.level, endpoints })
     }
 
-    /// The request of a policy extension.
+    /// Returns the request of a policy extension.
     ///
     /// # Errors
     /// [`Code::InvalidProtocol`] for an SA type without packets, [`Code::InvalidLevel`] for a reqid that does not fit.
@@ -65,6 +80,7 @@ impl Template {
             Level::Require => (LEVEL_REQUIRE, 0),
             Level::Unique(reqid) => (LEVEL_UNIQUE, reqid),
         };
+        // `sadb_x_ipsecrequest` of the BSDs has 16 bits for it.
         if dialect != Dialect::Linux && u16::try_from(reqid).is_err() {
             return Err(Code::InvalidLevel.into());
         }
@@ -78,7 +94,7 @@ impl Template {
         Ok(IpsecRequest { proto, mode: self.mode.into(), level, reqid, endpoints })
     }
 
-    /// The template of a policy extension's request; `None` for what no template expresses.
+    /// Reads a request of a policy extension; `None` for what no template expresses.
     pub(super) fn from_wire(request: &IpsecRequest) -> Option<Self> {
         let sa_type = match request.proto {
             IPPROTO_AH => SaType::Ah,
@@ -90,6 +106,7 @@ impl Template {
             LEVEL_DEFAULT => Level::Default,
             LEVEL_USE => Level::Use,
             LEVEL_REQUIRE => Level::Require,
+            // Linux drops the reqid of any other level.
             LEVEL_UNIQUE => Level::Unique(request.reqid),
             _ => return None,
         };
@@ -106,6 +123,7 @@ fn resolve(endpoint: &policy::Endpoint) -> Result<SocketAddr> {
     let port = endpoint.port.unwrap_or(0);
     let scope = match endpoint.scope.as_deref() {
         None => 0,
+        // A number is an index, as in `fe80::1%2`.
         Some(scope) => match scope.parse() {
             Ok(index) => index,
             Err(_) => nix::net::if_::if_nametoindex(scope).map_err(|_| Error::Refused(Code::InvalidAddress))?,

@@ -8,7 +8,8 @@ use crate::request::RequestHeader;
 use crate::strerror::Code;
 use crate::wire::{Address, Extension, KmAddress, Lifetime, Policy, SockAddr};
 
-/// The selector and policy of X_SPDADD, X_SPDUPDATE, X_SPDDELETE, X_SPDSETIDX.
+/// The selector and policy of X_SPDADD, X_SPDUPDATE, X_SPDDELETE and X_SPDSETIDX. [`PolicySpec`](crate::PolicySpec) is their
+/// typed form.
 #[derive(Clone, Debug)]
 pub struct SpdRequest {
     /// Source address.
@@ -21,9 +22,9 @@ pub struct SpdRequest {
     pub destination_prefix: u8,
     /// Upper-layer protocol; 255 is any.
     pub proto: u8,
-    /// Seconds the policy lives; 0 is for ever.
+    /// Seconds until the kernel removes the policy; 0 is never.
     pub lifetime: u64,
-    /// Seconds it lives unused; 0 is for ever.
+    /// Seconds without use until the kernel removes it; 0 is never.
     pub validtime: u64,
     /// The policy.
     pub policy: Policy,
@@ -36,6 +37,7 @@ impl SpdRequest {
         if self.source_prefix > full || self.destination_prefix > full {
             return Err(Code::InvalidPrefix.into());
         }
+        // libipsec checks that the policy has the size of its header.
         if message_type == MessageType::SpdDelete && !self.policy.requests.is_empty() {
             return Err(Code::InvalidArgument.into());
         }
@@ -45,6 +47,7 @@ impl SpdRequest {
             builder.push(&Extension::Address(ExtensionType::AddressSrc, end(source, self.source_prefix)))?;
             builder.push(&Extension::Address(ExtensionType::AddressDst, end(destination, self.destination_prefix)))?;
             let limits = Lifetime { addtime: self.lifetime, usetime: self.validtime, ..Lifetime::default() };
+            // Always present in libipsec's messages: zeros mean no limits.
             builder.push(&Extension::Lifetime(ExtensionType::LifetimeHard, limits))?;
             builder.push(&Extension::Policy(self.policy.clone()))
         })
@@ -54,7 +57,7 @@ impl SpdRequest {
 /// X_SPDADD (`pfkey_send_spdadd`, `pfkey_send_spdadd2`).
 ///
 /// # Errors
-/// [`Code::InvalidPrefix`]; as [`add`].
+/// [`Code::InvalidPrefix`]; as [`add`](super::add).
 pub fn spdadd(header: RequestHeader, request: &SpdRequest, buffer: &mut Vec<u8>) -> Result<()> {
     request.write(header, MessageType::SpdAdd, buffer)
 }
@@ -128,7 +131,7 @@ pub fn spddump_of_scope(header: RequestHeader, scope: u8, buffer: &mut Vec<u8>) 
     if scope != 0 && dialect != Dialect::FreeBsd {
         return Err(Error::NotInDialect { dialect, what: "policies with a scope" });
     }
-    // FreeBSD reads the byte of the SA type as the mask.
+    // The message has no extension: FreeBSD reads the byte of the SA type as the mask.
     header.write(MessageType::SpdDump, SaType::from_number(dialect, scope), buffer, |_| Ok(()))
 }
 

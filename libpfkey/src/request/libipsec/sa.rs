@@ -10,7 +10,7 @@ use crate::sa::SaId;
 use crate::strerror::Code;
 use crate::wire::{Address, Builder, Extension, Key, Lifetime, Sa, Sa2, SecurityContext, SockAddr, SpiRange};
 
-/// NAT traversal of an SA (RFC 3948).
+/// NAT traversal of an SA (RFC 3948), with numbers. [`UdpEncapsulation`](crate::UdpEncapsulation) is its typed form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Natt {
     /// Encapsulation type; [`crate::num::UDP_ENCAP_ESPINUDP`].
@@ -25,7 +25,7 @@ pub struct Natt {
     pub fragment: u16,
 }
 
-/// The operands of ADD and UPDATE (`struct pfkey_send_sa_args`).
+/// The operands of ADD and UPDATE (`struct pfkey_send_sa_args`). [`SaSpec`](crate::SaSpec) is their typed form.
 #[derive(Clone, Debug)]
 pub struct SaRequest<'a> {
     /// ESP, AH, IPComp or TCP signatures.
@@ -84,6 +84,7 @@ impl SaRequest<'_> {
             (SaType::Esp, 0, _) | (SaType::Ah, 0, 0) => Err(Code::NoAlgorithm.into()),
             (SaType::Ah, 1.., _) | (SaType::IpComp, 0, _) => Err(Code::InvalidAlgorithm.into()),
             (SaType::IpComp, _, 1..) => Err(Code::NoAlgorithm.into()),
+            // RFC 3948 encapsulates ESP only. libipsec reports it with this code.
             (SaType::Ah, ..) if self.natt.is_some() => Err(Code::NoAlgorithm.into()),
             (SaType::TcpSignature, encrypt, auth) if encrypt != 0 || Some(auth) != tcp_md5 => {
                 Err(Code::InvalidAlgorithm.into())
@@ -97,6 +98,7 @@ impl SaRequest<'_> {
         builder.push(&Extension::Sa(Sa {
             spi: self.spi,
             replay: self.window,
+            // Kernels ignore the state of a request.
             state: SaState::Larval,
             auth: self.auth.0,
             encrypt: self.encrypt.0,
@@ -104,6 +106,7 @@ impl SaRequest<'_> {
         }))?;
         builder.push(&Extension::Sa2(Sa2 { mode: self.mode, reqid: self.reqid, ..Sa2::default() }))?;
         push_pair(builder, self.source, self.destination)?;
+        // Compression has no key. The null cipher has one of no bits, without which kernels refuse an ESP SA.
         if self.encrypt.0 != 0 && self.sa_type != SaType::IpComp {
             builder.push(&Extension::Key(ExtensionType::KeyEncrypt, Key::new(self.encrypt.1)?))?;
         }
@@ -137,7 +140,7 @@ pub fn update(header: RequestHeader, sa: &SaRequest<'_>, buffer: &mut Vec<u8>) -
     header.write(MessageType::Update, sa.sa_type, buffer, |builder| sa.push(builder))
 }
 
-/// The operands of GETSPI.
+/// The operands of GETSPI. [`SpiSpec`](crate::request::SpiSpec) is their typed form.
 #[derive(Clone, Copy, Debug)]
 pub struct SpiRequest {
     /// ESP, AH or IPComp.
@@ -173,6 +176,7 @@ pub fn getspi(header: RequestHeader, request: &SpiRequest, buffer: &mut Vec<u8>)
         if let Some(natt) = &request.natt {
             push_natt(builder, natt)?;
         }
+        // As in libipsec, where a range from 0 or up to the largest number lets the kernel choose.
         if request.min > 255 && request.max < u32::MAX {
             builder.push(&Extension::SpiRange(SpiRange { min: request.min, max: request.max }))?;
         }
@@ -225,7 +229,7 @@ pub fn delete_all(
     header.write(MessageType::Delete, sa_type, buffer, |builder| push_pair(builder, source, destination))
 }
 
-/// REGISTER (`pfkey_send_register`): SA type 0 only asks for the list of algorithms.
+/// REGISTER (`pfkey_send_register`): SA type 0 only asks for the algorithms.
 ///
 /// # Errors
 /// [`Error::NotInDialect`]
@@ -256,6 +260,7 @@ pub fn dump(header: RequestHeader, sa_type: SaType, buffer: &mut Vec<u8>) -> Res
 /// # Errors
 /// [`Error::NotInDialect`]
 pub fn promisc(header: RequestHeader, on: bool, buffer: &mut Vec<u8>) -> Result<()> {
+    // X_PROMISC has no extension: the field of the SA type is the switch (RFC 2367 appendix A).
     let sa_type = if on { SaType::Other(1) } else { SaType::Unspec };
     header.write(MessageType::Promisc, sa_type, buffer, |_| Ok(()))
 }
