@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("regress: {error:#}");
+            eprintln!("regress: {}", lab::without_number(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

@@ -8,6 +8,8 @@ use std::str::FromStr;
 use anyhow::{Context as _, Result, bail};
 use regress_skipped::{MARK as SKIPPED, Skipped};
 
+use crate::lab::without_number;
+
 /// Prefix of a line that names a failed check and the reason. The summary repeats the line.
 pub(crate) const FAILURE: &str = "FAILED: ";
 
@@ -37,7 +39,7 @@ impl Summary {
 
     /// Returns the summary of a check that failed with `error`. Prints the error, and keeps it as a remark.
     pub(crate) fn failed_with(error: &anyhow::Error) -> Self {
-        let line = format!("{FAILURE}{error:#}");
+        let line = format!("{FAILURE}{}", without_number(&format!("{error:#}")));
         println!("{line}");
         Self::FAILED.with_remarks_in(&line)
     }

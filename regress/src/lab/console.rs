@@ -51,8 +51,8 @@ fn copy(console: &Path) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// Removes the number from the text of a system error.
-fn without_number(text: &str) -> String {
+/// Removes the number that Rust appends to the text of a system error.
+pub(crate) fn without_number(text: &str) -> String {
     match text.rsplit_once(" (os error ") {
         Some((text, _)) => text.to_owned(),
         None => text.to_owned(),

@@ -24,6 +24,7 @@ pub(crate) mod watcher;
 mod xfrm_state;
 
 pub(crate) use boot::{Boot, Status, find_program, this_program};
+pub(crate) use console::without_number;
 pub(crate) use daemon::{Daemon, TIMEOUT, daemon_dir, wait_until};
 pub(crate) use host::{Host, write_secret};
 pub(crate) use kind::{Lab, LabKind, probe_in_lab};
