@@ -240,7 +240,7 @@ fn weak_and_refused_words_match_the_program() {
     }
 }
 
-/// Returns the words of the language in a text of the page. Of several words in a row, which make one directive, the last.
+/// Returns the words of the language in a text of the page: of several in a row, which make one directive, the last.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let lines = text.lines().filter_map(|line| line.strip_prefix(".Cm ").or(line.strip_prefix(".Ic ")));
     let marks = |part: &&str| !matches!(*part, ":" | ";" | "." | ",");

@@ -157,7 +157,7 @@ fn establish(arguments: &[String]) -> Result<Request, EarlyExit> {
     if let Some(option) = ["u", "w"].into_iter().find(|option| given.opt_present(option)) {
         return Err(EarlyExit::Error(format!("establish-sa -{option} is not supported yet")));
     }
-    Ok(Request::EstablishSa { what: establishment(&given.free)?, block: given.opt_strs("n").pop() })
+    Ok(Request::EstablishSa { what: establishment(&given.free)?, section: given.opt_strs("n").pop() })
 }
 
 fn protocol(word: &str) -> Result<Table, EarlyExit> {
@@ -304,7 +304,7 @@ mod tests {
         let pair = ends("192.0.2.1", "192.0.2.2");
         assert_eq!(request("ds isakmp inet 192.0.2.1 192.0.2.2"), Request::DeleteSa(pair));
         assert_eq!(request("delete-sa esp inet 192.0.2.1/32 192.0.2.2/32 any"), Request::DeleteSa(pair));
-        let expected = Request::EstablishSa { what: Establishment::Isakmp(pair), block: Some("gw".into()) };
+        let expected = Request::EstablishSa { what: Establishment::Isakmp(pair), section: Some("gw".into()) };
         assert_eq!(request("es -n gw isakmp inet 192.0.2.1 192.0.2.2"), expected);
         let flow = Flow {
             source: "[2001:db8::]:0".parse().unwrap(),
@@ -313,7 +313,7 @@ mod tests {
             destination_prefix: 128,
             protocol: 6,
         };
-        let expected = Request::EstablishSa { what: Establishment::Ipsec(Table::Esp, flow), block: None };
+        let expected = Request::EstablishSa { what: Establishment::Ipsec(Table::Esp, flow), section: None };
         assert_eq!(request("es esp inet6 2001:db8::/64[any] 2001:db8:1::1[80] tcp"), expected);
     }
 
@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn networks() {
         let flow = |line: &str| match request(line) {
-            Request::EstablishSa { what: Establishment::Ipsec(Table::Esp, flow), block: None } => {
+            Request::EstablishSa { what: Establishment::Ipsec(Table::Esp, flow), section: None } => {
                 let Flow { source, source_prefix, destination, destination_prefix, .. } = flow;
                 format!("{source}/{source_prefix} {destination}/{destination_prefix}")
             }

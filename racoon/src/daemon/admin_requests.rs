@@ -47,9 +47,9 @@ impl Daemon {
             Request::DeleteSa(ends) => {
                 self.control(Control::DeletePeer { local: ends.local.ip(), remote: ends.remote.ip() })
             }
-            Request::EstablishSa { what: Establishment::Isakmp(ends), block } => {
+            Request::EstablishSa { what: Establishment::Isakmp(ends), section } => {
                 let (local, remote) = (self.source(ends.local.ip(), ends.remote.ip()), ends.remote.ip());
-                self.control(Control::EstablishPhase1 { local, remote, block })
+                self.control(Control::EstablishPhase1 { local, remote, block: section })
             }
             Request::EstablishSa { what: Establishment::Ipsec(_, flow), .. } => {
                 self.control(Control::EstablishPhase2(Direction::Out, selector(&flow)))

@@ -30,7 +30,7 @@ pub enum Request {
         /// What to negotiate.
         what: Establishment,
         /// `-n`: name of the remote section.
-        block: Option<String>,
+        section: Option<String>,
     },
 }
 
@@ -111,18 +111,18 @@ pub struct Flow {
 impl Request {
     /// Encodes the message.
     pub fn encode(&self) -> Vec<u8> {
-        let (kind, table, flow, block) = match self {
+        let (kind, table, flow, section) = match self {
             Self::Reload => (RELOAD_CONFIG, 0, None, None),
             Self::ShowSa(table) => (SHOW_SA, table.code(), None, None),
             Self::ShowSaJson { table, .. } => (SHOW_SA_JSON, table.code(), None, None),
             Self::FlushSa(table) => (FLUSH_SA, table.code(), None, None),
             Self::DeleteSa(ends) => (DELETE_SA, Table::Isakmp.code(), Some(ends.flow()), None),
-            Self::EstablishSa { what, block } => {
+            Self::EstablishSa { what, section } => {
                 let (table, flow) = match what {
                     Establishment::Isakmp(ends) => (Table::Isakmp, ends.flow()),
                     Establishment::Ipsec(table, flow) => (*table, *flow),
                 };
-                (ESTABLISH_SA, table.code(), Some(flow), block.as_deref())
+                (ESTABLISH_SA, table.code(), Some(flow), section.as_deref())
             }
         };
         let mut body = [kind, table].into_iter().flat_map(u16::to_ne_bytes).collect::<Vec<_>>();
@@ -130,7 +130,7 @@ impl Request {
         if let Self::ShowSaJson { keys, .. } = self {
             body.push(u8::from(*keys == Keys::Included));
         }
-        body.extend(block.unwrap_or_default().as_bytes());
+        body.extend(section.unwrap_or_default().as_bytes());
         message(VERSION, 0, &body)
     }
 
@@ -167,8 +167,8 @@ impl Request {
                     table @ (Table::Esp | Table::Ah) => Establishment::Ipsec(table, flow),
                     Table::Ipsec => return Err(Malformed::Table(table)),
                 };
-                let block = std::str::from_utf8(reader.rest()).map_err(|_| Malformed::Body)?;
-                Self::EstablishSa { what, block: (!block.is_empty()).then(|| block.to_owned()) }
+                let section = std::str::from_utf8(reader.rest()).map_err(|_| Malformed::Body)?;
+                Self::EstablishSa { what, section: (!section.is_empty()).then(|| section.to_owned()) }
             }
             other => return Err(Malformed::Kind(other)),
         };

@@ -30,10 +30,10 @@ fn requests() -> Vec<Request> {
     let mut all = vec![
         Request::Reload,
         Request::DeleteSa(ends),
-        Request::EstablishSa { what: Establishment::Isakmp(ends), block: None },
-        Request::EstablishSa { what: Establishment::Isakmp(ends), block: Some("gw".into()) },
-        Request::EstablishSa { what: Establishment::Ipsec(Table::Esp, flow), block: None },
-        Request::EstablishSa { what: Establishment::Ipsec(Table::Ah, flow), block: None },
+        Request::EstablishSa { what: Establishment::Isakmp(ends), section: None },
+        Request::EstablishSa { what: Establishment::Isakmp(ends), section: Some("gw".into()) },
+        Request::EstablishSa { what: Establishment::Ipsec(Table::Esp, flow), section: None },
+        Request::EstablishSa { what: Establishment::Ipsec(Table::Ah, flow), section: None },
     ];
     all.extend(Table::WORDS.map(|(_, table)| Request::ShowSa(table)));
     all.extend(Table::WORDS.map(|(_, table)| Request::FlushSa(table)));
@@ -81,7 +81,7 @@ fn bodies_of_wrong_length_are_refused() {
         let bytes = request.encode();
         let (head, body) = bytes.split_first_chunk::<HEADER_LENGTH>().unwrap();
         let header = RequestHeader::parse(*head).unwrap();
-        let named = matches!(&request, Request::EstablishSa { block: Some(_), .. });
+        let named = matches!(&request, Request::EstablishSa { section: Some(_), .. });
         for cut in 0..body.len() {
             // A truncated name is still a name.
             let shorter = named && cut >= body.len() - 2;
