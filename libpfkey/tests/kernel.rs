@@ -7,6 +7,8 @@ use libpfkey::algorithm::{Authentication, Compression, Encryption};
 use libpfkey::backend::{Backend, Memory};
 use libpfkey::policy::{Direction, Level};
 use libpfkey::request::SpiSpec;
+#[cfg(target_os = "linux")]
+use libpfkey::wire::XfrmMark;
 use libpfkey::{
     Abi, Dialect, Error, Event, Kernel, Lifetimes, Mode, PolicySpec, SaId, SaSpec, SaState, SaType, Selector,
     SpecError, Template,
@@ -206,6 +208,35 @@ fn a_list_that_loses_entries_is_asked_for_again() {
     assert_eq!(kernel.dump(SaType::Esp).unwrap().len(), 8);
 }
 
+/// Linux numbers the entries from 1, so the numbers show that the first ones are missing.
+#[test]
+fn a_list_that_loses_its_first_entries_is_asked_for_again() {
+    let (_, engine, mut kernel) = kernels().find(|(dialect, ..)| *dialect == Dialect::Linux).unwrap();
+    (0x1001..0x1009).for_each(|spi| kernel.add(&esp(spi)).unwrap());
+    engine.drop_next_replies(3);
+    assert_eq!(kernel.dump(SaType::Esp).unwrap().len(), 8);
+}
+
+/// Over PF_KEY Linux would install a window of 32 packets instead.
+#[test]
+fn a_replay_window_that_the_kernel_would_cut_is_refused() {
+    let mut sa = esp(0x1001);
+    for (dialect, _, mut kernel) in kernels() {
+        for window in [33, 255] {
+            sa.replay.window = window;
+            match (dialect, kernel.add(&sa)) {
+                (Dialect::Linux, Err(error @ Error::Spec(SpecError::NotExpressible { .. }))) => assert_eq!(
+                    error.to_string(),
+                    "PF_KEY of linux cannot express a replay window above 32 packets: use the backend xfrm"
+                ),
+                (Dialect::Linux, other) => panic!("{other:?}"),
+                (_, added) => added.unwrap(),
+            }
+            sa.id.spi += 1;
+        }
+    }
+}
+
 #[test]
 fn a_refusal_names_the_request() {
     let (_, engine, mut kernel) = kernels().next().unwrap();
@@ -237,6 +268,7 @@ fn the_hosts_own_kernel() {
         let error = kernel.policy_add(&policy).unwrap_err();
         assert_eq!(error.errno(), Some(libc::EEXIST));
         kernel.policy_delete(&policy.id).unwrap();
+        policies_with_marks(&mut kernel, policy);
         let sa = esp(0x1001);
         match kernel.add(&sa) {
             Ok(()) => assert_eq!(kernel.get(&sa.id).unwrap().unwrap().spec.encryption, sa.encryption),
@@ -250,4 +282,25 @@ fn the_hosts_own_kernel() {
         Ok(Err(reason)) => regress_skipped::skip(reason),
         Err(panic) => std::panic::resume_unwind(panic),
     }
+}
+
+/// The kernel finds a policy with a mark or an XFRM interface by its index only if the request has them, too.
+#[cfg(target_os = "linux")]
+fn policies_with_marks(kernel: &mut Kernel, mut policy: PolicySpec) {
+    kernel.policy_add(&policy).expect("a policy");
+    policy.id.mark = Some(XfrmMark { value: 7, mask: 0xff });
+    kernel.policy_add(&policy).expect("a policy");
+    policy.id.if_id = Some(9);
+    kernel.policy_add(&policy).expect("a policy");
+    let installed = kernel.policy_dump().expect("a list");
+    assert_eq!(installed.len(), 3);
+    for one in &installed {
+        assert_eq!(kernel.policy_get(one.index).expect("an answer").as_ref(), Some(one));
+    }
+    for one in &installed {
+        kernel.policy_delete_index(one.index).expect("a removal");
+        assert_eq!(kernel.policy_get(one.index).expect("an answer"), None);
+        assert_eq!(kernel.policy_delete_index(one.index).expect_err("no such policy").errno(), Some(libc::ENOENT));
+    }
+    assert_eq!(kernel.policy_dump().expect("a list"), []);
 }
