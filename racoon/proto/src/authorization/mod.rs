@@ -35,7 +35,7 @@ use crate::spd::{Spd, missing_policy};
 pub use grant::GrantedPolicy;
 pub(crate) use grant::{Grant, Holder};
 use side::{check_side, is_default_discard};
-pub(crate) use side::{remote_ends, remote_sides};
+pub(crate) use side::{remote_endpoints, remote_sides};
 
 /// The peer that makes a request.
 #[derive(Clone, Copy, Debug)]
@@ -116,14 +116,14 @@ pub(crate) enum Allowed<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Denial {
     /// The reason for the log and the peer.
-    pub(crate) cause: FailureReason,
+    pub(crate) reason: FailureReason,
     /// The outbound selector of policies that were generated for another peer, which may be dead.
     pub(crate) held: Option<Box<Selector>>,
 }
 
 impl From<FailureReason> for Denial {
-    fn from(cause: FailureReason) -> Self {
-        Self { cause, held: None }
+    fn from(reason: FailureReason) -> Self {
+        Self { reason, held: None }
     }
 }
 
@@ -202,11 +202,11 @@ fn transport_endpoints(peer: &Peer<'_>, asked: &TrafficRequest<'_>) -> Result<En
     match hosts.map(|(local, remote)| Endpoints { local, remote }) {
         Some(hosts) if hosts == peer.endpoints => Ok(hosts),
         Some(hosts) if asked.block.support_proxy && names_both(asked.sainfo, hosts) && is_for(peer, asked) => Ok(hosts),
-        _ => Err(not_the_ends(peer, asked)),
+        _ => Err(not_the_endpoints(peer, asked)),
     }
 }
 
-fn not_the_ends(peer: &Peer<'_>, asked: &TrafficRequest<'_>) -> Denial {
+fn not_the_endpoints(peer: &Peer<'_>, asked: &TrafficRequest<'_>) -> Denial {
     let Endpoints { local, remote } = peer.endpoints;
     let problem = DenialReason::NotEndpoints { local, remote, support_proxy: asked.block.support_proxy };
     FailureReason::not_authorized(asked.selector, problem).into()
@@ -246,7 +246,7 @@ fn generated(environment: &Environment<'_>, peer: &Peer<'_>, asked: &TrafficRequ
         Mode::Transport => {
             let hosts = (Prefix::host(peer.endpoints.local), Prefix::host(peer.endpoints.remote));
             if (outbound.source, outbound.destination) != hosts {
-                return Err(not_the_ends(peer, asked));
+                return Err(not_the_endpoints(peer, asked));
             }
         }
         Mode::Tunnel if !asked.block.generate_policy_bounds => {}
@@ -293,13 +293,13 @@ fn replaced(environment: &Environment<'_>, peer: &Peer<'_>, outbound: &Selector)
         let held = if policy.direction == Direction::Out { policy.selector } else { policy.selector.mirrored() };
         if holder.is_same_individual(peer) {
             replaced.insert(held);
-        } else if remote_ends(policy)
+        } else if remote_endpoints(policy)
             .any(|end| end != peer.endpoints.remote && outbound.destination.contains(Prefix::host(end)))
             || held.destination.overlaps(outbound.destination)
         {
             let problem = DenialReason::InUse(held.destination, holder.endpoints().remote);
             return Err(Denial {
-                cause: FailureReason::not_authorized(*outbound, problem),
+                reason: FailureReason::not_authorized(*outbound, problem),
                 held: Some(Box::new(held)),
             });
         }

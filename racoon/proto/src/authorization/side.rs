@@ -71,8 +71,8 @@ fn special() -> [Prefix; 7] {
 /// addresses does so only for packets that match both.
 fn claims(policy: &Policy, outbound: &Selector, peer: &Peer<'_>) -> bool {
     let side = outbound.destination;
-    let is_end = |end: IpAddr| end != peer.endpoints.remote && side.contains(Prefix::host(end));
-    remote_ends(policy).any(is_end)
+    let is_endpoint = |end: IpAddr| end != peer.endpoints.remote && side.contains(Prefix::host(end));
+    remote_endpoints(policy).any(is_endpoint)
         || remote_sides(policy).any(|one| one.overlaps(side) && (one.length() > 0 || covers_some(policy, outbound)))
 }
 
@@ -107,7 +107,7 @@ pub(crate) fn remote_sides(policy: &Policy) -> impl Iterator<Item = Prefix> + us
 }
 
 /// The peers' endpoints of a policy's tunnels.
-pub(crate) fn remote_ends(policy: &Policy) -> impl Iterator<Item = IpAddr> {
+pub(crate) fn remote_endpoints(policy: &Policy) -> impl Iterator<Item = IpAddr> {
     let is_out = policy.direction == Direction::Out;
     let endpoints = templates(policy).unwrap_or_default().iter().filter_map(|template| template.endpoints);
     endpoints.map(move |(source, destination)| if is_out { destination } else { source })

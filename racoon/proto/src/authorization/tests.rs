@@ -154,14 +154,14 @@ impl Case {
                     replaced => format!("generated, replaces {}", replaced.join(" ")),
                 }
             }
-            Err(Denial { cause, held }) => {
+            Err(Denial { reason, held }) => {
                 let held = held.map(|held| format!("; held: {}", held.destination)).unwrap_or_default();
-                if let FailureReason::NoPolicy(missing) = &cause
+                if let FailureReason::NoPolicy(missing) = &reason
                     && let MissingPolicy { traffic, problem: PolicyProblem::Missing { .. } } = &**missing
                 {
                     return format!("{traffic}{held}");
                 }
-                let text = cause.to_string();
+                let text = reason.to_string();
                 // The traffic is the same in each.
                 let begins = ["no policy matches ", "no policy is generated for ", "not authorized: "];
                 let text = begins.iter().find_map(|begin| text.strip_prefix(begin)).unwrap_or(&text);
@@ -311,7 +311,7 @@ fn generated_in_tunnel_mode_is_for_a_side_that_is_nobody_elses() {
         // Other peers' addresses and sides.
         (
             asks(OTHER).with(|case| case.other_remotes.push(OTHER)),
-            &all("192.0.2.77/32 overlaps 192.0.2.77, the address of another remote block"),
+            &all("192.0.2.77/32 overlaps 192.0.2.77, the address of another remote section"),
         ),
         (asks(PEER).with(|case| case.other_remotes.push(PEER)), "generated"),
         (

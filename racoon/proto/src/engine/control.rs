@@ -263,11 +263,11 @@ impl Core {
         let remotes = &self.settings.remotes;
         if let Some(name) = name {
             let named = remotes.named(name);
-            return named.ok_or_else(|| Refusal::NotConfigured(format!("no remote block is called {name}")));
+            return named.ok_or_else(|| Refusal::NotConfigured(format!("no remote section is called {name}")));
         }
         match remotes.select(&RemoteQuery::address(remote)) {
             Ok(Some(block)) => Ok(block),
-            Ok(None) => Err(Refusal::NotConfigured(format!("no remote block is for {remote}"))),
+            Ok(None) => Err(Refusal::NotConfigured(format!("no remote section is for {remote}"))),
             Err(ambiguous) => Err(Refusal::NotConfigured(format!("{remote}: {ambiguous}"))),
         }
     }

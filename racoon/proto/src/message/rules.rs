@@ -213,7 +213,7 @@ mod tests {
     fn check(rules: &MessageRules, kinds: &[PayloadType]) -> Result<(), String> {
         let payloads: Vec<_> =
             kinds.iter().map(|kind| RawPayload { kind: *kind, body: &[], offset: 0, whole: &[] }).collect();
-        rules.check(&payloads).map_err(|cause| cause.to_string())
+        rules.check(&payloads).map_err(|reason| reason.to_string())
     }
 
     /// All rules, each with the payloads that are required.

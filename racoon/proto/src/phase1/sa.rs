@@ -21,7 +21,7 @@ pub(crate) struct Phase1Sa {
     pub(crate) cookies: CookiePair,
     /// By which exchange it came up.
     pub(crate) exchange: ExchangeType,
-    /// The remote block of the peer.
+    /// The remote section of the peer.
     pub(crate) block: RemoteIndex,
     /// What was agreed.
     pub(crate) terms: Phase1Terms,

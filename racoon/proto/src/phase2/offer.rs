@@ -115,7 +115,7 @@ impl OfferContext<'_> {
                 Err(denial) => {
                     denial.held.into_iter().for_each(|held| self.probe_holders(&held));
                     denied.push(mode);
-                    Err(denial.cause)
+                    Err(denial.reason)
                 }
             };
             match offer {

@@ -83,7 +83,7 @@ impl fmt::Display for RemoteChoice<'_> {
         let why = match (self.by_phase1, self.remote.address.is_some()) {
             (true, _) => "that of the phase 1",
             (false, true) => "it has the peer's address",
-            (false, false) => "no block has the peer's address",
+            (false, false) => "no section has the peer's address",
         };
         write!(f, "remote {} ({why})", self.remote.name)
     }

@@ -37,7 +37,7 @@ pub struct Outcome {
     pub local: SocketAddr,
     /// The peer's.
     pub remote: SocketAddr,
-    /// Name of the remote block, once it was chosen.
+    /// Name of the remote section, once it was chosen.
     pub block: Option<String>,
     /// When it began.
     pub began: Time,

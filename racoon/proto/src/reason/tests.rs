@@ -100,7 +100,7 @@ fn table() -> Vec<Row> {
         ),
         (
             Identity { claimed: named("a.example"), expected: vec![expected] },
-            "identity FQDN a.example is not the expected FQDN b.example (peers_identifier of remote block gw)",
+            "identity FQDN a.example is not the expected FQDN b.example (peers_identifier of remote section gw)",
             Some(NotifyType::INVALID_ID_INFORMATION),
             not_authenticated,
         ),

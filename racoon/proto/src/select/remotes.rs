@@ -79,7 +79,7 @@ pub struct CertificateQuery<'a> {
 
 /// Several sections fit equally well. One may be selected when more is known about the peer.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{} remote blocks fit equally well", .0.len())]
+#[error("{} remote sections fit equally well", .0.len())]
 pub struct Ambiguous(pub Vec<RemoteIndex>);
 
 /// The transform that a responder accepts.

@@ -9,8 +9,8 @@ use crate::reason::{FailureReason, MissingPolicy, PolicyProblem};
 /// More policies than this are not compared to find out which comes closest.
 const COMPARED_MAX: usize = 256;
 
-/// Returns the cause that no policy matches an outbound selector, with the policy that is needed for SAs of these protocols
-/// between `ends`, and the nearest.
+/// Returns the reason why no policy matches an outbound selector, with the policy that is needed for SAs of these protocols
+/// between `endpoints`, and the nearest.
 pub(crate) fn missing_policy(
     spd: &Spd,
     direction: Direction,

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::net::IpAddr;
 
-use crate::authorization::{remote_ends, remote_sides};
+use crate::authorization::{remote_endpoints, remote_sides};
 use crate::kernel::{Direction, Policy, PolicyAction, Prefix, Selector};
 pub(crate) use missing::missing_policy;
 pub(crate) use prefixes::Prefixes;
@@ -216,7 +216,7 @@ fn has_ports_within(narrow: &Selector, wide: &Selector) -> bool {
 
 /// The addresses that a policy gives to peers.
 fn remotes(policy: &Policy) -> impl Iterator<Item = Prefix> {
-    remote_sides(policy).chain(remote_ends(policy).map(Prefix::host))
+    remote_sides(policy).chain(remote_endpoints(policy).map(Prefix::host))
 }
 
 /// The reqids of a policy's templates; 0 is none.

@@ -135,7 +135,7 @@ fn what_is_somebody_elses_is_refused() {
         ("0.0.0.0/0", "the peer's side is everything"),
         ("192.0.2.1/32", "an address of this host"),
         ("192.0.0.0/16", "an address of this host"),
-        ("192.0.2.2/32", "the address of another remote block"),
+        ("192.0.2.2/32", "the address of another remote section"),
     ] {
         attacker.traffic = Some([subnet(theirs), subnet("0.0.0.0/0")]);
         assert!(!connects(&mut fixture, &mut attacker), "{theirs}");

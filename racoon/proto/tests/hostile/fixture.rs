@@ -65,7 +65,7 @@ pub(crate) struct Configuration {
     /// For everybody else.
     pub(crate) anonymous: Option<Remote>,
     pub(crate) sainfo: Sainfo,
-    /// Everything but remote blocks and sainfos.
+    /// Everything but remote sections and sainfos.
     pub(crate) settings: Settings,
 }
 
@@ -98,7 +98,7 @@ impl Configuration {
     }
 }
 
-/// A remote block for main mode with [`TERMS`].
+/// A remote section for main mode with [`TERMS`].
 pub(crate) fn block(name: &str, peer: Option<SocketAddr>) -> Remote {
     let address = peer.map(|peer| RemoteAddress::At(PeerAddress::from(peer.ip())));
     let mut block = Remote::new(name, address);

@@ -2,7 +2,7 @@
 //! changes nothing.
 //!
 //! Known defects: the suite of wrong states; the transaction exchange before there are keys; clear
-//! deletes before a remote block is chosen. Transaction and aggressive mode themselves: not yet.
+//! deletes before a remote section is chosen. Transaction and aggressive mode themselves: not yet.
 
 use racoon_proto::num::{ExchangeType, Flags, NotifyType, PayloadType, Protocol};
 use racoon_proto::wire::{self, Cookie, CookiePair, Header};
@@ -136,7 +136,7 @@ fn what_comes_out_of_nothing_leaves_nothing() {
     session.fixture.wind_up("after nonsense");
 }
 
-/// A clear delete soon after the first message: there is no remote block that could allow it.
+/// A clear delete soon after the first message: there is no remote section that could allow it.
 #[test]
 fn clear_delete_right_after_message_1() {
     let mut session = Session::up_to(Role::Initiator, Step::Main3);

@@ -140,7 +140,7 @@ fn another_identity_is_refused_or_tolerated() {
             let peer = if of_initiator { "192.0.2.2" } else { "192.0.2.1" };
             let line = format!(
                 "identity IPv4_address {peer}, protocol udp, port 500 is not the expected FQDN other.example or FQDN \
-                 third.example (peers_identifier of remote block {peer}); the peer is told INVALID-ID-INFORMATION"
+                 third.example (peers_identifier of remote section {peer}); the peer is told INVALID-ID-INFORMATION"
             );
             assert!(judge.has_logged(Level::Error, &line), "{:?}", judge.lines(Level::Error));
             let told = if of_initiator { &world.b } else { &world.a };
@@ -242,7 +242,7 @@ fn no_pre_shared_key() {
     assert_eq!(world.b.failures(), [no_key("192.0.2.1")]);
     assert_eq!(world.b.event_kinds(), [EventKind::Phase1AuthFailed]);
     assert_eq!(world.a.failures(), [FailureReason::Refused(NotifyType::AUTHENTICATION_FAILED)]);
-    // Without a message 5 that is the cause, too.
+    // Without a message 5 that is the reason, too.
     let mut world = World::new();
     world.b.keys = Keys(Vec::new());
     world.initiate();

@@ -137,16 +137,16 @@ impl Host {
     }
 
     fn failures(&self) -> Vec<FailureReason> {
-        let cause = |outcome: &Arc<Outcome>| match &outcome.result {
-            NegotiationResult::Failed(cause) => Some(cause.clone()),
+        let reason = |outcome: &Arc<Outcome>| match &outcome.result {
+            NegotiationResult::Failed(reason) => Some(reason.clone()),
             _ => None,
         };
-        self.outcomes.iter().filter_map(cause).collect()
+        self.outcomes.iter().filter_map(reason).collect()
     }
 
     /// The messages that were not answered, and how often each was sent.
     fn unanswered(&self) -> Vec<(u8, u32)> {
-        let message = |cause: &FailureReason| match cause {
+        let message = |reason: &FailureReason| match reason {
             FailureReason::NoAnswer(unanswered) => Some((unanswered.message, unanswered.sent)),
             _ => None,
         };

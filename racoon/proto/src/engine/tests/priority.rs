@@ -33,7 +33,7 @@ fn messages_with_cookies_go_first() {
     // A renewal begins with new cookies. There is a phase 1 with its sender, who is no unknown peer any more.
     assert_eq!(of(&world.b, a, &first), Priority::Known);
     assert_eq!(of(&world.b, elsewhere, &first), Priority::Unknown);
-    assert_eq!(of(&world.a, b, &first), Priority::Known, "it has a remote block");
+    assert_eq!(of(&world.a, b, &first), Priority::Known, "it has a remote section");
     // Somebody who guesses.
     let mut guessed = world.b.sent[0].bytes.clone();
     guessed[8] ^= 1;

@@ -58,7 +58,7 @@ pub(super) fn select_remote_by_identity(
         }
         Err(Ambiguous(blocks)) => {
             cx.note(Level::Debug, || {
-                format!("{} remote blocks fit equally well, the first one is taken", blocks.len())
+                format!("{} remote sections fit equally well, the first one is taken", blocks.len())
             });
             blocks.into_iter().min().ok_or(FailureReason::NoRemote(MissingRemote::Removed))
         }

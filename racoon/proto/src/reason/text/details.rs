@@ -89,7 +89,7 @@ impl fmt::Display for AuthenticationFailure {
 impl fmt::Display for ExpectedIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { remote, identifiers } = self;
-        write!(f, "{} (peers_identifier of remote block {remote})", joined(identifiers, " or "))
+        write!(f, "{} (peers_identifier of remote section {remote})", joined(identifiers, " or "))
     }
 }
 
@@ -134,7 +134,7 @@ impl fmt::Display for DenialReason {
             Self::LinkLocal(side) => write!(f, "{side} has link-local addresses, which are not only the peer's"),
             Self::OwnAddress(side, own) => write!(f, "{side} overlaps {own}, an address of this host; {WIDEN}"),
             Self::OtherRemote(side, other) => {
-                write!(f, "{side} overlaps {other}, the address of another remote block; {WIDEN}")
+                write!(f, "{side} overlaps {other}, the address of another remote section; {WIDEN}")
             }
             Self::OtherSainfo(side) => write!(f, "{side} overlaps what another sainfo names as a peer's side"),
             Self::Policy { side, direction, source, destination } => {
@@ -152,7 +152,7 @@ impl fmt::Display for NoPhase1 {
             Self::Gone => f.write_str("the one under which it was negotiated is gone"),
             Self::Deleted => f.write_str("deleted"),
             Self::Flushed => f.write_str("flushed"),
-            Self::NotConfigured => f.write_str("its remote block is no longer configured"),
+            Self::NotConfigured => f.write_str("its remote section is no longer configured"),
             Self::Failed(reason) => reason.fmt(f),
         }
     }

@@ -79,7 +79,7 @@ fn equals_are_ambiguous() {
     let remotes = Remotes::new(vec![block("a", None), block("b", None)]);
     let ambiguous = remotes.select(&peer()).unwrap_err();
     assert_eq!(ambiguous, Ambiguous(vec![RemoteIndex(0), RemoteIndex(1)]));
-    assert_eq!(ambiguous.to_string(), "2 remote blocks fit equally well");
+    assert_eq!(ambiguous.to_string(), "2 remote sections fit equally well");
 }
 
 #[test]

@@ -53,14 +53,14 @@ fn sent_to_b(payloads: &Payloads) -> (Net, Option<FailureReason>) {
     net.world.b.forget_outputs();
     net.world.forge_to_b(&message);
     net.settle();
-    let cause = net.world.b.failures().pop();
-    (net, cause)
+    let reason = net.world.b.failures().pop();
+    (net, reason)
 }
 
 #[test]
 fn what_is_crafted_is_accepted_as_it_is() {
-    let (net, cause) = sent_to_b(&first_payloads(&sainfo()));
-    assert_eq!(cause, None);
+    let (net, reason) = sent_to_b(&first_payloads(&sainfo()));
+    assert_eq!(reason, None);
     assert_eq!(net.kernels[1].names(Way::Inbound).len(), 1);
 }
 
@@ -70,10 +70,10 @@ fn each_payload_missing_or_double() {
     for at in 0..good.len() {
         let mut less = good.clone();
         let (kind, body) = less.remove(at);
-        let cause = sent_to_b(&less).1;
+        let reason = sent_to_b(&less).1;
         let problem = PayloadProblem::Missing;
         let expected = FailureReason::Payload { payload: kind, problem, message: 1, exchange: ExchangeType::QUICK };
-        assert_eq!(cause, Some(expected));
+        assert_eq!(reason, Some(expected));
         let mut more = good.clone();
         more.push((kind, body));
         let problem = PayloadProblem::Repeated;
@@ -92,8 +92,8 @@ fn payloads_that_are_malformed() {
     ] {
         let mut payloads = first_payloads(&sainfo());
         payloads.iter_mut().filter(|(one, _)| *one == kind).for_each(|one| one.1.clone_from(&body));
-        let (mut net, cause) = sent_to_b(&payloads);
-        assert!(matches!(cause, Some(FailureReason::Malformed(_))), "{cause:?}");
+        let (mut net, reason) = sent_to_b(&payloads);
+        assert!(matches!(reason, Some(FailureReason::Malformed(_))), "{reason:?}");
         net.settle();
         net.assert_empty();
     }
@@ -108,8 +108,8 @@ fn both_identities_or_none_and_of_addresses() {
     for ids in [vec![host(A)], vec![name, host(B)], vec![vec![1], host(B)], vec![udp, tcp]] {
         let mut payloads = first_payloads(&sainfo());
         payloads.extend(ids.into_iter().map(|id| (PayloadType::ID, id)));
-        let (net, cause) = sent_to_b(&payloads);
-        assert!(matches!(cause, Some(FailureReason::Phase2Identity(_))), "{cause:?}");
+        let (net, reason) = sent_to_b(&payloads);
+        assert!(matches!(reason, Some(FailureReason::Phase2Identity(_))), "{reason:?}");
         assert!(net.world.a.has_logged(Level::Warning, "INVALID-ID-INFORMATION"));
     }
     let mut payloads = first_payloads(&sainfo());
@@ -132,8 +132,8 @@ fn forward_secrecy_has_a_public_value_and_nothing_else_has() {
     for value in [vec![0; 32], vec![9; 31]] {
         let mut payloads = first_payloads(&with_pfs);
         payloads.push((PayloadType::KEY_EXCHANGE, value));
-        let (net, cause) = sent_to_b(&payloads);
-        assert!(matches!(cause, Some(FailureReason::KeyExchange { .. })), "{cause:?}");
+        let (net, reason) = sent_to_b(&payloads);
+        assert!(matches!(reason, Some(FailureReason::KeyExchange { .. })), "{reason:?}");
         net.assert_empty();
     }
 }
@@ -142,9 +142,9 @@ fn forward_secrecy_has_a_public_value_and_nothing_else_has() {
 fn a_group_that_nobody_has_is_no_group() {
     let mut strange = sainfo();
     strange.terms.group = Some(Group(22));
-    let (_, cause) = sent_to_b(&first_payloads(&strange));
+    let (_, reason) = sent_to_b(&first_payloads(&strange));
     let expected = "no suitable proposal found: esp: pfs_group 22 proposed, which is not supported";
-    assert_eq!(cause.map(|cause| cause.to_string()), Some(expected.into()));
+    assert_eq!(reason.map(|reason| reason.to_string()), Some(expected.into()));
 }
 
 /// `a` gets a message 2 that `b` has changed; how it failed, if it did.
@@ -180,15 +180,15 @@ pub(super) fn changed_by_b_in(mut net: Net, change: impl FnOnce(&mut Payloads)) 
             .unwrap();
     net.world.forge_to_a(&message);
     net.settle();
-    let cause = net.world.a.failures().pop();
-    (net, cause)
+    let reason = net.world.a.failures().pop();
+    (net, reason)
 }
 
 /// What was sent has to be returned as it is.
 #[test]
 fn an_initiator_gets_its_identities_back() {
     for keep in [0, 1, 2] {
-        let (_, cause) =
+        let (_, reason) =
             changed_by_b_in(Net::new(networks(), &[template(Protocol::ESP, Mode::Tunnel)], &sainfo()), |all| {
                 let mut ids = 0;
                 all.retain(|one| {
@@ -201,7 +201,7 @@ fn an_initiator_gets_its_identities_back() {
                     all.last_mut().unwrap().1[1] = 6;
                 }
             });
-        assert!(matches!(cause, Some(FailureReason::Phase2Identity(_))), "{cause:?}");
+        assert!(matches!(reason, Some(FailureReason::Phase2Identity(_))), "{reason:?}");
     }
 }
 
@@ -210,12 +210,12 @@ fn an_initiator_gets_its_identities_back() {
 fn an_initiator_does_not_take_everything() {
     let mut with_pfs = sainfo();
     with_pfs.terms.group = Some(Group::X25519);
-    let (net, cause) = changed_by_b(&with_pfs, |_| {});
-    assert_eq!((cause, net.kernels[0].sas.len()), (None, 2));
+    let (net, reason) = changed_by_b(&with_pfs, |_| {});
+    assert_eq!((reason, net.kernels[0].sas.len()), (None, 2));
     let remove = |kind| move |all: &mut Payloads| all.retain(|one| one.0 != kind);
-    let other = |cause: Option<FailureReason>| match cause {
+    let other = |reason: Option<FailureReason>| match reason {
         Some(FailureReason::Payload { payload, problem, message: 2, .. }) => format!("{payload} {problem}"),
-        Some(cause) => cause.to_string(),
+        Some(reason) => reason.to_string(),
         None => "accepted".into(),
     };
     let id = |host| (PayloadType::ID, Identity::address(ip(host)).encode());
@@ -238,8 +238,8 @@ fn an_initiator_does_not_take_everything() {
         other.encryption[0].key_length = 256;
         all[0].1 = first_payloads(&other)[0].1.clone();
     };
-    let (mut net, cause) = changed_by_b(&sainfo(), stronger);
-    assert!(matches!(cause, Some(FailureReason::BadChoice(_))), "{cause:?}");
+    let (mut net, reason) = changed_by_b(&sainfo(), stronger);
+    assert!(matches!(reason, Some(FailureReason::BadChoice(_))), "{reason:?}");
     assert_eq!(net.kernels[0].failed, [acquire(1)]);
     net.settle();
     assert!(net.kernels[0].sas.is_empty() && net.kernels[0].larval.is_empty());
@@ -255,12 +255,12 @@ fn an_initiator_takes_a_shorter_lifetime_only() {
             all[0].1 = first_payloads(&other)[0].1.clone();
         }
     };
-    let (net, cause) = changed_by_b(&sainfo(), with_lifetime(500));
-    assert_eq!((cause, net.kernels[0].sas[0].hard.seconds), (None, 500));
-    let (_, cause) = changed_by_b(&sainfo(), with_lifetime(5000));
+    let (net, reason) = changed_by_b(&sainfo(), with_lifetime(500));
+    assert_eq!((reason, net.kernels[0].sas[0].hard.seconds), (None, 500));
+    let (_, reason) = changed_by_b(&sainfo(), with_lifetime(5000));
     let text =
         "the peer chose what was not offered: esp: lifetime 5000 s proposed, 1000 s configured (proposal_check strict)";
-    assert_eq!(cause.unwrap().to_string(), text);
+    assert_eq!(reason.unwrap().to_string(), text);
 }
 
 /// What it takes of another lifetime in message 2, and of one that the responder claims, at each level.
@@ -299,8 +299,8 @@ fn an_initiators_level_says_which_lifetime_it_takes() {
 fn a_longer_lifetime_that_is_claimed_is_ignored_with_a_warning() {
     let longer = crate::proposal::Phase2Terms { lifetime: 5000, ..sainfo().terms };
     let claim = crate::phase2::lifetime::responder_lifetime(&longer, Protocol::ESP, 0x4711);
-    let (net, cause) = changed_by_b(&sainfo(), |all| all.push((PayloadType::NOTIFY, claim.encode())));
-    assert_eq!((cause, net.kernels[0].sas[0].hard.seconds), (None, 1000));
+    let (net, reason) = changed_by_b(&sainfo(), |all| all.push((PayloadType::NOTIFY, claim.encode())));
+    assert_eq!((reason, net.kernels[0].sas[0].hard.seconds), (None, 1000));
     assert!(net.world.a.has_logged(Level::Warning, "RESPONDER-LIFETIME is ignored"));
     assert_eq!(net.world.a.outcomes.last().unwrap().peer_said, [NotifyType::RESPONDER_LIFETIME]);
 }
@@ -329,8 +329,8 @@ fn initial_contact_in_quick_mode_is_heard() {
     let mut payloads = first_payloads(&sainfo());
     payloads.push(notify(NotifyType::INITIAL_CONTACT));
     payloads.push(notify(NotifyType::REPLAY_STATUS));
-    let (net, cause) = sent_to_b(&payloads);
-    assert_eq!(cause, None);
+    let (net, reason) = sent_to_b(&payloads);
+    assert_eq!(reason, None);
     assert!(net.world.b.has_logged(Level::Info, "INITIAL-CONTACT"));
 }
 

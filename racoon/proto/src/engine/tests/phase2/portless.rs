@@ -69,29 +69,29 @@ fn an_initiator_sends_its_ports_and_takes_port_0_for_them() {
     let own = |host| Identity::address(ip(host)).with_protocol(17, 1701).encode();
     for returned in [[own(A), own(B)], of_kame(17)] {
         let net = Net::new(l2tp, &transport(), &sainfo());
-        let (net, cause) = changed_by_b_in(net, |all| {
+        let (net, reason) = changed_by_b_in(net, |all| {
             let ids = all.iter_mut().filter(|one| one.0 == PayloadType::ID).collect::<Vec<_>>();
             assert_eq!(ids.iter().map(|one| one.1.clone()).collect::<Vec<_>>(), [own(A), own(B)]);
             ids.into_iter().zip(&returned).for_each(|(one, body)| one.1.clone_from(body));
         });
-        assert_eq!((cause, net.kernels[0].sas.len()), (None, 2));
+        assert_eq!((reason, net.kernels[0].sas.len()), (None, 2));
     }
     // Another protocol, or another port, is not what was sent.
     for returned in [of_kame(6), [own(A), Identity::address(ip(B)).with_protocol(17, 500).encode()]] {
-        let (_, cause) = changed_by_b_in(Net::new(l2tp, &transport(), &sainfo()), |all| {
+        let (_, reason) = changed_by_b_in(Net::new(l2tp, &transport(), &sainfo()), |all| {
             let ids = all.iter_mut().filter(|one| one.0 == PayloadType::ID);
             ids.zip(&returned).for_each(|(one, body)| one.1.clone_from(body));
         });
-        assert!(matches!(cause, Some(FailureReason::Phase2Identity(_))), "{cause:?}");
+        assert!(matches!(reason, Some(FailureReason::Phase2Identity(_))), "{reason:?}");
     }
 }
 
 /// KAME's racoon with `generate_policy` makes policies for nothing if it gets none.
 #[test]
 fn an_initiator_sends_identities_for_any_protocol_too() {
-    let (_, cause) = changed_by_b_in(Net::new(hosts(), &transport(), &sainfo()), |all| {
+    let (_, reason) = changed_by_b_in(Net::new(hosts(), &transport(), &sainfo()), |all| {
         let ids = all.iter().filter(|one| one.0 == PayloadType::ID).map(|one| one.1.clone()).collect::<Vec<_>>();
         assert_eq!(ids, of_kame(0));
     });
-    assert_eq!(cause, None);
+    assert_eq!(reason, None);
 }

@@ -117,7 +117,7 @@ impl AwaitsChoice {
     fn receive(self, cx: &mut ExchangeContext<'_>, header: &Header, body: &[u8]) -> Transition {
         let (terms, features) = match self.read(cx, header, body) {
             Ok(read) => read,
-            Err(cause) => return Transition::ignore(Initiator::AwaitsChoice(self), cause),
+            Err(reason) => return Transition::ignore(Initiator::AwaitsChoice(self), reason),
         };
         let exponent = match Exponent::draw(terms.group, cx.random) {
             Ok(exponent) => exponent,
@@ -170,7 +170,7 @@ impl AwaitsKey {
             .and_then(|payloads| key_and_nonce(&payloads).map(|values| (payloads, values)))
         {
             Ok(read) => read,
-            Err(cause) => return Transition::ignore(Initiator::AwaitsKey(self), cause),
+            Err(reason) => return Transition::ignore(Initiator::AwaitsKey(self), reason),
         };
         let features = features(cx, &payloads, self.features);
         let Self { sa_i, terms, authenticator, exponent, g_xi, ni, .. } = self;
@@ -188,7 +188,7 @@ impl DerivesKeys {
         let g_xy = match values {
             Ok(values) => values.shared.ok_or(FailureReason::Crypto(CryptoFailure::Incomplete))?,
             // Message 4 is not authenticated: the invalid value may be forged, and the true one may still come.
-            Err(cause) => return Ok(Transition::ignore(Initiator::AwaitsKey(self.into_awaits_key(exponent)), cause)),
+            Err(reason) => return Ok(Transition::ignore(Initiator::AwaitsKey(self.into_awaits_key(exponent)), reason)),
         };
         let mut keyed = Keyed::new(cx, self.terms, self.features, self.transcript, self.authenticator, &g_xy)?;
         let message = keyed.identify(cx, Role::Initiator)?;
@@ -212,7 +212,7 @@ impl AwaitsIdentity {
     fn receive(mut self, cx: &mut ExchangeContext<'_>, header: &Header, body: &[u8]) -> Transition {
         let proved = match self.keyed.read(cx, &MAIN[5], Role::Responder, header, body) {
             Ok(proved) => proved,
-            Err(cause) => return Transition::ignore(Initiator::AwaitsIdentity(self), cause),
+            Err(reason) => return Transition::ignore(Initiator::AwaitsIdentity(self), reason),
         };
         self.keyed.accept(&proved);
         let verdict = expected_peer(cx, &proved);
@@ -223,7 +223,7 @@ impl AwaitsIdentity {
             Ok(()) => {
                 Transition::Established(Box::new(ExchangeResult { sa, last_message: None, features, initial_contact }))
             }
-            Err(cause) => Transition::Rejected(Box::new(sa), cause),
+            Err(reason) => Transition::Rejected(Box::new(sa), reason),
         }
     }
 }

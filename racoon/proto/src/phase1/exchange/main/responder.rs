@@ -104,7 +104,7 @@ impl AwaitsKey {
             .and_then(|payloads| key_and_nonce(&payloads).map(|values| (payloads, values)));
         let (payloads, (g_xi, ni)) = match read {
             Ok(read) => read,
-            Err(cause) => return Transition::ignore(Responder::AwaitsKey(self), cause),
+            Err(reason) => return Transition::ignore(Responder::AwaitsKey(self), reason),
         };
         let exponent = match Exponent::draw(self.terms.group, cx.random) {
             Ok(exponent) => exponent,
@@ -130,7 +130,7 @@ impl DerivesKeys {
         let authenticator = Authenticator::new(cx, self.awaited.terms.method, Role::Responder, &mut result)?;
         let values = match exchanged(result.take_diffie_hellman())?.1 {
             Ok(values) => values,
-            Err(cause) => return Ok(Transition::ignore(Responder::AwaitsKey(self.awaited), cause)),
+            Err(reason) => return Ok(Transition::ignore(Responder::AwaitsKey(self.awaited), reason)),
         };
         let (Some(g_xr), Some(g_xy)) = (values.public, values.shared) else {
             return Err(FailureReason::Crypto(CryptoFailure::Incomplete));
@@ -152,10 +152,10 @@ impl AwaitsIdentity {
             Ok(proved) => proved,
             // With a random key in place of a missing one no proof is right: the missing key is the reason to report.
             Err(FailureReason::Authentication(why)) => {
-                let cause = cx.record.no_key.clone().unwrap_or(FailureReason::Authentication(why));
-                return Transition::ignore(Responder::AwaitsIdentity(self), cause);
+                let reason = cx.record.no_key.clone().unwrap_or(FailureReason::Authentication(why));
+                return Transition::ignore(Responder::AwaitsIdentity(self), reason);
             }
-            Err(cause) => return Transition::ignore(Responder::AwaitsIdentity(self), cause),
+            Err(reason) => return Transition::ignore(Responder::AwaitsIdentity(self), reason),
         };
         self.keyed.accept(&proved);
         let verdict = select_remote_by_identity(cx, &self.offered, &proved).and_then(|block| {
@@ -165,9 +165,9 @@ impl AwaitsIdentity {
         let last_message = match verdict {
             Ok(()) => match self.keyed.identify(cx, Role::Responder) {
                 Ok(message) => Ok(message),
-                Err(cause) => return Transition::Failed(cause),
+                Err(reason) => return Transition::Failed(reason),
             },
-            Err(cause) => Err(cause),
+            Err(reason) => Err(reason),
         };
         let Proved { peer, initial_contact, .. } = proved;
         let features = self.keyed.features();
@@ -179,7 +179,7 @@ impl AwaitsIdentity {
                 features,
                 initial_contact,
             })),
-            Err(cause) => Transition::Rejected(Box::new(sa), cause),
+            Err(reason) => Transition::Rejected(Box::new(sa), reason),
         }
     }
 }
