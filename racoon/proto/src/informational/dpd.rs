@@ -9,53 +9,19 @@ use std::time::Duration;
 use crate::config::{Dpd, DpdMode};
 use crate::engine::core::Core;
 use crate::engine::{Engine, Phase1Id, Timer};
+use crate::informational::dpd_state::IfSilent;
 use crate::num::NotifyType;
 use crate::output::{EventKind, Level};
 use crate::path::Path;
 use crate::phase1::entry::Phase1;
-use crate::phase1::exchange::Features;
 use crate::phase1::rate_limit::LoggedEvent;
 use crate::phase1::table::Phase1s;
 use crate::phase2::table::Phase2s;
-use crate::random::Random;
 use crate::time::Time;
 use crate::wire::{CookiePair, Notify};
 
-/// Upper bound of the first sequence number.
-const FIRST_BELOW: u32 = 4096;
-
 /// Unanswered probes after which a second phase 1 is negotiated. Fewer than `dpd_maxfail`, because nothing is removed.
 const REPLACED_AFTER: u32 = 2;
-
-/// Consequence of unanswered probes that [`Phase1::probe`] sends. A later variant outweighs an earlier one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum IfSilent {
-    /// A second phase 1 is negotiated ([`Phase1s::replace`]), and nothing is removed.
-    Replace,
-    /// This phase 1 and the SAs under it are removed: the peer has answered under a newer one.
-    Forget,
-    /// All SAs with the peer are removed, and the policies that were generated for it.
-    Purge,
-}
-
-/// State of dead peer detection for one phase 1.
-#[derive(Debug)]
-pub(crate) struct DpdState {
-    /// The peer answers probes.
-    pub(crate) supported: bool,
-    /// The sequence number of our last probe.
-    sent: u32,
-    /// The last sequence number that the peer acknowledged.
-    acknowledged: u32,
-    /// Number of unanswered probes.
-    pub(crate) fails: u32,
-    /// Time of the last probe.
-    probed: Option<Time>,
-    /// Consequence of silence, if the unanswered probes were requested.
-    asked: Option<IfSilent>,
-    /// Whether the peer has ever answered a probe.
-    answers: bool,
-}
 
 /// Times of the last packets to and from a peer, by the counters of the kernel's SAs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,48 +30,6 @@ pub struct LastTraffic {
     pub sent: Time,
     /// The last packet from the peer.
     pub received: Time,
-}
-
-impl DpdState {
-    pub(crate) fn new(features: Features, random: &mut dyn Random) -> Self {
-        let mut bytes = [0; 4];
-        random.fill(&mut bytes);
-        let first = u32::from_be_bytes(bytes) % FIRST_BELOW;
-        Self {
-            supported: features.dpd,
-            sent: first,
-            acknowledged: first,
-            fails: 0,
-            probed: None,
-            asked: None,
-            answers: false,
-        }
-    }
-
-    /// Returns the sequence number of the next probe, and counts the probe.
-    fn probe(&mut self, now: Time) -> u32 {
-        self.sent = self.sent.wrapping_add(1);
-        self.fails = self.fails.saturating_add(1);
-        self.probed = Some(now);
-        self.sent
-    }
-
-    /// Ends a series of probes without a verdict.
-    fn give_up(&mut self) {
-        self.fails = 0;
-        self.asked = None;
-    }
-
-    /// Accepts an acknowledgment. Returns whether it is for a probe that was not acknowledged before.
-    fn acknowledge(&mut self, sequence: u32) -> bool {
-        let expected = self.acknowledged < sequence && sequence <= self.sent;
-        if expected {
-            self.acknowledged = sequence;
-            self.fails = 0;
-            self.answers = true;
-        }
-        expected
-    }
 }
 
 /// What unanswered probes show.
@@ -338,6 +262,7 @@ impl Phase1 {
     /// Processes the answer to a probe.
     pub(crate) fn r_u_there_ack(&mut self, core: &mut Core, notify: &Notify) {
         let (remote, sequence) = (self.remote(), self.dpd_sequence(core, notify));
+        // `dpd_sequence` has logged why it is ignored.
         let Some((sequence, established)) = sequence.zip(self.established_mut()) else { return };
         if !established.dpd.acknowledge(sequence) {
             return core.log(Level::Debug, Some(remote), || format!("DPD: nobody asked for number {sequence}"));
@@ -367,25 +292,4 @@ fn retry(dpd: Dpd) -> Duration {
 
 fn seconds(number: u32) -> Duration {
     Duration::from_secs(number.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::crypto::SeededRandom;
-
-    #[test]
-    fn an_acknowledgment_counts_once() {
-        let mut dpd = DpdState::new(Features { dpd: true }, &mut SeededRandom::new(1));
-        let first = dpd.probe(Time::default());
-        assert!(first <= FIRST_BELOW);
-        let second = dpd.probe(Time::default());
-        assert_eq!(dpd.fails, 2);
-        assert!(!dpd.acknowledge(first - 1));
-        assert!(!dpd.acknowledge(second + 1));
-        assert!(dpd.acknowledge(first));
-        assert_eq!(dpd.fails, 0);
-        assert!(!dpd.acknowledge(first));
-        assert!(dpd.acknowledge(second));
-    }
 }

@@ -1,6 +1,7 @@
 //! The informational exchange (RFC 2408 section 4.8, RFC 2409 section 5.7): what the peer notifies and deletes.
 
 pub(crate) mod dpd;
+pub(crate) mod dpd_state;
 mod in_clear;
 
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::conversation::{Conversation, ConversationId, Record};
 use crate::engine::core::Core;
 use crate::engine::{Phase1Id, Phase2Id};
-use crate::informational::dpd::DpdState;
+use crate::informational::dpd_state::DpdState;
 use crate::num::ExchangeType;
 use crate::path::Path;
 use crate::phase1::exchange::{Exchange, ExchangeContext, Transition};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::engine::core::Core;
 use crate::engine::{Engine, Phase1Id, Timer};
-use crate::informational::dpd::DpdState;
+use crate::informational::dpd_state::DpdState;
 use crate::num::NotifyType;
 use crate::output::{Event, EventKind, Level};
 use crate::path::{AddrPort, Path};
@@ -99,6 +99,7 @@ impl Phase1s {
     /// Enters an SA. The phase 2s of dying phase 1s with the peer move to it.
     fn enter(&mut self, core: &mut Core, phase2s: &mut Phase2s, id: Phase1Id, agreed: ExchangeResult) {
         self.establish(id, EstablishedPhase1::new(core, agreed));
+        // It was being negotiated, and is in the table.
         let Some(path) = self.get(id).map(Phase1::path) else { return };
         for old in self.between(path.addresses()) {
             if old != id && self.get(old).is_some_and(|old| is_dying_with(old, path.remote.port())) {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::engine::core::Core;
 use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
-use crate::informational::dpd::IfSilent;
+use crate::informational::dpd_state::IfSilent;
 use crate::kernel::KernelRequest;
 use crate::output::Level;
 use crate::path::AddrPort;
