@@ -75,8 +75,7 @@ impl Phase1s {
     /// Records an error of the peer with a negotiation, for its log line if it fails.
     fn note_hint(&mut self, core: &mut Core, id: Phase1Id, notify: &Notify) {
         // The caller has just found it.
-        let Some(standing) = self.get(id).map(|phase1| self.standing_of_phase1(core, phase1)) else { return };
-        let Some(phase1) = self.get_mut(id) else { return };
+        let Some((standing, phase1)) = self.with_standing(core, id) else { return };
         let remote = phase1.remote();
         let is_news = phase1.conversation.record.said(notify.kind);
         let offered = phase1.conversation.record.offer_refused_by(phase1.role, notify.kind);

@@ -113,8 +113,8 @@ impl Phase1s {
     /// Ignores an invalid message of a negotiation. It may be forged, so the negotiation continues; if no valid one arrives, the
     /// fault becomes the reason of its failure.
     pub(crate) fn note_fault(&mut self, core: &mut Core, id: Phase1Id, reason: FailureReason) {
-        let Some(standing) = self.get(id).map(|phase1| self.standing_of_phase1(core, phase1)) else { return };
-        let Some(phase1) = self.get_mut(id) else { return };
+        // The routing has just found it.
+        let Some((standing, phase1)) = self.with_standing(core, id) else { return };
         phase1.conversation.reject(core);
         if phase1.negotiation().is_none() || phase1.conversation.record.fault.as_ref() == Some(&reason) {
             return;
@@ -171,9 +171,11 @@ impl Phase1s {
 
     /// Ends a negotiation that is no longer needed. Returns the phase 2s that wait for it.
     pub(crate) fn abandon(&mut self, core: &mut Core, id: Phase1Id, result: NegotiationResult) -> Vec<Phase2Id> {
-        let Some(phase1) = self.end(core, id) else { return Vec::new() };
-        core.record_outcome(phase1.outcome(core, result));
-        phase1.waiting
+        let waiting = self.end(core, id).map(|phase1| {
+            core.record_outcome(phase1.outcome(core, result));
+            phase1.waiting
+        });
+        waiting.unwrap_or_default()
     }
 
     /// Removes a phase 1 from the tables, and stops its timers.

@@ -52,6 +52,7 @@ impl Phase1 {
     /// Sends an informational message under its SA, once: it is not answered. Without an SA it sends nothing.
     pub(crate) fn send_informational(&mut self, core: &mut Core, payloads: &[(PayloadType, Vec<u8>)]) {
         let path = self.path();
+        // As long as it is negotiated, the peer is told in the clear, if at all.
         let Some(established) = self.established_mut() else { return };
         let message_id = established.sa.used.draw(&mut *core.random);
         match informational(&established.sa, message_id, payloads, (&core.codec, path.remote), &mut *core.random) {

@@ -65,10 +65,12 @@ impl Phase1s {
     /// Renews a phase 1 if it is needed, and if we began it: otherwise the peer renews it. If a newer one is there already, it gets
     /// the phase 2s.
     pub(crate) fn renew(&mut self, core: &mut Core, phase2s: &mut Phase2s, id: Phase1Id) {
-        // The timer stops when the phase 1 is removed.
-        let Some(phase1) = self.get_mut(id) else { return };
-        let (path, role, block) = (phase1.path(), phase1.role, phase1.block);
-        let Some(established) = phase1.established_mut() else { return };
+        let of = self.get(id).map(|phase1| (phase1.path(), phase1.role, phase1.block));
+        // The timer is set when it is established, and stops when it is removed.
+        let Some(((path, role, block), established)) = of.zip(self.get_mut(id).and_then(Phase1::established_mut))
+        else {
+            return;
+        };
         established.dying = true;
         let (expires, lifetime) = (established.expires, established.expires.since(established.since));
         let is_worn = established.is_worn(role);

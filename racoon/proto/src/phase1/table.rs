@@ -138,6 +138,7 @@ impl Phase1s {
 
     /// Changes the path of an established phase 1, and the keys that contain it.
     pub(crate) fn move_to(&mut self, id: Phase1Id, path: Path) {
+        // A negotiation has to end on the path on which it began.
         let Some(phase1) = self.all.get_mut(&id).filter(|phase1| phase1.established().is_some()) else { return };
         let old = (phase1.first_key(), phase1.pair());
         phase1.set_path(path);

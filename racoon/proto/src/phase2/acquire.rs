@@ -177,8 +177,9 @@ impl Phase2s {
         phase1.negotiates();
         self.bind(id, phase1.id);
         self.listen(id, phase1.id, message_id);
-        let Some(phase2) = self.get_mut(id) else { return Ok(()) };
-        let State::Waiting(phase2_request) = std::mem::take(&mut phase2.state) else { return Ok(()) };
+        let begun = self.get_mut(id).map(|phase2| (std::mem::take(&mut phase2.state), phase2));
+        // Both were checked above.
+        let Some((State::Waiting(phase2_request), phase2)) = begun else { return Ok(()) };
         phase2.cookies = Some(phase1.cookies);
         phase2.conversation.step(core, "phase 1");
         let members = phase2_request.bundle.members.clone();

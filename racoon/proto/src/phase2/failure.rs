@@ -34,6 +34,7 @@ impl Engine {
             phase2.report_failure(&mut self.core, reason, &outcome);
             phase2.notify_failure(&mut self.core, &mut self.phase1s, reason);
         }
+        // It has just been reported.
         let Some(phase2) = self.phase2s.end(&mut self.core, &mut self.phase1s, id) else { return };
         phase2.release(&mut self.core, &mut self.phase1s, &mut self.generated, phase2.peer_may_use);
         // The negotiation that supersedes this one answers the acquires.
@@ -100,10 +101,11 @@ impl Phase2 {
 
     /// Tells the peer why it failed, if that concerns it, under its phase 1.
     fn notify_failure(&self, core: &mut Core, phase1s: &mut Phase1s, reason: &FailureReason) {
-        let Some(phase1) = self.phase1.and_then(|phase1| phase1s.get_mut(phase1)) else { return };
-        match reason {
-            FailureReason::Kernel(_) => self.notify_kernel_refusal(core, phase1, reason),
-            _ => phase1.notify_refusal(core, reason),
+        match (self.phase1.and_then(|phase1| phase1s.get_mut(phase1)), reason) {
+            (Some(phase1), FailureReason::Kernel(_)) => self.notify_kernel_refusal(core, phase1, reason),
+            (Some(phase1), _) => phase1.notify_refusal(core, reason),
+            // The peer knows nothing of it yet.
+            (None, _) => {}
         }
     }
 

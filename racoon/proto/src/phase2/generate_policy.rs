@@ -123,6 +123,7 @@ impl Engine {
 
     /// Processes the kernel's answer. If it refused a policy, all phase 2s that need the policy fail.
     pub(crate) fn policy_added(&mut self, request: RequestId, answer: Result<Option<Policy>, KernelError>) {
+        // It was added, or nobody needs it any longer.
         let Some((users, direction, error)) = self.generated.answered(&mut self.core, request, answer) else { return };
         for id in users {
             // It may have ended together with another one.

@@ -105,6 +105,7 @@ impl Engine {
 
     /// Renews a phase 2 once, if we began it and no phase 2 for the same traffic outlives it.
     pub(crate) fn phase2_renew(&mut self, id: Phase2Id) {
+        // Another side or another negotiation renews it, or it is tried again later.
         let Some((traffic_key, remote)) = self.phase2s.due_for_renewal(&mut self.core, id) else { return };
         if let Err(reason) = self.begin_phase2(traffic_key, Phase2Trigger::Renewal(id)) {
             self.core.log(Level::Warning, Some(remote), || format!("{traffic_key} cannot be renewed: {reason}"));

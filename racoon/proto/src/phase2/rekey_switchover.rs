@@ -86,6 +86,7 @@ impl Phase2s {
     /// and waits longer than the interval after which the peer would repeat message 2. While a phase 2 is being negotiated, the old
     /// pair stays: the peer may repeat message 1 and never continue.
     pub(crate) fn retire_replaced(&self, core: &mut Core, id: Phase2Id) {
+        // The peer repeats message 2 also while a new pair is being installed; the old one is needed then.
         let Some(phase2) = self.get(id).filter(|phase2| phase2.established().is_some()) else { return };
         let is_counted = |old: &EstablishedPhase2| old.terms.kilobytes.is_some();
         let (replaced, wait) = match phase2.role {

@@ -35,7 +35,8 @@ pub(crate) struct Phase2s {
     all: BTreeMap<Phase2Id, Phase2>,
     /// Those for which messages may still arrive.
     by_message: HashMap<Phase1Id, HashMap<u32, Phase2Id>>,
-    listening: HashMap<Phase2Id, Phase1Id>,
+    /// The phase 1 and the message id of their messages.
+    listening: HashMap<Phase2Id, (Phase1Id, u32)>,
     /// Those that the peer began and that are being negotiated.
     answering: HashMap<Phase1Id, BTreeSet<Phase2Id>>,
     /// Those being negotiated.
@@ -122,16 +123,15 @@ impl Phase2s {
             if phase2.role == Role::Responder && phase2.established().is_none() {
                 self.answering.entry(phase1).or_default().insert(id);
             }
-            self.listening.insert(id, phase1);
+            self.listening.insert(id, (phase1, message_id));
         }
     }
 
     /// Ends the reception of messages of its exchange.
     pub(crate) fn close(&mut self, id: Phase2Id) {
         // It was closed before, or never listened.
-        let Some(phase1) = self.listening.remove(&id) else { return };
+        let Some((phase1, message_id)) = self.listening.remove(&id) else { return };
         discard(&mut self.answering, &phase1, id);
-        let Some(message_id) = self.all.get(&id).map(|phase2| phase2.message_id) else { return };
         if let Some(exchanges) = self.by_message.get_mut(&phase1) {
             exchanges.remove(&message_id);
             if exchanges.is_empty() {
@@ -142,11 +142,12 @@ impl Phase2s {
 
     /// Makes it an established phase 2.
     pub(crate) fn establish(&mut self, id: Phase2Id, established: EstablishedPhase2) {
+        // The step that installed its last SA has found it.
         let Some(phase2) = self.all.get_mut(&id) else { return };
         phase2.state = State::Established(Box::new(established));
         let traffic_key = phase2.traffic_key;
         self.established.entry(traffic_key).or_default().insert(id);
-        if let Some(phase1) = self.listening.get(&id) {
+        if let Some((phase1, _)) = self.listening.get(&id) {
             discard(&mut self.answering, phase1, id);
         }
         self.no_longer_negotiating(id, &traffic_key);
@@ -154,18 +155,20 @@ impl Phase2s {
 
     /// Records an SA that the kernel has, or is asked to install.
     pub(crate) fn add_kernel_sa(&mut self, id: Phase2Id, name: SaName) {
-        let Some(phase2) = self.all.get_mut(&id) else { return };
-        if !phase2.kernel_sas.contains(&name) {
-            phase2.kernel_sas.push(name);
+        if let Some(phase2) = self.all.get_mut(&id) {
+            if !phase2.kernel_sas.contains(&name) {
+                phase2.kernel_sas.push(name);
+            }
+            self.by_sa.extend(sa_keys(phase2, &name).map(|key| (key, id)));
         }
-        self.by_sa.extend(sa_keys(phase2, &name).map(|key| (key, id)));
     }
 
     /// Removes an SA that the kernel does not have after all.
     pub(crate) fn remove_kernel_sa(&mut self, id: Phase2Id, name: SaName) {
-        let Some(phase2) = self.all.get_mut(&id) else { return };
-        phase2.kernel_sas.retain(|kernel_sas| *kernel_sas != name);
-        forget_sas(&mut self.by_sa, id, sa_keys(phase2, &name));
+        if let Some(phase2) = self.all.get_mut(&id) {
+            phase2.kernel_sas.retain(|kernel_sas| *kernel_sas != name);
+            forget_sas(&mut self.by_sa, id, sa_keys(phase2, &name));
+        }
     }
 
     /// Returns the name of an SPI that arrived for a removed phase 2, to delete it.

@@ -31,6 +31,7 @@ impl<T: Ord> Prefixes<T> {
 
     /// Removes a value from a prefix.
     pub(crate) fn remove(&mut self, prefix: Prefix, value: &T) {
+        // It was removed before: a policy may name the same prefix twice.
         let Some(values) = self.entries.get_mut(&prefix) else { return };
         values.remove(value);
         if !values.is_empty() {

@@ -15,8 +15,8 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::engine::Timer;
 use crate::engine::core::Core;
+use crate::engine::{Phase1Id, Timer};
 use crate::num::{Doi, ExchangeType, NotifyType, PayloadType, Protocol};
 use crate::output::Level;
 use crate::path::Path;
@@ -163,6 +163,12 @@ impl Phase1s {
             PeerStanding::Known(address) if is_at_its_address => PeerStanding::Proved(address),
             standing => standing,
         }
+    }
+
+    /// Returns a phase 1 and the standing of its peer.
+    pub(crate) fn with_standing(&mut self, core: &Core, id: Phase1Id) -> Option<(PeerStanding, &mut Phase1)> {
+        let standing = self.get(id).map(|phase1| self.standing_of_phase1(core, phase1))?;
+        Some((standing, self.get_mut(id)?))
     }
 
     /// Logs an error caused by an unauthenticated message, limited by the quota for this text.
