@@ -1,4 +1,4 @@
-//! What can go wrong, by whose fault.
+//! Errors, by whose fault they are.
 
 use std::io;
 
@@ -6,37 +6,51 @@ use crate::spec_error::SpecError;
 use crate::strerror::{Code, errno_text};
 
 /// An error of this library.
+///
+/// ```
+/// use libpfkey::backend::BackendKind;
+/// use libpfkey::{Dialect, Error, Kernel, SaId, SaType};
+///
+/// let mut kernel = Kernel::open_kind(&BackendKind::Memory, Some(Dialect::NetBsd))?;
+/// let id = SaId::new(SaType::Esp, "192.0.2.1".parse()?, "192.0.2.2".parse()?, 0x1001);
+/// match kernel.delete(&id) {
+///     // Kernels differ in the errno for an SA that does not exist.
+///     Err(Error::Request { errno: 2 | 3, .. }) => {}
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Bytes that came from a kernel, a file or a helper are not a PF_KEY message.
+    /// Bytes from a kernel, a file or a helper are not a PF_KEY message.
     #[error("{code}: {what} at byte {offset}")]
     Malformed {
         /// libipsec's code for it.
         code: Code,
         /// What was expected, and what was there.
         what: &'static str,
-        /// Where, from the start of the message.
+        /// Place, in bytes from the start of the message.
         offset: usize,
     },
-    /// The caller asked for something that cannot be.
+    /// The operands of a request are wrong, by libipsec's rules.
     #[error("{0}")]
     Refused(Code),
-    /// The dialect has no number for it.
+    /// The dialect has no number for a part of the request.
     #[error("Not supported: {dialect} PF_KEY has no {what}")]
     NotInDialect {
-        /// The dialect that was spoken.
+        /// The dialect.
         dialect: crate::Dialect,
-        /// The thing it has not.
+        /// What it lacks.
         what: &'static str,
     },
-    /// A specification is contradictory, or not possible with this kernel.
+    /// A specification is contradictory, or the kernel cannot carry it out.
     #[error(transparent)]
     Spec(#[from] SpecError),
     /// A system call failed.
     #[error("{call}: {}", errno_text(source.raw_os_error().unwrap_or(0)))]
     System {
-        /// The call, or what it was for.
+        /// The call, or its purpose.
         call: &'static str,
         /// Its error.
         source: io::Error,
@@ -54,7 +68,7 @@ pub enum Error {
         /// The kernel's explanation, where it has one (NETLINK_XFRM).
         explanation: Option<Box<str>>,
     },
-    /// Entries of a list were lost on the way, or an answer lacks its contents.
+    /// Entries of a list were lost, or an answer lacks a part that it must have.
     #[error("the kernel's answer is incomplete")]
     Incomplete,
     /// No answer came in time.

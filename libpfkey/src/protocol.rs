@@ -21,7 +21,7 @@ pub const fn ipsec_protocol_name(sa_type: SaType) -> &'static str {
     }
 }
 
-/// The name of a protocol, or its number in decimal. The name any (255) has no entry in most tables.
+/// Returns the name of a protocol, or its number in decimal; 255 (any) has no name in most tables.
 pub fn protocol_name(number: u8) -> Cow<'static, str> {
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
     // At most 256 names are ever kept, so leaking them is bounded.
@@ -30,8 +30,8 @@ pub fn protocol_name(number: u8) -> Cow<'static, str> {
     name.map_or_else(|| Cow::Owned(number.to_string()), Cow::Borrowed)
 }
 
-/// An upper-layer protocol as the kernel's own `setkey` prints it in a policy: FreeBSD's has its own names, NetBSD's
-/// prints the number and then the name.
+/// Returns an upper-layer protocol as the `setkey` of the kernel's system prints it in a policy: FreeBSD's has names of its own,
+/// NetBSD's prints the number and then the name.
 pub fn upper_name(dialect: Dialect, number: u8) -> Cow<'static, str> {
     match (dialect, number) {
         (Dialect::FreeBsd, ULPROTO_ANY) => "any".into(),
@@ -48,7 +48,7 @@ pub fn upper_name(dialect: Dialect, number: u8) -> Cow<'static, str> {
     }
 }
 
-/// The number of a protocol name, with the names that KAME knows besides the system's table.
+/// Returns the number of a protocol name of the system's table, or of KAME's own.
 pub fn protocol_number(name: &str) -> Option<u8> {
     sys::protocol_number(name).or(match name {
         "icmp6" => Some(58),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A key: wiped when dropped, and not shown by `Debug`.
+/// A key. It is wiped when it is dropped, and `Debug` does not show it.
 ///
 /// ```
 /// use libpfkey::SecretKey;
@@ -27,7 +27,7 @@ impl SecretKey {
         self.0.len().saturating_mul(8)
     }
 
-    /// Whether it has no bytes, as the key of the null cipher.
+    /// Whether the key has no bytes, as that of the null cipher.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -126,6 +126,7 @@ impl Selector {
     pub fn check(&self) -> Result<(), SpecError> {
         self.source.check()?;
         self.destination.check()?;
+        // Found here, because a kernel answers no more than EINVAL.
         let (from, to) = (self.source.address.ip(), self.destination.address.ip());
         if from.is_ipv4() == to.is_ipv4() { Ok(()) } else { Err(SpecError::AddressFamilies { from, to }) }
     }

@@ -1,4 +1,4 @@
-//! Why a specification is refused before a kernel sees it.
+//! Errors in a specification, which are found before a kernel sees it.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use crate::algorithm::{Authentication, Encryption, KeyBits};
 use crate::dialect::Dialect;
 use crate::num::SaType;
 
-/// A specification that no kernel can carry out, or not the one in use. The text says what to do.
+/// An error in the specification of an SA or a policy. The text says how to avoid it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpecError {
@@ -24,7 +24,7 @@ pub enum SpecError {
     /// A CPI of more than 16 bits.
     #[error("the CPI of ipcomp has 16 bits (RFC 3173): {0} is too large")]
     WideCpi(u32),
-    /// A TCP-MD5 SA with an SPI of its own.
+    /// A TCP-MD5 SA with an SPI other than [`TCP_MD5_SPI`](crate::TCP_MD5_SPI).
     #[error("the SPI of a TCP-MD5 SA is 0x1000 (TCP_MD5_SPI), not 0x{0:x}")]
     TcpMd5Spi(u32),
     /// ESP without a cipher.
@@ -50,7 +50,7 @@ pub enum SpecError {
         /// Kind of the algorithm.
         what: &'static str,
     },
-    /// An SA type without SAs.
+    /// An SA type of which kernels have no SAs.
     #[error("{0:?} has no SAs: use Esp, Ah, IpComp or TcpSignature")]
     NoSuchSas(SaType),
     /// A cipher that authenticates beside an authentication algorithm.

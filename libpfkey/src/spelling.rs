@@ -1,9 +1,15 @@
-//! Guesses at misspelt keywords, and lists of words, for hints in errors.
+//! Hints in errors: guesses at misspelt keywords, and lists of words.
 
-/// The most words a guess names.
+/// Largest number of words in a guess.
 const MOST: usize = 6;
 
-/// A guess at which of `words` the word `text` was meant to be, as a question; `None` when none is like it.
+/// Guesses which of `words` was meant by `text`, and returns a question; `None` if none is similar.
+///
+/// ```
+/// use libpfkey::spelling::guess;
+///
+/// assert_eq!(guess("spadd", ["spdadd", "spddelete"]).as_deref(), Some("did you mean `spdadd`?"));
+/// ```
 pub fn guess<'w>(text: &str, words: impl IntoIterator<Item = &'w str>) -> Option<String> {
     let text = text.to_ascii_lowercase();
     let mut words: Vec<&str> = words.into_iter().collect();
@@ -19,10 +25,11 @@ pub fn guess<'w>(text: &str, words: impl IntoIterator<Item = &'w str>) -> Option
         return Some(format!("did you mean {}?", either(&quoted)));
     }
     let (distance, word) = words.into_iter().map(|word| (distance(&text, word), word)).min()?;
+    // With more mistakes a short word is like any other, and the guess would mislead.
     (distance <= 1 + word.len() / 4 && distance < word.len()).then(|| format!("did you mean `{word}`?"))
 }
 
-/// `a`, `a or b`, `a, b or c`.
+/// Joins words: `a`, `a or b`, `a, b or c`.
 pub fn either<S: AsRef<str>>(words: &[S]) -> String {
     let mut text = String::new();
     for (i, word) in words.iter().enumerate() {
@@ -36,7 +43,7 @@ pub fn either<S: AsRef<str>>(words: &[S]) -> String {
     text
 }
 
-/// Insertions, deletions, replacements and swaps of neighbours between two words.
+/// Counts the insertions, deletions, replacements and swaps of neighbours between two words.
 fn distance(one: &str, other: &str) -> usize {
     // Longer than any keyword: not worth the work.
     if one.len() > 32 {

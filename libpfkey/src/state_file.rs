@@ -1,5 +1,5 @@
-//! The state file in which racoon lists its policies and SAs: where it is, and for which kernel it is valid. Its format is
-//! [`kernel_state`](crate::kernel_state).
+//! The state file in which racoon lists its policies and SAs: its path, its permissions, and the kernel that it belongs to.
+//! [`kernel_state`](crate::kernel_state) describes its format.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
@@ -11,7 +11,7 @@ use nix::unistd::geteuid;
 use crate::kernel_state::{KernelId, StateFile};
 use crate::sys;
 
-/// The directory of state files, which is that of racoon's control socket.
+/// Directory of state files, the same as of racoon's control socket.
 pub const DIRECTORY: &str = "/var/run/racoon";
 
 /// Largest size of a state file, in bytes: more than a hundred thousand tunnels need.
@@ -20,10 +20,10 @@ pub const SIZE_MAX: u64 = 256 << 20;
 /// The name of a network namespace where there are none.
 const NO_NAMESPACE: &str = "-";
 
-/// The identity of the host's running kernel and of the network namespace of the calling process.
+/// Identifies the running kernel of this host and the network namespace of the calling process.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`] if the system does not tell its boots apart; or what the system says.
+/// [`ErrorKind::Unsupported`] if the system has no name for a boot; those of the system.
 pub fn kernel_id() -> io::Result<KernelId> {
     let boot = sys::boot_id()?;
     // What the system says must not break a line.
@@ -39,10 +39,11 @@ fn namespace() -> io::Result<String> {
     if !cfg!(target_os = "linux") {
         return Ok(NO_NAMESPACE.into());
     }
+    // Each thread may have another namespace; sockets are opened in that of the calling one.
     std::fs::metadata("/proc/thread-self/ns/net").map(|namespace| namespace.ino().to_string())
 }
 
-/// The path of the state file for a kernel. Network namespaces usually share `/var/run`, so each has its own file.
+/// Returns the path of the state file for a kernel. Network namespaces usually share `/var/run`, so each has its own file.
 pub fn path(id: &KernelId) -> PathBuf {
     let name = match id.namespace.as_str() {
         NO_NAMESPACE => "kernel.state".into(),
@@ -54,8 +55,9 @@ pub fn path(id: &KernelId) -> PathBuf {
 /// Opens a state file. It must be a regular file of this user that nobody else can write to; a symbolic link is not followed.
 ///
 /// # Errors
-/// What the system says, [`ErrorKind::PermissionDenied`] or [`ErrorKind::FileTooLarge`].
+/// Those of the system; [`ErrorKind::PermissionDenied`], [`ErrorKind::FileTooLarge`].
 pub fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    // A link or a FIFO in a directory that others may write to must neither redirect nor block the reader.
     let file = options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC).open(path)?;
     let metadata = file.metadata()?;
     let own = metadata.is_file() && metadata.uid() == geteuid().as_raw() && metadata.mode() & 0o022 == 0;
@@ -69,8 +71,8 @@ pub fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     Ok(file)
 }
 
-/// What racoon has listed for this kernel, read without locking; `None` if there is no file, or one for another boot or
-/// network namespace.
+/// Reads racoon's list for a kernel, without locking the file; `None` if there is no file, or one of another boot or network
+/// namespace.
 ///
 /// # Errors
 /// As [`open`]; [`ErrorKind::InvalidData`] if the file is not a state file of this version.
@@ -83,10 +85,10 @@ pub fn read(path: &Path, id: &KernelId) -> io::Result<Option<StateFile>> {
     Ok(Some(state).filter(|state| state.id == *id))
 }
 
-/// The bytes of an opened state file, from where it is read next. It may grow meanwhile, but not beyond [`SIZE_MAX`].
+/// Reads an opened state file from its current position. It may grow meanwhile; at most [`SIZE_MAX`] bytes are read.
 ///
 /// # Errors
-/// What the system says.
+/// Those of the system.
 pub fn bytes(file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(SIZE_MAX).read_to_end(&mut bytes)?;

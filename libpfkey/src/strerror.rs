@@ -1,4 +1,4 @@
-//! The error codes of libipsec and their texts: scripts match on them.
+//! The error codes of libipsec and their texts, which scripts compare.
 
 use std::fmt;
 

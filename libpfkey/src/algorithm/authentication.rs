@@ -260,6 +260,7 @@ table! {
             setkey: &[word("keyed-md5")],
             key: KeyBits::Each(&[128]),
             icv_bits: 128,
+            // Linux has none of the algorithms of RFC 1826.
             pf_key: PfKeys {
                 linux: PfKey::NONE,
                 freebsd: number(249, "SADB_X_AALG_MD5"),
@@ -303,6 +304,7 @@ impl Authentication {
     /// Bits of the ICV that its PF_KEY number means in a dialect.
     pub const fn icv_bits(self, dialect: Dialect) -> u16 {
         match (self.row(), dialect) {
+            // Over PF_KEY, as a netlink request can say another length.
             (Some(AuthenticationRow { linux_icv_bits: Some(bits), .. }), Dialect::Linux) => *bits,
             _ => self.standard_icv_bits(),
         }

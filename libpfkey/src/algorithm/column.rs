@@ -47,6 +47,7 @@ impl KeyBits {
     pub fn allows(self, bits: u16) -> bool {
         match self {
             Self::Each(each) => each.contains(&bits),
+            // PF_KEY counts bits, but every key here has whole bytes.
             Self::Range { min, max } => (min..=max).contains(&bits) && bits.is_multiple_of(8),
         }
     }

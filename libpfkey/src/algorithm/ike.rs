@@ -130,6 +130,7 @@ impl Authentication {
     pub fn of_phase2() -> Vec<(Self, &'static IkeAuthentication)> {
         let all = Self::ALL.iter().flat_map(|algorithm| algorithm.ike().iter().map(|ike| (*algorithm, ike)));
         let mut all: Vec<_> = all.filter(|(_, ike)| !ike.names.is_empty()).collect();
+        // No authentication (0) becomes the largest number, and so comes last.
         all.sort_by_key(|(_, ike)| ike.attribute.wrapping_sub(1));
         all
     }

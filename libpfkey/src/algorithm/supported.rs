@@ -1,11 +1,25 @@
-//! What a kernel says of its algorithms in REGISTER.
+//! The algorithms of a running kernel.
 
 use crate::error::{Error, Result};
 use crate::num::{ExtensionType, SaType};
 use crate::strerror::Code;
 use crate::wire::{Algorithm, Message};
 
-/// Algorithms that a kernel offers, by its REGISTER reply (`pfkey_set_supported`).
+/// The algorithms that a kernel lists in its REGISTER reply (`pfkey_set_supported`). There is no list for compression, and an
+/// algorithm that is not listed may still work: Linux loads modules on demand.
+///
+/// ```
+/// use libpfkey::algorithm::Encryption;
+/// use libpfkey::backend::BackendKind;
+/// use libpfkey::{Dialect, ExtensionType, Kernel, SaType};
+///
+/// let mut kernel = Kernel::open_kind(&BackendKind::Memory, Some(Dialect::FreeBsd))?;
+/// let supported = kernel.register(SaType::Esp)?;
+/// let number = Encryption::AesCbc.number(Dialect::FreeBsd).expect("every dialect has AES");
+/// let aes = supported.algorithm(ExtensionType::SupportedEncrypt, number)?;
+/// assert_eq!((aes.min_bits, aes.max_bits), (128, 256));
+/// # Ok::<(), libpfkey::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Supported {
     auth: Vec<Algorithm>,
@@ -13,13 +27,13 @@ pub struct Supported {
 }
 
 impl Supported {
-    /// Takes the lists from a REGISTER reply.
+    /// Reads the lists of a REGISTER reply.
     pub fn from_reply(reply: &Message<'_>) -> Self {
         let list = |kind| reply.supported(kind).map(<[Algorithm]>::to_vec).unwrap_or_default();
         Self { auth: list(ExtensionType::SupportedAuth), encrypt: list(ExtensionType::SupportedEncrypt) }
     }
 
-    /// The record of an algorithm (`ipsec_get_keylen`).
+    /// Returns the record of an algorithm (`ipsec_get_keylen`).
     ///
     /// # Errors
     /// [`Code::InvalidArgument`] for another list, [`Code::NotSupported`] when the kernel does not list it.
@@ -44,12 +58,13 @@ impl Supported {
         Ok(())
     }
 
-    /// The same by SA type (`ipsec_check_keylen2`).
+    /// Checks a key length for an SA type (`ipsec_check_keylen2`).
     ///
     /// # Errors
     /// As [`Supported::check_key_bits`]; [`Code::InvalidSaType`] for types without keys.
     pub fn check_key_bits_of(&self, sa_type: SaType, id: u8, bits: usize) -> Result<()> {
         let list = match sa_type {
+            // Of ESP the cipher is meant, as in libipsec; its authentication is checked by its list.
             SaType::Ah | SaType::TcpSignature => ExtensionType::SupportedAuth,
             SaType::Esp => ExtensionType::SupportedEncrypt,
             _ => return Err(Code::InvalidSaType.into()),

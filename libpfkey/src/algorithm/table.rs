@@ -19,6 +19,7 @@ macro_rules! table {
             pub(in crate::algorithm) const fn row(self) -> Option<&'static $row> {
                 match self {
                     $(Self::$variant => {
+                        // A constant, so that the row is in read-only memory and nothing is built at run time.
                         const ROW: $row = $value;
                         Some(&ROW)
                     })+
@@ -53,6 +54,7 @@ macro_rules! table {
 
             /// The algorithm of a number in a dialect.
             pub fn from_number(dialect: Dialect, number: u8) -> Self {
+                // A few dozen comparisons: an index of the numbers would not pay.
                 let of_number = |algorithm: &Self| algorithm.number(dialect) == Some(number);
                 Self::ALL.iter().copied().find(of_number).unwrap_or(Self::Other(number))
             }

@@ -9,6 +9,7 @@ const DIGITS: &[u8; 16] = b"0123456789abcdef";
 /// Appends a blank before each group of 4 bytes, and a newline before each 32 bytes but the first
 /// (`ipsec_hexdump`).
 pub fn hex_groups(out: &mut String, bytes: &[u8]) {
+    // Keys are printed by this function, too.
     reserve(out, groups_len(bytes));
     for (index, byte) in bytes.iter().enumerate() {
         if index % 32 == 0 && index != 0 {

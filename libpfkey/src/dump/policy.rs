@@ -27,7 +27,7 @@ pub fn is_socket_policy(message: &Message<'_>) -> bool {
     }
 }
 
-/// Appends a policy. What the message lacks is said in place of the rest, as KAME does.
+/// Appends a policy. If the message lacks an extension, a line that says so takes the place of the rest, as in KAME's setkey.
 pub fn policy_entry(out: &mut String, message: &Message<'_>, options: &Options) {
     let Some(policy) = message.policy() else {
         out.push_str("no X_POLICY extension.\n");
@@ -77,6 +77,7 @@ fn scope(out: &mut String, policy: &Policy) {
     match policy.scope {
         0 => {}
         SCOPE_GLOBAL => out.push_str(" scope=global"),
+        // The index of the interface takes the place of the priority.
         SCOPE_IFNET => drop(write!(out, " scope=ifnet ifname={}", device(policy.priority))),
         SCOPE_PCB => out.push_str(" scope=pcb"),
         other => drop(write!(out, " scope={other}")),
@@ -89,6 +90,7 @@ fn selector(out: &mut String, dialect: Dialect, source: &Address, destination: &
         match &end.sockaddr {
             SockAddr::Inet(address) => {
                 push_ip(out, address);
+                // A host is printed without its length, a port of any in brackets: so the language writes them.
                 if end.prefix != end.sockaddr.full_prefix() {
                     let _ = write!(out, "/{}", end.prefix);
                 }
@@ -106,6 +108,7 @@ fn selector(out: &mut String, dialect: Dialect, source: &Address, destination: &
     let (first, second) = (source.sockaddr.port(), destination.sockaddr.port());
     if !has_ports && (first, second) != (0, 0) {
         let _ = match source.proto {
+            // The two ports are the halves of a GRE key (RFC 2890).
             GRE => write!(out, " {}", u32::from(first) << 16 | u32::from(second)),
             _ => write!(out, " {first},{second}"),
         };

@@ -15,8 +15,8 @@ const ENTRY_MAX: usize = 2048;
 /// Bytes of an entry for one of its label at most: one that is escaped, `\u{1b}`.
 const ESCAPE_MAX: usize = 6;
 
-/// Appends an SA, after making room for all of it, so that no copy of its keys stays behind elsewhere in memory. What the
-/// message lacks is said in place of the rest, as KAME does.
+/// Appends an SA, after making room for all of it, so that no copy of its keys stays behind elsewhere in memory. If the message
+/// lacks an extension, a line that names it ends the entry, as in KAME's setkey.
 pub fn sa_entry(out: &mut String, message: &Message<'_>, options: &Options) {
     reserve(out, largest(message));
     let (sa, sa2) = match endpoints(out, message, options) {
@@ -38,6 +38,7 @@ pub fn sa_entry(out: &mut String, message: &Message<'_>, options: &Options) {
         SaState::Dead => out.push_str("dead"),
         SaState::Other(number) => drop(write!(out, "{number}")),
     }
+    // The blank is KAME's: scripts compare these lines.
     out.push_str(" \n");
     if let Some(current) = message.lifetime(ExtensionType::LifetimeCurrent) {
         lifetime_lines(out, message, current, options);
@@ -62,6 +63,7 @@ fn endpoints<'m>(
     message: &'m Message<'_>,
     options: &Options,
 ) -> Result<(&'m Sa, &'m Sa2), &'static str> {
+    // NetBSD sends the extension with every SA; 0 is none.
     let natt = message.natt_type().is_some_and(|kind| kind != 0);
     let ends = [
         (ExtensionType::AddressSrc, ExtensionType::NatTSport, "no ADDRESS_SRC extension.\n"),
@@ -120,6 +122,7 @@ pub(super) fn push_sa_type(out: &mut String, sa_type: SaType) {
         SaType::IpComp => "ipcomp",
         SaType::Policy => "policy",
         SaType::TcpSignature => "tcp",
+        // Unassigned numbers within KAME's table of names.
         SaType::Other(1 | 4) => "unknown",
         SaType::Other(number) => {
             let _ = write!(out, "{number}");
@@ -131,6 +134,7 @@ pub(super) fn push_sa_type(out: &mut String, sa_type: SaType) {
 fn algorithm_lines(out: &mut String, message: &Message<'_>, sa: &Sa) {
     let dialect = message.abi.dialect;
     let sa_type = message.header.sa_type;
+    // IPComp has its algorithm in the field of the cipher, and no key.
     if sa_type == SaType::IpComp {
         out.push_str("\tC: ");
         push_name(out, Compression::from_number(dialect, sa.encrypt).name(), sa.encrypt);
@@ -170,6 +174,7 @@ fn lifetime_lines(out: &mut String, message: &Message<'_>, current: &Lifetime, o
     let (hard, soft) = (limits(ExtensionType::LifetimeHard), limits(ExtensionType::LifetimeSoft));
     let created = i64::try_from(current.addtime).unwrap_or(0);
     let used = i64::try_from(current.usetime).unwrap_or(0);
+    // 0 is no time.
     let age = if created == 0 { 0 } else { options.now.saturating_sub(created) };
     out.push_str("\tcreated: ");
     calendar(out, created);
@@ -190,6 +195,7 @@ fn lifetime_lines(out: &mut String, message: &Message<'_>, current: &Lifetime, o
 /// The lines of a security label, in dumps of both databases.
 pub(super) fn label_lines(out: &mut String, message: &Message<'_>) {
     let Some(context) = message.security_context() else { return };
+    // The length counts the NUL, which is not printed.
     let label = context.label.split(|&byte| byte == 0).next().unwrap_or_default();
     let _ = write!(
         out,

@@ -19,6 +19,7 @@ pub fn short_entry(out: &mut String, message: &Message<'_>, options: &Options) {
     match message.header.sa_type {
         SaType::Ah => out.push_str("ah "),
         SaType::Esp => out.push_str("esp"),
+        // IPComp and TCP-MD5 have no word in this format.
         other => {
             let number = other.number(message.abi.dialect).unwrap_or(0);
             let _ = write!(out, "{:<3}", format!("#{number}"));
@@ -48,12 +49,14 @@ fn ages(out: &mut String, message: &Message<'_>, options: &Options) {
         return;
     };
     let age = options.now.saturating_sub(i64::try_from(current.addtime).unwrap_or(0));
+    // The columns have three characters.
     let word = |number: String| if number.len() > 3 { String::from("big") } else { number };
     let _ = write!(out, " {:>3}/{:<3} ", word(age.to_string()), word(hard.addtime.to_string()));
 }
 
 fn endpoint(out: &mut String, address: &Address) {
     if address.proto != 0 && address.proto != crate::num::ULPROTO_ANY {
+        // KAME's own table, not the system's: the column is the same on every host.
         let name = match address.proto {
             1 => "icmp",
             2 => "igmp",

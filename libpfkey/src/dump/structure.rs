@@ -16,7 +16,7 @@ use crate::wire::{
     next_extension,
 };
 
-/// Appends a message. Bytes that are no message end it with a line that says so.
+/// Appends a message. If the bytes are not a message, the text ends with a line that says so.
 pub fn structure(out: &mut String, abi: Abi, bytes: &[u8]) {
     let mut reader = Reader::new(bytes, abi);
     if let Err(error) = message(out, &mut reader) {
@@ -25,6 +25,7 @@ pub fn structure(out: &mut String, abi: Abi, bytes: &[u8]) {
 }
 
 fn message(out: &mut String, reader: &mut Reader<'_>) -> Result<()> {
+    // Field by field, not by `Message::parse`: a malformed message is shown up to its error.
     let (version, number, errno, sa_type) = (reader.u8()?, reader.u8()?, reader.u8()?, reader.u8()?);
     let (words, reserved) = (reader.u16()?, reader.u16()?);
     let (seq, pid) = (reader.u32()?, reader.u32()?);
@@ -116,6 +117,7 @@ fn supported(out: &mut String, algorithms: &[Algorithm]) -> std::fmt::Result {
 }
 
 fn address(out: &mut String, address: &Address, abi: Abi) {
+    // KAME prints the two bytes as they stand in memory.
     let reserved = match abi.byte_order {
         ByteOrder::Big => address.reserved.to_be_bytes(),
         ByteOrder::Little => address.reserved.to_le_bytes(),
@@ -160,6 +162,7 @@ fn policy(out: &mut String, policy: &Policy, abi: Abi) {
     let _ = match abi.dialect {
         Dialect::Darwin => writeln!(out, " id={id:x} }}"),
         Dialect::FreeBsd => {
+            // For the scope of an interface the field has another meaning.
             let word = if *scope == SCOPE_IFNET { "ifindex" } else { "priority" };
             writeln!(out, " id={id:x} scope={scope} {word}={priority} }}")
         }
@@ -191,6 +194,7 @@ fn identities(out: &mut String, kind: ExtensionType, identity: &Identity<'_>) {
     let side = if kind == ExtensionType::IdentitySrc { "src" } else { "dst" };
     let _ = write!(out, "sadb_ident_{side}{{ type={} id={}", identity.kind, identity.id);
     if !identity.text().is_empty() {
+        // The bytes may come from a file or another host: nothing of them may control the terminal.
         let _ = write!(out, "\n  str=\"{}\"", String::from_utf8_lossy(identity.text()).escape_debug());
     }
     out.push_str(" }\n");

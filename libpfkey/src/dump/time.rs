@@ -15,6 +15,7 @@ pub fn calendar(out: &mut String, seconds: i64) {
         out.push_str("                    ");
         return;
     };
+    // A year of 32 bits would overflow here.
     let year = i64::from(time.tm_year) + 1900;
     let _ = write!(out, "{month} {:2} {:02}:{:02}:{:02} {year}", time.tm_mday, time.tm_hour, time.tm_min, time.tm_sec);
 }

@@ -1,4 +1,4 @@
-//! What NETLINK_XFRM tells of an SA and PF_KEY does not, in the words of the setkey language.
+//! What only NETLINK_XFRM tells of an SA or policy, in the words of the setkey language.
 
 use std::fmt::Write as _;
 

@@ -97,12 +97,14 @@ pub struct SaEntry {
 pub fn listed_policy(spec: &PolicySpec) -> PolicySpec {
     let (action, templates) = match spec.action {
         Some(Action::Ipsec) => (Action::Ipsec, spec.templates.iter().map(listed_template).collect()),
+        // Templates of another action have no effect.
         Some(Action::Discard) | None => (Action::Discard, Vec::new()),
         Some(Action::None | Action::Bypass | Action::Entrust) => (Action::None, Vec::new()),
     };
     PolicySpec {
         id: listed_id(&spec.id),
         action: Some(action),
+        // Where the kernel has no priorities, the file has 0.
         priority: Some(spec.priority.unwrap_or(0)),
         templates,
         lifetime: 0,
@@ -227,6 +229,7 @@ impl PolicyEntry {
         let begun = |added: u64| self.requested <= added.saturating_add(CLOCK_TOLERANCE);
         let same = match self.confirmed {
             None => added.is_some_and(begun),
+            // An index of 0 was recorded where the kernel told none: any is right then.
             Some(Confirmation { index, time }) => {
                 let ended = |added| added <= time.saturating_add(CLOCK_TOLERANCE);
                 [0, policy.index].contains(&index) && added.is_none_or(|added| begun(added) && ended(added))

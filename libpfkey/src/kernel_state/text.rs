@@ -65,6 +65,7 @@ impl StateFile {
         let first = lines.next().and_then(|line| whole(line).ok()).ok_or(FormatError::Header)?;
         let (id, state) = (header(first)?, KernelState::default());
         let mut file = Self { id, state, lines: 0, skipped: Vec::new(), skipped_lines: 0 };
+        // Later lines are read even so: each is complete in itself, and skipping one only forgets one entry.
         for (number, line) in (2..).zip(lines) {
             file.lines += 1;
             let applied = whole(line)
@@ -72,6 +73,7 @@ impl StateFile {
                 .and_then(|record| file.state.apply(record).then_some(()).ok_or("about an entry that is not listed"));
             if let Err(reason) = applied {
                 file.skipped_lines += 1;
+                // A damaged file may have millions.
                 if file.skipped.len() < SKIPPED_MAX {
                     file.skipped.push(SkippedLine { line: number, reason });
                 }
@@ -83,9 +85,11 @@ impl StateFile {
 
 /// The text of a line that was written to its end.
 fn whole(line: &[u8]) -> Result<&str, &'static str> {
+    // A record is never this long, so nothing of a longer line is worth reading.
     if line.len() > LINE_MAX {
         return Err("longer than a record");
     }
+    // racoon was killed while it wrote this line.
     let line = line.strip_suffix(b"\n").ok_or("cut off")?;
     std::str::from_utf8(line).map_err(|_| "not text")
 }
@@ -115,6 +119,7 @@ fn number<T: FromStr>(fields: &mut Fields<'_>) -> Option<T> {
 }
 
 fn decimal<T: FromStr>(text: &str) -> Option<T> {
+    // `parse` would also take a sign.
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
@@ -149,6 +154,7 @@ fn policy_request(fields: &mut Fields<'_>) -> Option<Record> {
         "pass" => (Action::None, Vec::new()),
         "protect" => {
             let templates = fields.map(template).collect::<Option<Vec<_>>>()?;
+            // racoon installs none with more, so a longer list is a damaged line.
             (1..=TEMPLATES_MAX).contains(&templates.len()).then_some((Action::Ipsec, templates))?
         }
         _ => return None,
@@ -199,6 +205,7 @@ fn template(text: &str) -> Option<Template> {
 fn sa_id(fields: &mut Fields<'_>) -> Option<SaId> {
     let sa_type = of_word(&PROTOCOLS, fields.next()?)?;
     let (source, destination) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    // As it is written, with all eight digits: anything else is a damaged line.
     let digits = fields.next()?.strip_prefix("0x").filter(|digits| digits.len() == 8)?;
     let all_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     let spi = all_hex.then(|| u32::from_str_radix(digits, 16).ok()).flatten()?;

@@ -51,6 +51,7 @@ pub(super) const TABLES: Tables = Tables {
         NumberRow(17, ExtensionType::KmPrivate, "SADB_X_EXT_KMPRIVATE"),
         NumberRow(18, ExtensionType::Policy, "SADB_X_EXT_POLICY"),
         NumberRow(19, ExtensionType::Sa2, "SADB_X_EXT_SA2"),
+        // From here on the others have NAT traversal, which macOS puts into a longer `sadb_sa`.
         NumberRow(20, ExtensionType::SessionId, "SADB_EXT_SESSION_ID"),
         NumberRow(21, ExtensionType::SaStat, "SADB_EXT_SASTAT"),
         NumberRow(22, ExtensionType::IpsecIf, "SADB_X_EXT_IPSECIF"),

@@ -56,6 +56,7 @@ pub(super) const TABLES: Tables = Tables {
         NumberRow(26, ExtensionType::SaReplay, "SADB_X_EXT_SA_REPLAY"),
         NumberRow(27, ExtensionType::NewAddressSrc, "SADB_X_EXT_NEW_ADDRESS_SRC"),
         NumberRow(28, ExtensionType::NewAddressDst, "SADB_X_EXT_NEW_ADDRESS_DST"),
+        // Recent kernels only.
         NumberRow(29, ExtensionType::LifetimeCurrentSw, "SADB_X_EXT_LFT_CUR_SW_OFFL"),
         NumberRow(30, ExtensionType::LifetimeCurrentHw, "SADB_X_EXT_LFT_CUR_HW_OFFL"),
         NumberRow(31, ExtensionType::IfHwOffload, "SADB_X_EXT_IF_HW_OFFL"),

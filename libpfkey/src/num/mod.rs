@@ -87,7 +87,7 @@ bitflags::bitflags! {
     /// `sadb_sa_flags`. Bits above the KAME ones belong to one dialect each.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct SaFlags: u32 {
-        /// KAME: the old format of RFC 1826/1827 (RFC 2367's PFS bit).
+        /// KAME: the old formats of RFC 1826 and 1827. RFC 2367 has this bit for perfect forward secrecy.
         const OLD = 0x0001;
         /// KAME: 4-byte IV.
         const IV4B = 0x0010;
@@ -111,6 +111,7 @@ bitflags::bitflags! {
         const DECAP_DSCP = 0x4000_0000;
         /// Linux: no ECN through the tunnel.
         const NOECN = 0x8000_0000;
+        // Unknown bits are kept: macOS, for example, has private ones.
         const _ = !0;
     }
 }

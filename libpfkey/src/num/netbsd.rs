@@ -53,6 +53,7 @@ pub(super) const TABLES: Tables = Tables {
         NumberRow(22, ExtensionType::NatTDport, "SADB_X_EXT_NAT_T_DPORT"),
         NumberRow(23, ExtensionType::NatTOaInitiator, "SADB_X_EXT_NAT_T_OAI"),
         NumberRow(24, ExtensionType::NatTOaResponder, "SADB_X_EXT_NAT_T_OAR"),
+        // The header also names KAME's TAG (25), SA3 (26) and PACKET (27), which were never enabled.
         NumberRow(25, ExtensionType::NatTFrag, "SADB_X_EXT_NAT_T_FRAG"),
     ],
     sa_types: &[

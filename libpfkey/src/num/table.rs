@@ -44,6 +44,7 @@ macro_rules! numbered {
         impl $name {
             /// The meaning of a number in a dialect.
             pub fn from_number(dialect: Dialect, number: $int) -> Self {
+                // Not by index: the tables have gaps, and a kernel may send any number.
                 Tables::of(dialect).$field.iter().find(|row| <$int>::from(row.0) == number).map_or(Self::Other(number), |row| row.1)
             }
 

@@ -31,6 +31,7 @@ pub fn parse(text: &str) -> Result<PolicyText, PolicyError> {
             Rule::priority => policy.priority = Some(priority(pair)?),
             Rule::action => policy.action = Some(keyword(&pair, action)?),
             Rule::request => {
+                // Reading the request consumes the pair, and errors in its meaning are found afterwards.
                 let places = Places::of(&pair);
                 let request = request(text, pair)?;
                 // libipsec hands such requests on, but kernels ignore them.
@@ -68,6 +69,7 @@ fn syntax_error(text: &str, cause: &pest::error::Error<Rule>) -> PolicyError {
     }
     let token = token_at(text, offset);
     let hint = hint::for_token(text, offset, token, expected);
+    // In `any-10.0.0.1` the parser stops at the address, but the word before it is the mistake.
     let offset = if hint::is_half_any(expected) { last_word(text, offset) } else { offset };
     PolicyError { kind: ErrorKind::Syntax, token: Some(token.to_owned()), offset, hint }
 }
@@ -152,7 +154,7 @@ fn priority(pair: Pair<'_, Rule>) -> Result<u32, PolicyError> {
         Some("high") => (PRIORITY_HIGH, 0x4000_0000, ErrorKind::PriorityBaseOffset),
         Some(_) => (PRIORITY_DEFAULT, 0x4000_0000, ErrorKind::PriorityBaseOffset),
     };
-    // Half of the values lie on either side of the base, and the base itself counts as positive.
+    // One value more lies below a base than above it, since values begin at 0.
     if number > limit - u32::from(negative) {
         return Err(error(kind, offset));
     }
@@ -221,6 +223,7 @@ fn endpoints(text: &str, pair: Pair<'_, Rule>) -> Result<Endpoints, PolicyError>
     }
     match ends {
         [Some(source), Some(destination)] => Ok(Endpoints::Pair(source, destination)),
+        // The grammar permits no single end.
         _ => Err(error(ErrorKind::NoEndpoints, 0)),
     }
 }

@@ -207,6 +207,7 @@ impl Request {
         let reqid = match self {
             Self::Add(sa) | Self::Update(sa) if dialect == Dialect::NetBsd => sa.reqid,
             Self::AllocateSpi(spi) if dialect == Dialect::NetBsd => spi.reqid,
+            // A truncated reqid would bind the policy to the SAs of another one.
             Self::PolicyAdd(policy) | Self::PolicyUpdate(policy) if dialect != Dialect::Linux => {
                 let unique = policy.templates.iter().map(|template| match template.level {
                     Level::Unique(reqid) => reqid,
@@ -272,6 +273,7 @@ impl SpiSpec {
             return Err(SpecError::AddressFamilies { from, to });
         }
         match &self.range {
+            // SPIs and CPIs below are reserved.
             Some(range) if range.is_empty() || *range.start() < 256 => {
                 Err(SpecError::SpiRange { min: *range.start(), max: *range.end() })
             }

@@ -220,6 +220,7 @@ fn window(sa: &SaSpec, dialect: Dialect, encoding: Encoding) -> Result<(u8, Opti
     let packets = sa.replay.window;
     // Linux counts packets, the BSDs bytes of a bitmap with a bit for each packet.
     let field = if dialect == Dialect::Linux { packets } else { packets.div_ceil(8) };
+    // `sadb_sa_replay` has 8 bits.
     match u8::try_from(field) {
         Ok(field) => Ok((field, None)),
         // XfrmReplay holds it.

@@ -62,7 +62,7 @@ impl DuplicateDetector {
                 self.sas.remove(&name);
                 true
             }
-            // UPDATE creates nothing.
+            // UPDATE creates nothing: without an SA of this name it fails, which is not known here.
             MessageType::Update => true,
             kind => {
                 let reqid = self.group(dialect, pair, request.sa2().map_or(0, |sa2| sa2.reqid));
@@ -179,7 +179,7 @@ impl PolicyKey {
             bare.set_port(address.sockaddr.port());
             Some((bare, address.prefix))
         };
-        // 0 is any, too, on Linux.
+        // `af_key` reads 0 as any, too.
         let proto = match destination.proto {
             0 if dialect == Dialect::Linux => ULPROTO_ANY,
             proto => proto,

@@ -1,8 +1,23 @@
-//! Requests that kernels refuse whatever is in their databases, with the reason that the errno does not tell.
+//! Rules about requests that a kernel refuses whatever its databases contain. A rule gives the reason, where the kernel gives only
+//! an errno.
 //!
 //! The in-process engine ([`Memory`](crate::backend::Memory)) applies these rules and answers with their errno;
-//! `setkey --check` tells the reasons. [`DuplicateDetector`] tells which requests of a list create what an
-//! earlier one has created.
+//! `setkey --check` prints the reasons. [`DuplicateDetector`] finds the requests of a script that create an entry twice.
+//!
+//! ```
+//! use libpfkey::algorithm::Encryption;
+//! use libpfkey::request::{Encoding, Request, RequestHeader};
+//! use libpfkey::{Abi, Dialect, Message, SaSpec, rules};
+//!
+//! // FreeBSD no longer has this cipher.
+//! let sa = SaSpec::esp("192.0.2.1".parse()?, "192.0.2.2".parse()?, 0x1001).encryption(Encryption::DesCbc, &[1; 8]);
+//! let header = RequestHeader { abi: Abi::of(Dialect::FreeBsd), pid: 1, seq: 2 };
+//! let mut bytes = Vec::new();
+//! Request::Add(Box::new(sa.build()?)).encode(header, Encoding::default(), &mut bytes)?;
+//! let refused = rules::check(&Message::parse(header.abi, &bytes)?, false).unwrap_err();
+//! assert_eq!(refused.to_string(), "Not supported: freebsd has no such algorithm for this protocol");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub(crate) mod algorithms;
 pub(crate) mod lookup;
@@ -35,11 +50,11 @@ const TCP_SPI: u32 = 0x1000;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Refused {
-    /// The part that is wrong.
+    /// The part that the kernel refuses.
     pub part: RequestPart,
-    /// Why, in the words of the setkey language.
+    /// The reason, in the words of the setkey language.
     pub reason: Cow<'static, str>,
-    /// The kernel versions that refuse it; `None` is all. With some versions only, just the running kernel can decide.
+    /// The kernel versions that refuse it; `None` is all of them.
     pub versions: Option<&'static str>,
     errno: Errno,
 }
@@ -114,7 +129,7 @@ pub fn check(request: &Message<'_>, netlink: bool) -> Result<(), Refused> {
     }
 }
 
-/// Which SA types a message may have.
+/// Checks the SA type of a message.
 pub(crate) fn sa_type(dialect: Dialect, header: &Header) -> Result<(), Refused> {
     use MessageType as M;
     let linux = dialect == Dialect::Linux;
@@ -131,6 +146,7 @@ pub(crate) fn sa_type(dialect: Dialect, header: &Header) -> Result<(), Refused> 
         _ if of_policy && linux => return Ok(()),
         // FreeBSD's scope mask.
         _ if kind == M::SpdDump && dialect == Dialect::FreeBsd => return Ok(()),
+        // Its value "on".
         SaType::Other(1) if kind == M::Promisc => return Ok(()),
         SaType::Rsvp | SaType::OspfV2 | SaType::RipV2 | SaType::Mip if linux => match kind {
             M::Register => return Ok(()),
@@ -148,7 +164,7 @@ pub(crate) fn sa_type(dialect: Dialect, header: &Header) -> Result<(), Refused> 
     Err(Refused::new(errno, RequestPart::Protocol, reason))
 }
 
-/// Limits, algorithms and keys of an ADD or UPDATE.
+/// Checks the limits, algorithms and keys of an ADD or UPDATE.
 pub(crate) fn association(request: &Message<'_>, netlink: bool) -> Result<(), Refused> {
     let dialect = request.abi.dialect;
     let Some(sa) = request.sa() else {
@@ -170,7 +186,7 @@ pub(crate) fn association(request: &Message<'_>, netlink: bool) -> Result<(), Re
     algorithms::check(request, sa, netlink)
 }
 
-/// The SPIs that the BSDs accept for an SA.
+/// Checks the SPI of an SA, of which Linux accepts any.
 fn bsd_spi(sa_type: SaType, sa: &Sa) -> Result<(), Refused> {
     let refused = |reason| Err(Refused::new(Errno::EINVAL, RequestPart::Spi, reason));
     match sa_type {
@@ -183,7 +199,7 @@ fn bsd_spi(sa_type: SaType, sa: &Sa) -> Result<(), Refused> {
     }
 }
 
-/// A CPI of more than 16 bits: NETLINK_XFRM refuses it, PF_KEY creates an SA that no packet can match.
+/// Checks the CPI of an SA on Linux: NETLINK_XFRM refuses one of more than 16 bits, PF_KEY creates an SA that no packet can match.
 fn cpi(request: &Message<'_>, netlink: bool) -> Result<(), Refused> {
     let is_wide = request.header.sa_type == SaType::IpComp && request.sa().is_some_and(|sa| sa.spi > CPI_MAX);
     if request.abi.dialect != Dialect::Linux || !is_wide {
@@ -193,7 +209,7 @@ fn cpi(request: &Message<'_>, netlink: bool) -> Result<(), Refused> {
     Err(if netlink { refused } else { Refused { versions: Some("NETLINK_XFRM refuses it"), ..refused } })
 }
 
-/// The range of a GETSPI. Linux refuses a range, or the default one up to 0x0fffffff, that exceeds the 16 bits of a CPI; the
+/// Checks the range of a GETSPI. Linux refuses a range, or the default one up to 0x0fffffff, that exceeds the 16 bits of a CPI; the
 /// BSDs truncate it.
 pub(crate) fn spi_range(request: &Message<'_>) -> Result<(), Refused> {
     let range = request.extensions.iter().find_map(|extension| match extension {
@@ -208,7 +224,7 @@ pub(crate) fn spi_range(request: &Message<'_>) -> Result<(), Refused> {
     Ok(())
 }
 
-/// The addresses of a policy's selector.
+/// Checks the addresses of a policy's selector.
 pub(crate) fn selector(request: &Message<'_>) -> Result<(), Refused> {
     let (Some(source), Some(destination)) = (request.source(), request.destination()) else {
         let reason = "a policy needs its addresses: no kernel takes the name of a tag from PF_KEY";
@@ -239,7 +255,7 @@ pub(crate) fn is_valid(address: &Address) -> bool {
     address.prefix <= address.sockaddr.full_prefix() && matches!(address.sockaddr, SockAddr::Inet(_))
 }
 
-/// The action and steps of a policy.
+/// Checks the action and steps of a policy.
 pub(crate) fn policy(dialect: Dialect, message_type: MessageType, policy: &Policy) -> Result<(), Refused> {
     let refused = |errno, reason: Cow<'static, str>| Err(Refused::new(errno, RequestPart::Policy, reason));
     if policy.kind > POLICY_IPSEC {
@@ -251,6 +267,7 @@ pub(crate) fn policy(dialect: Dialect, message_type: MessageType, policy: &Polic
         return Ok(());
     }
     let may_be_empty = match dialect {
+        // It takes the policy for `none`.
         Dialect::Linux => true,
         Dialect::NetBsd => message_type == MessageType::SpdSetIdx,
         Dialect::FreeBsd | Dialect::Darwin => false,
@@ -259,6 +276,7 @@ pub(crate) fn policy(dialect: Dialect, message_type: MessageType, policy: &Polic
         return refused(Errno::EINVAL, "ipsec needs a step, as esp/transport//require".into());
     }
     let (most, errno) = match dialect {
+        // XFRM_MAX_DEPTH.
         Dialect::Linux => (6, Errno::ELOOP),
         Dialect::FreeBsd => (4, Errno::EINVAL),
         Dialect::NetBsd | Dialect::Darwin => (usize::MAX, Errno::EINVAL),
@@ -302,6 +320,7 @@ pub fn family_change(dialect: Dialect, source: IpAddr, policy: &Policy) -> Resul
     if dialect != Dialect::Linux || policy.kind != POLICY_IPSEC {
         return Ok(());
     }
+    // The family of the packets as they reach each step, from the inside out.
     let mut is_ipv4 = source.is_ipv4();
     for (index, request) in policy.requests.iter().enumerate() {
         match request.endpoints.and_then(|(end, _)| end.ip()).filter(|_| request.mode == MODE_TUNNEL) {

@@ -165,6 +165,7 @@ impl SaSpec {
     /// The first contradiction, and how to avoid it.
     pub fn check(&self) -> Result<(), SpecError> {
         let SaId { sa_type, source, destination, .. } = self.id;
+        // A tunnel may carry packets of the other family, but its own header has one.
         if source.is_ipv4() != destination.is_ipv4() {
             return Err(SpecError::AddressFamilies { from: source.ip(), to: destination.ip() });
         }

@@ -31,7 +31,7 @@ pub enum Mode {
     Transport,
     /// Tunnel mode.
     Tunnel,
-    /// Bound end-to-end tunnel (Linux only).
+    /// Bound end-to-end tunnel (Linux). FreeBSD and NetBSD have another mode of this number, for TCP-MD5 SAs.
     Beet,
     /// A number without a meaning.
     Other(u8),

@@ -92,6 +92,7 @@ impl PolicySpec {
             // Linux would take it for `none`, and let the packets pass unprotected.
             (Some(Action::Ipsec), true) => return Err(SpecError::MissingTemplate),
             (Some(Action::Ipsec), false) | (_, true) => {}
+            // Kernels ignore them, so the caller would believe the packets protected.
             (_, false) => return Err(SpecError::SuperfluousTemplate),
         }
         for Template { mode, endpoints, .. } in &self.templates {

@@ -43,7 +43,7 @@ impl InstalledPolicy {
             DIR_IN => Direction::In,
             DIR_OUT => Direction::Out,
             DIR_FWD => Direction::Forward,
-            // 4 and 5 are the directions of Linux' socket policies, which have no selector to name them by.
+            // 4 and 5 are those of Linux' socket policies.
             _ => return None,
         };
         let action = match policy.kind {

@@ -174,6 +174,7 @@ impl PolicySpec {
         };
         let direction = direction_number(self.id.direction, dialect);
         let requests = self.templates.iter().map(|template| template.to_wire(dialect)).collect::<Result<_>>()?;
+        // The kernel chooses scope and id.
         Ok(Policy { kind, direction, scope: 0, id: 0, priority, requests })
     }
 }
@@ -183,6 +184,7 @@ fn direction_number(direction: Direction, dialect: Dialect) -> u8 {
         Direction::In => DIR_IN,
         Direction::Out => DIR_OUT,
         Direction::Forward if dialect.has_forward() => DIR_FWD,
+        // There `in` covers the packets that the host forwards, and the number of `fwd` is refused.
         Direction::Forward => DIR_IN,
     }
 }

@@ -29,6 +29,7 @@ impl Address {
             proto: reader.u8()?,
             prefix: reader.u8()?,
             reserved: reader.u16()?,
+            // What follows is padding: the length of the extension covers whole words.
             sockaddr: SockAddr::parse(reader)?,
         })
     }
@@ -55,6 +56,7 @@ pub struct KmAddress {
 impl KmAddress {
     pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<Self> {
         let reserved = reader.u32()?;
+        // Unlike two address extensions, these two are not padded one by one.
         let (local, remote) = SockAddr::parse_pair(reader)?;
         Ok(Self { reserved, local, remote })
     }

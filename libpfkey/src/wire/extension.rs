@@ -140,6 +140,7 @@ impl<'a> Extension<'a> {
             T::SaReplay => Self::SaReplay(body.u32()?),
             T::SecurityContext => Self::SecurityContext(SecurityContext::parse(body)?),
             T::Sensitivity => Self::Sensitivity(Sensitivity::parse(body)?),
+            // Four bytes align the two 64-bit words.
             T::SessionId => {
                 body.skip(4)?;
                 Self::SessionId([body.u64()?, body.u64()?])
@@ -156,6 +157,7 @@ impl<'a> Extension<'a> {
             T::XfrmOffload => Self::XfrmOffload(XfrmOffload::parse(body)?),
             T::XfrmOutputMark => Self::XfrmOutputMark(XfrmMark::parse(body)?),
             T::XfrmReplay => Self::XfrmReplay(XfrmReplay::parse(body)?),
+            // Nothing here reads them. They are kept so that a message can be copied.
             T::IpsecIf | T::KmPrivate | T::MigrateIpsecIf | T::SaStat | T::XfrmReplayState | T::Other(_) => {
                 Self::Opaque(kind, body.rest())
             }
@@ -177,6 +179,7 @@ impl<'a> Extension<'a> {
                 Self::KmAddress(address) => address.emit(body),
                 Self::Lifetime(_, lifetime) => lifetime.emit(body),
                 Self::NatTFrag(size) => body.u16(*size),
+                // In network order, as the header that it goes into; most fields of PF_KEY are not.
                 Self::NatTPort(_, port) => body.net_u16(*port),
                 Self::NatTType(number) => body.u8(*number),
                 Self::Opaque(_, bytes) => body.bytes(bytes),

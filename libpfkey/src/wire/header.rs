@@ -44,6 +44,7 @@ impl Header {
         let dialect = reader.abi().dialect;
         Ok(Self {
             version: reader.u8()?,
+            // An unknown type is no error here: a newer kernel may send it, and the reader skips the message.
             message_type: MessageType::from_number(dialect, reader.u8()?),
             errno: reader.u8()?,
             sa_type: SaType::from_number(dialect, reader.u8()?),

@@ -31,6 +31,7 @@ impl<'a> Key<'a> {
     pub(crate) fn parse(reader: &mut Reader<'a>) -> Result<Self> {
         let bits = reader.u16()?;
         let reserved = reader.u16()?;
+        // The length of the extension counts whole words; only this field tells where the key ends.
         let length = usize::from(bits).div_ceil(8);
         if length > reader.remaining() {
             return Err(reader.malformed(Code::InvalidMessage, "a key longer than its extension"));

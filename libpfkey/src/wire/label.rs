@@ -29,6 +29,7 @@ impl<'a> Identity<'a> {
             kind: reader.u16()?,
             reserved: reader.u16()?,
             id: reader.u64()?,
+            // KAME's kind 4 is a socket address, so the value is not read as a string here.
             value: reader.bytes(reader.remaining())?,
         })
     }
@@ -99,6 +100,7 @@ impl<'a> SecurityContext<'a> {
     pub(crate) fn parse(reader: &mut Reader<'a>) -> Result<Self> {
         let algorithm = reader.u8()?;
         let doi = reader.u8()?;
+        // The label may be shorter than its extension, which has whole words.
         let length = usize::from(reader.u16()?);
         if length > reader.remaining() {
             return Err(reader.malformed(Code::InvalidMessage, "a label longer than its extension"));

@@ -49,13 +49,16 @@ impl<'a> Message<'a> {
     pub fn parse(abi: Abi, bytes: &'a [u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes, abi);
         let header = Header::parse(&mut reader)?;
+        // A datagram holds one message. A longer one was cut by the receiver, or is not PF_KEY.
         if usize::from(header.words) * 8 != bytes.len() {
             return Err(reader.malformed(Code::InvalidMessage, "the length field is not the number of bytes"));
         }
+        // Most messages have fewer extensions: one allocation each, also in a dump of thousands.
         let mut extensions: Vec<Extension<'a>> = Vec::with_capacity(16);
         while !reader.is_empty() {
             let (number, mut body) = next_extension(&mut reader)?;
             let kind = ExtensionType::from_number(abi.dialect, number);
+            // Newer kernels add extensions. libipsec refused a message with one, and listed nothing on such a kernel.
             let unknown = matches!(kind, ExtensionType::Other(_));
             if !unknown && extensions.iter().any(|other| other.kind() == kind) {
                 return Err(reader.malformed(Code::InvalidExtensionType, "an extension that was there before"));
@@ -78,6 +81,7 @@ impl<'a> Message<'a> {
         if matches!(message_type, M::Other(_)) {
             return Err(Code::InvalidMessageType.into());
         }
+        // These are about SAs of one type.
         let for_sa = matches!(
             message_type,
             M::GetSpi | M::Update | M::Add | M::Delete | M::Get | M::Acquire | M::Expire | M::NatTNewMapping
@@ -88,12 +92,14 @@ impl<'a> Message<'a> {
             SaType::Ah | SaType::Esp | SaType::IpComp | SaType::TcpSignature if for_policy => {
                 return Err(Code::InvalidSaType.into());
             }
+            // Types of RFC 2367 for which no kernel has SAs.
             SaType::Rsvp | SaType::OspfV2 | SaType::RipV2 | SaType::Mip => return Err(Code::NotSupported.into()),
             // The "on" of X_PROMISC; and Linux leaves the field of SPDFLUSH uninitialised.
             SaType::Other(1) if message_type == M::Promisc => {}
             SaType::Other(_) if message_type != M::SpdFlush => return Err(Code::InvalidSaType.into()),
             _ => {}
         }
+        // RFC 3948 encapsulates only ESP.
         if message_type == M::NatTNewMapping && sa_type != SaType::Esp {
             return Err(Code::InvalidSaType.into());
         }
@@ -218,6 +224,7 @@ pub(crate) fn next_extension<'a>(reader: &mut Reader<'a>) -> Result<(u16, Reader
         return Err(reader.malformed(Code::InvalidMessage, "fewer bytes left than an extension has"));
     }
     let length = usize::from(reader.clone().u16()?) * 8;
+    // It would be read again and again.
     if length == 0 {
         return Err(reader.malformed(Code::InvalidMessage, "an extension of length 0"));
     }
@@ -244,6 +251,7 @@ impl<'b> Builder<'b> {
     /// # Errors
     /// [`Error::NotInDialect`] for a message or SA type without a number.
     pub fn new(abi: Abi, header: Header, buffer: &'b mut Vec<u8>) -> Result<Self> {
+        // It may hold the keys of an earlier message.
         buffer.zeroize();
         Self::append(abi, header, buffer)
     }
@@ -268,6 +276,7 @@ impl<'b> Builder<'b> {
     /// # Errors
     /// [`Code::NoBuffers`] when the message has more than 65,535 words.
     pub fn finish(mut self) -> Result<()> {
+        // Every part is padded to words, so nothing is lost.
         let words = (self.writer.len() - self.start) / 8;
         let words = u16::try_from(words).map_err(|_| Error::Refused(Code::NoBuffers))?;
         self.writer.patch_u16(self.start + LEN_OFFSET, words);

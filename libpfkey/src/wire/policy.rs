@@ -49,6 +49,7 @@ impl Policy {
             priority: reader.u32()?,
             requests: Vec::new(),
         };
+        // libipsec leaves the requests of other policies in the message, where kernels ignore them.
         if policy.kind != POLICY_IPSEC {
             reader.skip(reader.remaining())?;
             return Ok(policy);
@@ -123,6 +124,7 @@ impl IpsecRequest {
     fn emit(&self, writer: &mut Writer<'_>) -> Result<()> {
         let dialect = writer.abi().dialect;
         let start = writer.len();
+        // In bytes, although the headers of FreeBSD and NetBSD say words: their kernels compare and advance by bytes.
         let length = u16::try_from(self.wire_len(dialect)).map_err(|_| Error::Refused(Code::NoBuffers))?;
         writer.u16(length);
         writer.u16(self.proto);

@@ -85,6 +85,7 @@ impl<'a> Reader<'a> {
 
     /// Splits off a cursor over the next `count` bytes.
     pub(crate) fn sub(&mut self, count: usize) -> Result<Self> {
+        // The offset goes on counting from the start of the message, for errors.
         let offset = self.offset;
         Ok(Self { rest: self.bytes(count)?, offset, abi: self.abi })
     }
@@ -108,6 +109,7 @@ impl<'a> Reader<'a> {
                 self.rest = rest;
                 Ok(value)
             }
+            // The parsers used here have no other error.
             Err(_) => Err(self.malformed(Code::InvalidMessage, "the message ends inside a field")),
         }
     }

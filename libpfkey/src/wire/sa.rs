@@ -41,6 +41,7 @@ impl Sa {
             state: reader.u8()?.into(),
             auth: reader.u8()?,
             encrypt: reader.u8()?,
+            // Unknown flags are kept, so that a dumped SA can be written back as it was.
             flags: SaFlags::from_bits_retain(reader.u32()?),
         })
     }
@@ -74,6 +75,7 @@ impl Sa2 {
     pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<Self> {
         Ok(Self {
             mode: reader.u8()?,
+            // macOS has flags here.
             reserved1: reader.u8()?,
             reserved2: reader.u16()?,
             sequence: reader.u32()?,

@@ -78,6 +78,7 @@ impl SockAddr {
     pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<Self> {
         let dialect = reader.abi().dialect;
         let family = if dialect.has_sockaddr_len() {
+            // The family decides about the length, and the extension bounds it.
             let _length = reader.u8()?;
             u16::from(reader.u8()?)
         } else {
@@ -96,6 +97,7 @@ impl SockAddr {
             let scope = reader.u32()?;
             return Ok(Self::Inet(SocketAddrV6::new(address, port, flow, scope).into()));
         }
+        // Nothing tells how long an address of another family is.
         reader.skip(reader.remaining())?;
         Ok(Self::Other { family })
     }
@@ -115,6 +117,7 @@ impl SockAddr {
         let (family, length) = match self {
             Self::Inet(SocketAddr::V4(_)) => (u16::from(AF_INET), 16),
             Self::Inet(SocketAddr::V6(_)) => (u16::from(dialect.inet6()), 28),
+            // Only the family is known of it: the rest is zeros.
             Self::Other { family } => (*family, 16),
         };
         if dialect.has_sockaddr_len() {

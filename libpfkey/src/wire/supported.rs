@@ -23,6 +23,7 @@ pub struct Algorithm {
 pub(crate) fn parse_algorithms(reader: &mut Reader<'_>) -> Result<Vec<Algorithm>> {
     reader.skip(4)?;
     let mut algorithms = Vec::with_capacity(reader.remaining() / 8);
+    // An incomplete entry is a kernel's mistake that costs one algorithm, not the list.
     while reader.remaining() >= 8 {
         algorithms.push(Algorithm {
             id: reader.u8()?,
@@ -59,6 +60,7 @@ impl Proposal {
     pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<Self> {
         let replay = reader.u8()?;
         reader.skip(3)?;
+        // Bounded by the bytes that are there, not by a number that the message claims.
         let mut combinations = Vec::with_capacity(reader.remaining() / Combination::LEN);
         while reader.remaining() >= Combination::LEN {
             combinations.push(Combination::parse(reader)?);

@@ -118,6 +118,7 @@ impl<'b> Writer<'b> {
     ) -> Result<()> {
         let dialect = self.abi.dialect;
         let number = kind.number(dialect).ok_or(Error::NotInDialect { dialect, what: kind.what() })?;
+        // The length is not known before the body is written.
         let start = self.buffer.len();
         self.u16(0);
         self.u16(number);

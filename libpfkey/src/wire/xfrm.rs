@@ -81,6 +81,7 @@ pub struct XfrmExtensions {
 impl XfrmExtensions {
     /// The extensions of a message.
     pub fn of(message: &Message<'_>) -> Self {
+        // A search for each would read the extensions six times, for each SA of a dump.
         let mut all = Self::default();
         for extension in &message.extensions {
             match extension {

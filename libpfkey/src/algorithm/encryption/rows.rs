@@ -79,6 +79,7 @@ table! {
             block_len: 1,
             iv_len: 0,
             pf_key: PfKeys {
+                // In place of the IV's length NetBSD reports the size of a block, here and below.
                 linux: number(11, "SADB_EALG_NULL").listed(0, 0, 0),
                 freebsd: number(11, "SADB_EALG_NULL").listed(0, 0, 2048),
                 netbsd: number(11, "SADB_EALG_NULL").listed(4, 0, 2048),
@@ -99,6 +100,7 @@ table! {
             key: DES,
             pf_key: PfKeys {
                 linux: number(2, "SADB_EALG_DESCBC").listed(8, 64, 64),
+                // Recent kernels have removed it, like all that is not listed here.
                 freebsd: number(2, "SADB_EALG_DESCBC"),
                 netbsd: number(2, "SADB_EALG_DESCBC").listed(8, 64, 64),
                 darwin: number(1, "SADB_EALG_DESCBC").listed(8, 64, 64),
@@ -249,6 +251,7 @@ table! {
             kind: EncryptionKind::Aead { icv_bits: 64 },
             key: AES_CCM,
             salt_bits: 24,
+            // `af_key` looks for the numbers of AEADs among plain ciphers and refuses them; NETLINK_XFRM has no such numbers.
             pf_key: PfKeys { linux: number(14, "SADB_X_EALG_AES_CCM_ICV8"), ..PfKeys::NONE },
             linux: Some(CCM),
             ike: &[IkeEncryption::new(14, &["aes_ccm_8"], AES)],
@@ -284,6 +287,7 @@ table! {
             kind: EncryptionKind::Aead { icv_bits: 64 },
             pf_key: PfKeys {
                 linux: number(18, "SADB_X_EALG_AES_GCM_ICV8"),
+                // FreeBSD and NetBSD have these numbers, but implement only ICVs of 16 bytes.
                 freebsd: number(18, "SADB_X_EALG_AESGCM8"),
                 netbsd: number(18, "SADB_X_EALG_AESGCM8"),
                 darwin: PfKey::NONE,
