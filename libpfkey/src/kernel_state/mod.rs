@@ -16,7 +16,7 @@
 //!
 //! `request` is written before the kernel is asked, `present` after it has confirmed, and `gone` after it has confirmed a
 //! removal, or refused the request. So the kernel may or may not have an entry without `present`, and what equals it there may
-//! be another program's: [`PolicyEntry::is`] and [`SaEntry::is`] then also compare the age. Times are seconds since 1970.
+//! be another program's: [`ListedPolicy::is`] and [`ListedSa::is`] then also compare the age. Times are seconds since 1970.
 //!
 //! A selector is source and destination prefix, upper-layer protocol (`any` or a number), source and destination port (0: any).
 //! The policy's priority, the time, and its action follow: `discard`, `pass`, or `protect` with a template for each SA, the
@@ -59,7 +59,7 @@ pub struct KernelId {
 
 /// Listed policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyEntry {
+pub struct ListedPolicy {
     /// The policy, in the form of [`listed_policy`].
     pub spec: PolicySpec,
     /// When it was about to be requested, in seconds since 1970.
@@ -79,7 +79,7 @@ pub struct Confirmation {
 
 /// Listed SA.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SaEntry {
+pub struct ListedSa {
     /// Its name, in the form of [`listed_sa`].
     pub id: SaId,
     /// Its mode.
@@ -144,14 +144,14 @@ fn listed_mode(mode: Mode) -> Mode {
 /// One line behind the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
-    /// The kernel is about to be asked for a policy. Its [`PolicyEntry::confirmed`] is not part of the record.
-    PolicyRequest(PolicyEntry),
+    /// The kernel is about to be asked for a policy. Its [`ListedPolicy::confirmed`] is not part of the record.
+    PolicyRequest(ListedPolicy),
     /// The kernel has confirmed the policy.
     PolicyPresent(PolicyId, Confirmation),
     /// The kernel has removed the policy, or refused to add it.
     PolicyGone(PolicyId),
-    /// The kernel is about to be asked for an SA. Its [`SaEntry::confirmed`] is not part of the record.
-    SaRequest(SaEntry),
+    /// The kernel is about to be asked for an SA. Its [`ListedSa::confirmed`] is not part of the record.
+    SaRequest(ListedSa),
     /// The kernel has confirmed the SA, at this time.
     SaPresent(SaId, u64),
     /// The kernel has removed the SA, or refused to add it.
@@ -162,9 +162,9 @@ pub enum Record {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelState {
     /// Policies by their names, in the form of [`listed_id`].
-    pub policies: HashMap<PolicyId, PolicyEntry>,
+    pub policies: HashMap<PolicyId, ListedPolicy>,
     /// SAs by their names, in the form of [`listed_sa`].
-    pub sas: HashMap<SaId, SaEntry>,
+    pub sas: HashMap<SaId, ListedSa>,
 }
 
 impl KernelState {
@@ -172,7 +172,7 @@ impl KernelState {
     pub fn apply(&mut self, record: Record) -> bool {
         match record {
             Record::PolicyRequest(entry) => {
-                self.policies.insert(entry.spec.id.clone(), PolicyEntry { confirmed: None, ..entry });
+                self.policies.insert(entry.spec.id.clone(), ListedPolicy { confirmed: None, ..entry });
                 true
             }
             Record::PolicyPresent(id, confirmation) => {
@@ -180,7 +180,7 @@ impl KernelState {
             }
             Record::PolicyGone(id) => self.policies.remove(&id).is_some(),
             Record::SaRequest(entry) => {
-                self.sas.insert(entry.id, SaEntry { confirmed: None, ..entry });
+                self.sas.insert(entry.id, ListedSa { confirmed: None, ..entry });
                 true
             }
             Record::SaPresent(id, time) => self.sas.get_mut(&id).map(|entry| entry.confirmed = Some(time)).is_some(),
@@ -213,7 +213,7 @@ impl KernelState {
     }
 }
 
-impl PolicyEntry {
+impl ListedPolicy {
     /// A policy that is about to be requested at a time in seconds since 1970.
     pub fn new(spec: &PolicySpec, requested: u64) -> Self {
         Self { spec: listed_policy(spec), requested, confirmed: None }
@@ -245,7 +245,7 @@ impl PolicyEntry {
     }
 }
 
-impl SaEntry {
+impl ListedSa {
     /// Returns whether the kernel's SA is this one: it was not added before it was requested, nor after it was confirmed.
     pub fn is(&self, sa: &InstalledSa) -> bool {
         let added = sa.current.addtime;

@@ -16,11 +16,11 @@ sa present esp 192.0.2.1 192.0.2.2 0x01234567 1764444445
 sa request ah 2001:db8::1 2001:db8::2 0x00000100 transport 0 1764444446
 ";
 
-fn outbound() -> PolicyEntry {
+fn outbound() -> ListedPolicy {
     let network = |address: [u8; 4]| (address.into(), 24);
     let selector = Selector::networks(network([10, 0, 0, 0]), network([10, 1, 0, 0])).unwrap();
     let (here, there) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
-    PolicyEntry {
+    ListedPolicy {
         spec: PolicySpec::ipsec(selector, Direction::Out)
             .template(Template::tunnel(SaType::Esp, here, there, Level::Require))
             .priority(0x8000_0000)
@@ -31,7 +31,7 @@ fn outbound() -> PolicyEntry {
     }
 }
 
-fn in_kernel(entry: &PolicyEntry, index: u32, added: Option<u64>) -> InstalledPolicy {
+fn in_kernel(entry: &ListedPolicy, index: u32, added: Option<u64>) -> InstalledPolicy {
     let current = Lifetime { addtime: added.unwrap_or(0), ..Lifetime::default() };
     InstalledPolicy { spec: entry.spec.clone(), index, current }
 }
@@ -44,7 +44,7 @@ fn a_file_is_read() {
     assert_eq!((state.policies.len(), state.sas.len()), (2, 2));
     assert_eq!(state.policies[&outbound().spec.id], outbound());
     let id = SaId::new(SaType::Esp, [192, 0, 2, 1].into(), [192, 0, 2, 2].into(), 0x0123_4567);
-    let entry = SaEntry { id, mode: Mode::Tunnel, reqid: 7, requested: 1_764_444_444, confirmed: Some(1_764_444_445) };
+    let entry = ListedSa { id, mode: Mode::Tunnel, reqid: 7, requested: 1_764_444_444, confirmed: Some(1_764_444_445) };
     assert_eq!(state.sas[&id], entry);
     // As it was written.
     let mut text = format!("{of}\n");
@@ -139,12 +139,12 @@ fn which_policy_is_meant() {
     assert!(!entry.is(&with(|spec| spec.action = Some(Action::Discard))));
     assert!(!entry.is(&with(|spec| spec.id.if_id = Some(7))));
     assert!(entry.is(&with(|spec| spec.lifetime = 7)), "which the file does not hold");
-    let unnumbered = PolicyEntry { confirmed: Some(Confirmation { index: 0, time: 1_764_444_445 }), ..entry.clone() };
+    let unnumbered = ListedPolicy { confirmed: Some(Confirmation { index: 0, time: 1_764_444_445 }), ..entry.clone() };
     assert!(unnumbered.is(&in_kernel(&entry, 4322, None)));
     assert!(entry.is(&in_kernel(&entry, 4321, Some(entry.requested))));
     assert!(!entry.is(&in_kernel(&entry, 4321, Some(entry.requested + 9))), "replaced, which keeps the index");
     // Killed between the request and its answer: an older policy is the one for which the kernel refused ours.
-    let provisional = PolicyEntry { confirmed: None, ..entry.clone() };
+    let provisional = ListedPolicy { confirmed: None, ..entry.clone() };
     assert!(provisional.is(&in_kernel(&entry, 4321, Some(entry.requested))));
     assert!(provisional.is(&in_kernel(&entry, 4321, Some(entry.requested - 1))), "the kernel's clock lags");
     assert!(!provisional.is(&in_kernel(&entry, 4321, Some(entry.requested - 3))));
@@ -155,7 +155,7 @@ fn which_policy_is_meant() {
 fn which_sa_is_meant() {
     let StateFile { state, .. } = StateFile::parse(FILE.as_bytes()).unwrap();
     for entry in state.sas.values() {
-        let SaEntry { id, mode, reqid, requested, confirmed } = entry.clone();
+        let ListedSa { id, mode, reqid, requested, confirmed } = entry.clone();
         let sa = |reqid, mode, addtime| InstalledSa {
             spec: SaSpec { reqid, mode, ..SaSpec::new(id) },
             state: SaState::Mature,
@@ -186,12 +186,12 @@ proptest! {
         let whole = StateFile::parse(FILE.as_bytes()).unwrap().state;
         let Ok(part) = StateFile::parse(&FILE.as_bytes()[..end]) else { return Ok(()) };
         prop_assert!(part.skipped.len() <= 1);
-        let unconfirmed = |entry: &PolicyEntry| PolicyEntry { confirmed: None, ..entry.clone() };
+        let unconfirmed = |entry: &ListedPolicy| ListedPolicy { confirmed: None, ..entry.clone() };
         for (id, entry) in part.state.policies {
             prop_assert_eq!(unconfirmed(&entry), unconfirmed(&whole.policies[&id]));
         }
         for (id, entry) in part.state.sas {
-            prop_assert_eq!(SaEntry { confirmed: None, ..entry }, SaEntry { confirmed: None, ..whole.sas[&id].clone() });
+            prop_assert_eq!(ListedSa { confirmed: None, ..entry }, ListedSa { confirmed: None, ..whole.sas[&id].clone() });
         }
     }
 }

@@ -6,7 +6,7 @@ use std::str::{FromStr, Split};
 
 use thiserror::Error;
 
-use super::{Confirmation, KernelId, KernelState, LINE_MAX, PolicyEntry, Record, SaEntry, TEMPLATES_MAX, VERSION};
+use super::{Confirmation, KernelId, KernelState, LINE_MAX, ListedPolicy, ListedSa, Record, TEMPLATES_MAX, VERSION};
 use crate::num::{SaType, ULPROTO_ANY};
 use crate::policy::{Action, Direction, Level};
 use crate::sa::{Mode, SaId};
@@ -133,7 +133,7 @@ fn record(line: &str) -> Option<Record> {
             Record::PolicyPresent(id, Confirmation { index: number(fields)?, time: number(fields)? })
         }
         ("policy", "gone") => Record::PolicyGone(policy_id(fields)?),
-        ("sa", "request") => Record::SaRequest(SaEntry {
+        ("sa", "request") => Record::SaRequest(ListedSa {
             id: sa_id(fields)?,
             mode: of_word(&MODES, fields.next()?)?,
             reqid: number(fields)?,
@@ -160,7 +160,7 @@ fn policy_request(fields: &mut Fields<'_>) -> Option<Record> {
         _ => return None,
     };
     let spec = PolicySpec { action: Some(action), priority: Some(priority), templates, ..PolicySpec::named(id) };
-    Some(Record::PolicyRequest(PolicyEntry { spec, requested, confirmed: None }))
+    Some(Record::PolicyRequest(ListedPolicy { spec, requested, confirmed: None }))
 }
 
 fn policy_id(fields: &mut Fields<'_>) -> Option<PolicyId> {
@@ -238,13 +238,13 @@ impl fmt::Display for Record {
     /// Its line, without the newline.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::PolicyRequest(PolicyEntry { spec, requested, .. }) => {
+            Self::PolicyRequest(ListedPolicy { spec, requested, .. }) => {
                 write!(f, "policy request {} {} {requested} ", spec.id, spec.priority.unwrap_or(0))?;
                 write_action(f, spec)
             }
             Self::PolicyPresent(id, Confirmation { index, time }) => write!(f, "policy present {id} {index} {time}"),
             Self::PolicyGone(id) => write!(f, "policy gone {id}"),
-            Self::SaRequest(SaEntry { id, mode, reqid, requested, .. }) => {
+            Self::SaRequest(ListedSa { id, mode, reqid, requested, .. }) => {
                 write!(f, "sa request {id} {} {reqid} {requested}", word_of(&MODES, *mode))
             }
             Self::SaPresent(id, time) => write!(f, "sa present {id} {time}"),

@@ -1,6 +1,6 @@
 //! Entries of the state file about SAs and policies.
 
-use libpfkey::kernel_state::{Confirmation, PolicyEntry, Record, SaEntry, listed_policy};
+use libpfkey::kernel_state::{Confirmation, ListedPolicy, ListedSa, Record, listed_policy};
 use libpfkey::{Dialect, PolicyId, PolicySpec, SaId};
 use racoon_proto::kernel::{Direction, Policy, PolicyName, SaInstallation, SaName, Selector};
 
@@ -34,7 +34,7 @@ impl KernelInterface {
         }
         let Some(id) = id_of(&installation.name) else { return };
         let SaInstallation { mode, reqid, .. } = *installation;
-        self.record(Record::SaRequest(SaEntry {
+        self.record(Record::SaRequest(ListedSa {
             id,
             mode: mode_of(mode),
             reqid,
@@ -58,16 +58,16 @@ impl KernelInterface {
     }
 
     /// Records that a policy is about to be requested. Returns the previous entry of that name.
-    pub(super) fn record_policy_request(&mut self, policy: &Policy) -> Option<PolicyEntry> {
+    pub(super) fn record_policy_request(&mut self, policy: &Policy) -> Option<ListedPolicy> {
         let log = self.state_log.as_ref()?;
         let spec = spec_of(self.requests.abi().dialect, policy)?;
         let listed = log.state().policies.get(&spec.id).cloned();
-        self.record(Record::PolicyRequest(PolicyEntry::new(&spec, since_1970())));
+        self.record(Record::PolicyRequest(ListedPolicy::new(&spec, since_1970())));
         listed
     }
 
     /// Restores the previous entry after the kernel refused a policy: another one exists, which may be ours.
-    pub(super) fn record_policy_refused(&mut self, policy: &Policy, listed: Option<PolicyEntry>) {
+    pub(super) fn record_policy_refused(&mut self, policy: &Policy, listed: Option<ListedPolicy>) {
         let Some(entry) = listed else { return self.record_policy_gone(policy.direction, &policy.selector) };
         let (id, confirmed) = (entry.spec.id.clone(), entry.confirmed);
         self.record(Record::PolicyRequest(entry));

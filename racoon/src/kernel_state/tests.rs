@@ -1,6 +1,6 @@
 use std::os::unix::fs::symlink;
 
-use libpfkey::kernel_state::SaEntry;
+use libpfkey::kernel_state::ListedSa;
 use libpfkey::{Mode, SaId, SaType};
 use tempfile::TempDir;
 
@@ -15,7 +15,7 @@ fn sa(spi: u32) -> SaId {
 }
 
 fn request(spi: u32) -> Record {
-    Record::SaRequest(SaEntry { id: sa(spi), mode: Mode::Tunnel, reqid: 7, requested: 1000, confirmed: None })
+    Record::SaRequest(ListedSa { id: sa(spi), mode: Mode::Tunnel, reqid: 7, requested: 1000, confirmed: None })
 }
 
 struct Fixture {
