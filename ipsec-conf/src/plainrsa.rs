@@ -15,7 +15,7 @@ use crate::racoon::Loader;
 
 /// An entry of a file.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct RsaEntry {
     /// Line, from 1.
     pub line: u32,
     /// Own addresses that it is for.
@@ -23,7 +23,7 @@ pub struct Entry {
     /// Peers that it is for.
     pub remote: Network,
     /// Its key.
-    pub key: Key,
+    pub key: RsaKey,
 }
 
 /// Addresses.
@@ -35,9 +35,9 @@ pub enum Network {
     Prefix(IpAddr, u8),
 }
 
-/// A key.
+/// The key of an entry.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Key {
+pub enum RsaKey {
     /// `PUB`.
     Public(PublicKey),
     /// `RSA`.
@@ -111,23 +111,23 @@ pub struct SyntaxError {
 }
 
 /// Reads a file with at least one private key. The file must be protected as [`KeyFileError`] requires.
-pub fn load_private(path: &Path, loader: &dyn Loader) -> Result<Vec<Entry>, LoadError> {
+pub fn load_private(path: &Path, loader: &dyn Loader) -> Result<Vec<RsaEntry>, LoadError> {
     let bytes = crate::key_file::read(path, loader)?;
-    entries(path, &bytes, "private", |key| matches!(key, Key::Private(_)))
+    entries(path, &bytes, "private", |key| matches!(key, RsaKey::Private(_)))
 }
 
 /// Reads a file with at least one public key.
-pub fn load_public(path: &Path, loader: &dyn Loader) -> Result<Vec<Entry>, LoadError> {
+pub fn load_public(path: &Path, loader: &dyn Loader) -> Result<Vec<RsaEntry>, LoadError> {
     let bytes = loader.read(path).map_err(|error| KeyFileError::Io { path: path.into(), error })?;
-    entries(path, &Zeroizing::new(bytes), "public", |key| matches!(key, Key::Public(_)))
+    entries(path, &Zeroizing::new(bytes), "public", |key| matches!(key, RsaKey::Public(_)))
 }
 
 fn entries(
     path: &Path,
     bytes: &[u8],
     kind: &'static str,
-    wanted: impl Fn(&Key) -> bool,
-) -> Result<Vec<Entry>, LoadError> {
+    wanted: impl Fn(&RsaKey) -> bool,
+) -> Result<Vec<RsaEntry>, LoadError> {
     let entries = parse(bytes).map_err(|error| LoadError::Syntax { path: path.into(), error })?;
     if !entries.iter().any(|entry| wanted(&entry.key)) {
         return Err(LoadError::NoKey { path: path.into(), kind });
@@ -136,7 +136,7 @@ fn entries(
 }
 
 /// Parses the bytes of a file.
-pub fn parse(bytes: &[u8]) -> Result<Vec<Entry>, SyntaxError> {
+pub fn parse(bytes: &[u8]) -> Result<Vec<RsaEntry>, SyntaxError> {
     let mut reader = Reader { words: words(bytes), at: 0, line: 1 };
     let mut entries = Vec::new();
     while reader.peek().is_some() {
@@ -202,7 +202,7 @@ impl<'b> Reader<'b> {
         }
     }
 
-    fn entry(&mut self) -> Result<Entry, SyntaxError> {
+    fn entry(&mut self) -> Result<RsaEntry, SyntaxError> {
         let line = self.words.get(self.at).map_or(self.line, |(line, _)| *line);
         let mut networks = Vec::new();
         while networks.len() < 2 && self.peek().is_some_and(|word| word != b":") {
@@ -213,11 +213,11 @@ impl<'b> Reader<'b> {
         let remote = networks.pop().unwrap_or(Network::Any);
         let local = networks.pop().unwrap_or(Network::Any);
         let key = match self.next() {
-            Some(b"PUB") => Key::Public(self.public()?),
-            Some(b"RSA") => Key::Private(Box::new(self.private()?)),
+            Some(b"PUB") => RsaKey::Public(self.public()?),
+            Some(b"RSA") => RsaKey::Private(Box::new(self.private()?)),
             _ => return self.fail("expected PUB or RSA"),
         };
-        Ok(Entry { line, local, remote, key })
+        Ok(RsaEntry { line, local, remote, key })
     }
 
     fn network(&mut self) -> Result<Network, SyntaxError> {
@@ -336,14 +336,14 @@ fn rfc3110(octets: &[u8]) -> Option<PublicKey> {
     (!exponent.is_empty() && !modulus.is_empty()).then_some(PublicKey { exponent, modulus })
 }
 
-impl fmt::Debug for Entry {
+impl fmt::Debug for RsaEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("Entry");
+        let mut shown = f.debug_struct("RsaEntry");
         shown.field("local", &self.local).field("remote", &self.remote).field("key", &self.key).finish()
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for RsaKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Public(key) => write!(f, "Public({} octets)", key.modulus.len()),
@@ -379,8 +379,8 @@ mod tests {
     #[test]
     fn private_keys() {
         let entries = parse(PRIVATE.as_bytes()).unwrap();
-        assert_eq!(format!("{entries:?}"), "[Entry { local: Any, remote: Any, key: Private(3 octets) }]");
-        let Key::Private(key) = &entries[0].key else { panic!("private") };
+        assert_eq!(format!("{entries:?}"), "[RsaEntry { local: Any, remote: Any, key: Private(3 octets) }]");
+        let RsaKey::Private(key) = &entries[0].key else { panic!("private") };
         assert_eq!(key.modulus.as_slice(), [0xc0, 0xff, 0xee]);
         assert_eq!(key.public_exponent.as_slice(), [1, 0, 1]);
         assert_eq!(key.private_exponent.as_slice(), [1, 0x23]);
@@ -394,14 +394,14 @@ mod tests {
         let text = "192.0.2.1 : PUB 0sAQPA/+4=\n192.0.2.1/24 2001:db8::/32 :PUB 0x0103c0ffee\nany any: PUB 0x000001\
                     03c0ffee\n";
         let entries = parse(text.as_bytes()).unwrap();
-        let key = Key::Public(PublicKey {
+        let key = RsaKey::Public(PublicKey {
             exponent: Zeroizing::new(vec![3]),
             modulus: Zeroizing::new(vec![0xc0, 0xff, 0xee]),
         });
         let v4 = |prefix| Network::Prefix("192.0.2.1".parse().unwrap(), prefix);
         let v6 = Network::Prefix("2001:db8::".parse().unwrap(), 32);
         let expected = [(1, Network::Any, v4(32)), (2, v4(24), v6), (3, Network::Any, Network::Any)]
-            .map(|(line, local, remote)| Entry { line, local, remote, key: key.clone() });
+            .map(|(line, local, remote)| RsaEntry { line, local, remote, key: key.clone() });
         assert_eq!(entries, expected);
     }
 

@@ -20,7 +20,7 @@ const SHORT: usize = 20;
 /// The keys of a file, which `Debug` does not show and which are wiped when dropped.
 #[derive(Default)]
 pub struct PreSharedKeys {
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<PskEntry>,
     /// The first entry of each identifier.
     by_identifier: HashMap<Box<[u8]>, usize>,
     /// The first `*`.
@@ -35,7 +35,7 @@ pub(crate) struct LostLine {
     pub(crate) text: Zeroizing<Vec<u8>>,
 }
 
-pub(crate) struct Entry {
+pub(crate) struct PskEntry {
     pub(crate) line: u32,
     /// Identifier, unless the line has no blank and so includes the key.
     pub(crate) identifier: Zeroizing<Vec<u8>>,
@@ -140,7 +140,7 @@ impl PreSharedKeys {
             problem(LineProblemKind::Unused { first: before.line });
         }
         let identifier = Zeroizing::new(identifier.to_vec());
-        self.push(Entry { line: number, identifier, shared: false, key });
+        self.push(PskEntry { line: number, identifier, shared: false, key });
     }
 
     /// Marks keys that several identifiers share. Lines that no look-up finds do not count.
@@ -157,7 +157,7 @@ impl PreSharedKeys {
         }
     }
 
-    fn push(&mut self, entry: Entry) {
+    fn push(&mut self, entry: PskEntry) {
         let at = self.entries.len();
         if entry.identifier.as_slice() == b"*" {
             self.any.get_or_insert(at);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::psk::{Entry, LineProblem, LineProblemKind, LostLine, PreSharedKeys, is_of_ipsec_secrets};
+use crate::psk::{LineProblem, LineProblemKind, LostLine, PreSharedKeys, PskEntry, is_of_ipsec_secrets};
 
 /// Maximum number of lines examined, which bounds the work that a peer can cause.
 const LINES_MAX: usize = 1000;
@@ -58,7 +58,7 @@ impl PreSharedKeys {
     /// large file are examined.
     pub fn nearest(&self, wanted: &[u8]) -> Option<Nearest> {
         let wanted = std::str::from_utf8(wanted).ok()?;
-        let named = |entry: &Entry| Some(Nearest { line: entry.line, why: mismatch(&entry.identifier, wanted)? });
+        let named = |entry: &PskEntry| Some(Nearest { line: entry.line, why: mismatch(&entry.identifier, wanted)? });
         let lost = || self.lost.iter().take(LINES_MAX);
         let entries = || self.entries.iter().take(LINES_MAX);
         let unusable = |problem: LineProblem| Nearest { line: problem.line, why: Mismatch::Unusable(problem) };
@@ -68,8 +68,8 @@ impl PreSharedKeys {
             Nearest { why: why.unwrap_or(Mismatch::Unusable(line.problem)), ..unusable(line.problem) }
         };
         let begins = |text: &[u8]| text.starts_with(wanted.as_bytes());
-        let of_secrets = |entry: &&Entry| is_of_ipsec_secrets(&entry.identifier, &entry.key);
-        let in_secrets = |entry: &Entry| Nearest { line: entry.line, why: Mismatch::IpsecSecrets };
+        let of_secrets = |entry: &&PskEntry| is_of_ipsec_secrets(&entry.identifier, &entry.key);
+        let in_secrets = |entry: &PskEntry| Nearest { line: entry.line, why: Mismatch::IpsecSecrets };
         entries()
             .find_map(named)
             .filter(|nearest| nearest.why != Mismatch::Any)

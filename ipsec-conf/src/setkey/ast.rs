@@ -195,7 +195,7 @@ pub enum Mode {
 
 /// The padding chosen by `-f`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Padding {
+pub struct PaddingFlags {
     /// `-f random-pad`
     pub random: bool,
     /// `-f zero-pad`
@@ -266,7 +266,7 @@ pub struct Sa<'s> {
     /// `-u`
     pub reqid: u32,
     /// `-f zero-pad`, `random-pad`, `seq-pad`
-    pub padding: Padding,
+    pub padding: PaddingFlags,
     /// `-f nocyclic-seq`: the sequence number may not wrap.
     pub no_cyclic_sequence: bool,
     /// Hard limits.

@@ -120,7 +120,7 @@ fn options_of_an_sa() {
         protocol: Some(Protocol::Esp),
         spi: 50001,
         mode: Mode::Tunnel,
-        padding: Padding { zero: true, ..Padding::default() },
+        padding: PaddingFlags { zero: true, ..PaddingFlags::default() },
         replay: 16,
         hard: Lifetime { seconds: 600, ..Lifetime::default() },
         soft: Lifetime { seconds: 480, ..Lifetime::default() },
@@ -131,7 +131,7 @@ fn options_of_an_sa() {
 
     let source = "add a b esp 50002 -f random-pad -f nocyclic-seq -f seq-pad -bh 9 -bs 8 -u 7 -m any -E null -A null ;";
     let expected = sa(source);
-    assert_eq!(expected.padding, Padding { random: true, zero: false, sequential: true });
+    assert_eq!(expected.padding, PaddingFlags { random: true, zero: false, sequential: true });
     assert!(expected.no_cyclic_sequence);
     assert_eq!((expected.hard.bytes, expected.soft.bytes, expected.reqid, expected.mode), (9, 8, 7, Mode::Any));
     assert_eq!(expected.algorithms.authentication.unwrap().key, None);
