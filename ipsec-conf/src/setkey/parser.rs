@@ -174,7 +174,7 @@ impl<'s> Reader<'s> {
                 Rule::endpoint => sa.destination = self.endpoint(part)?,
                 Rule::simple_protocol | Rule::esp_udp => sa.protocol = protocol_word(part.as_str()),
                 Rule::original => sa.original_address = part.into_inner().next().map(|part| word(&part)),
-                Rule::spi => sa.spi = self.spi(&part)?,
+                Rule::spi => sa.spi = self.spi(&last(part))?,
                 Rule::encryption => sa.algorithms.encryption = Some(self.encryption(part, sa.protocol)?),
                 Rule::authentication => sa.algorithms.authentication = Some(self.authentication(part)?),
                 Rule::compression => self.compression(&mut sa.algorithms, part)?,

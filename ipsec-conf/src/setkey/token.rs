@@ -42,7 +42,7 @@ impl<'s> Token<'s> {
 /// Offset of the first byte after the blanks and comments at `offset`.
 pub(crate) fn skip_blanks(text: &str, offset: usize) -> usize {
     let rest = text.get(offset..).unwrap_or_default();
-    offset + Grammar::parse(Rule::blank, rest).map_or(0, |pairs| pairs.as_str().len())
+    offset + Grammar::parse(Rule::blanks, rest).map_or(0, |pairs| pairs.as_str().len())
 }
 
 /// Returns the tokens of a text with their offsets. After `-P` they differ from the parser's; a key occurs there only if

@@ -286,3 +286,26 @@ fn places() {
     assert_eq!(statement.line_at(0), 7);
     assert_eq!(statement.line_at(usize::MAX), 12);
 }
+
+/// Comments and blanks of one length, so that the words of both texts have the same offsets.
+#[test]
+fn comments_between_words_are_blanks() {
+    for words in [
+        "add 192.0.2.1 [ 500 ] 192.0.2.2 esp-udp west 0x1001 -r 4 -m tunnel -mark 1 / 2 -esn -if-id 3 -E null -A null ;",
+        "add -4 a b 7 -ctx 1 2 \"label\" -natt a [ 1 ] b [ 2 ] -offload crypto eth0 -E aes-cbc 0x00 -A hmac-md5 \"key\" ;",
+        "update a b ipcomp 0x10 -f zero-pad -C deflate -R ;",
+        "get -46n a b ah-old 7 -u 5 ;",
+        "deleteall -n a b esp ;",
+        "flush ah ;",
+        "spddump ;",
+        "spdadd -6 ::1 / 64 [ 7 ] ::2 [ any ] icmp6 135,0 -ctx 1 2 \"label\" -P in none;",
+        "spdupdate tagged \"tag\" -P out discard;",
+    ] {
+        let (words, policy) = words.split_once("-P").unwrap_or((words, ""));
+        let policy = if policy.is_empty() { String::new() } else { format!("-P{policy}") };
+        let with = |blank: &str| format!("{blank}{}{policy}", words.replace(' ', blank));
+        let (plain, commented) = (with("       "), with("\t#a;\"\n "));
+        let [plain, commented] = [&plain, &commented].map(|text| parse(text, 1).unwrap().command);
+        assert_eq!(plain, commented, "{words}");
+    }
+}
