@@ -35,78 +35,132 @@ enum Trust {
 /// Returns the spans of a statement that are keys or may be. `doubtful`: an earlier quote of the input may be unmatched, so
 /// that keys may stand in place of statements.
 pub(crate) fn secrets_of(text: &str, doubtful: bool) -> Secrets {
-    let mut spans = Vec::new();
-    let mut trust = if doubtful { Trust::Guarded } else { Trust::Open };
-    let mut before_policy = true;
-    let mut first = "";
-    // The last tokens, the latest first.
-    let mut last = ["", ""];
-    // Tokens since `-ctx`, whose label stands in quotes.
-    let mut since_label = usize::MAX;
-    let mut end_of_last = 0;
-    // In a doubtful text, words are shown only if it begins like a statement.
-    let mut begins = !doubtful;
+    let mut scan = Scan::new(text, doubtful);
     // A byte order mark (three characters, widened) is not a word.
     let mark = text.chars().take_while(|c| "\u{ef}\u{bb}\u{bf}".contains(*c)).count();
-    for (index, (start, token)) in tokens(text).skip(mark).enumerate() {
-        // Comments: an old key, or one with a `#` in it.
-        spans.extend(comments(text, end_of_last, start));
+    for (start, token) in tokens(text).skip(mark) {
+        if token == Token::Illegal("\"") {
+            // After an open quote, everything may be a key.
+            scan.comments(start);
+            scan.spans.push((start + 1, text.len()));
+            return Secrets(scan.spans);
+        }
+        scan.take(start, token);
+    }
+    scan.comments(text.len());
+    Secrets(scan.spans)
+}
+
+/// The tokens of a statement so far.
+struct Scan<'s> {
+    text: &'s str,
+    spans: Vec<(usize, usize)>,
+    trust: Trust,
+    doubtful: bool,
+    /// Whether no token has been read.
+    is_first: bool,
+    before_policy: bool,
+    first: &'s str,
+    /// The last tokens, the latest first.
+    last: [&'s str; 2],
+    /// Tokens since `-ctx`, whose label stands in quotes.
+    since_label: usize,
+    end_of_last: usize,
+    /// In a doubtful text, words are shown only if it begins like a statement.
+    begins: bool,
+}
+
+impl<'s> Scan<'s> {
+    fn new(text: &'s str, doubtful: bool) -> Self {
+        Self {
+            text,
+            spans: Vec::new(),
+            trust: if doubtful { Trust::Guarded } else { Trust::Open },
+            doubtful,
+            is_first: true,
+            before_policy: true,
+            first: "",
+            last: ["", ""],
+            since_label: usize::MAX,
+            end_of_last: 0,
+            begins: !doubtful,
+        }
+    }
+
+    /// Records the comments between the last token and an offset: each may be an old key, or the part of a key behind a `#`.
+    fn comments(&mut self, to: usize) {
+        self.spans.extend(comments(self.text, self.end_of_last, to));
+    }
+
+    fn take(&mut self, start: usize, token: Token<'s>) {
+        self.comments(start);
         let source = token.source();
         // Punctuation in a key ends no key.
-        let continues = source != ";" && spans.last().is_some_and(|(_, end)| *end == start);
-        end_of_last = start + source.len();
-        if doubtful && (index == 0 || last[0] == ";") {
-            begins = hint::is_statement(source);
+        let continues = source != ";" && self.spans.last().is_some_and(|(_, end)| *end == start);
+        self.end_of_last = start + source.len();
+        if self.doubtful && (self.is_first || self.last[0] == ";") {
+            self.begins = hint::is_statement(source);
         }
-        let is_secret = match token {
-            Token::Illegal("\"") => {
-                // After an open quote, everything may be a key.
-                spans.push((start + 1, text.len()));
-                return Secrets(spans);
+        let is_secret = self.is_secret(token, continues);
+        if is_secret {
+            self.spans.push((start, self.end_of_last));
+        }
+        self.before_policy &= source != "-P";
+        if self.is_first {
+            self.first = source;
+        }
+        self.last = [source, self.last[0]];
+        self.since_label = if source == "-ctx" { 0 } else { self.since_label.saturating_add(1) };
+        self.trust = self.trust_after(token, is_secret);
+        self.is_first = false;
+    }
+
+    /// Whether a token is a key or may be. `continues`: it follows one without a blank.
+    fn is_secret(&self, token: Token<'_>, continues: bool) -> bool {
+        let source = token.source();
+        match token {
+            Token::Quoted(_) if self.trust == Trust::Open && self.before_policy => {
+                !(self.since_label <= 2 || is_address(source))
             }
-            Token::Quoted(_) if trust == Trust::Open && before_policy => !(since_label <= 2 || is_address(source)),
-            Token::Quoted(_) => trust != Trust::Open,
-            Token::Illegal(_) => matches!(trust, Trust::Key | Trust::Guarded),
+            Token::Quoted(_) => self.trust != Trust::Open,
+            Token::Illegal(_) => matches!(self.trust, Trust::Key | Trust::Guarded),
             _ if continues => true,
-            _ if !begins => source != ";",
-            _ => match trust {
+            _ if !self.begins => source != ";",
+            _ => match self.trust {
                 // Behind an SPI the option and the algorithm's name may be missing.
-                Trust::Open if matches!(first, "add" | "update") && is_spi(last) && !is_behind_spi(source) => true,
-                Trust::Open => is_long(source, index == 0, before_policy),
-                Trust::Name => !is_word(source) && !is_name(text, end_of_last, source),
+                Trust::Open
+                    if matches!(self.first, "add" | "update") && is_spi(self.last) && !is_behind_spi(source) =>
+                {
+                    true
+                }
+                Trust::Open => is_long(source, self.is_first, self.before_policy),
+                Trust::Name => !is_word(source) && !is_name(self.text, self.end_of_last, source),
                 Trust::Key => !is_structure(source),
                 // A number is an operand of the word before it, or a part of a key with blanks.
-                Trust::Guarded if is_small(source) => !is_word(last[0]),
+                Trust::Guarded if is_small(source) => !is_word(self.last[0]),
                 Trust::Guarded => !is_word(source) && source.parse::<Ipv4Addr>().is_err(),
             },
-        };
-        if is_secret {
-            spans.push((start, end_of_last));
         }
-        before_policy &= source != "-P";
-        if index == 0 {
-            first = source;
-        }
-        last = [source, last[0]];
-        since_label = if source == "-ctx" { 0 } else { since_label.saturating_add(1) };
-        trust = match (trust, token) {
+    }
+
+    /// Returns the trust in what follows a token.
+    fn trust_after(&self, token: Token<'_>, is_secret: bool) -> Trust {
+        match (self.trust, token) {
             (_, Token::Plain("-E" | "-A" | "auth" | "enc")) => Trust::Name,
             (Trust::Name, Token::Quoted(_) | Token::Plain("null" | "simple")) => Trust::Guarded,
             (Trust::Name, _) => Trust::Key,
             (Trust::Open, Token::Plain(word)) if is_algorithm(word) => Trust::Key,
             // Another file, such as one of pre-shared keys.
             (Trust::Open, Token::Plain(word) | Token::Illegal(word))
-                if index == 0 && !hint::is_like_statement(word) =>
+                if self.is_first && !hint::is_like_statement(word) =>
             {
                 Trust::Guarded
             }
             (Trust::Open, Token::Plain(_) | Token::Illegal(_) | Token::End) => Trust::Open,
             (Trust::Open, Token::Quoted(_)) if !is_secret => Trust::Open,
             _ => Trust::Guarded,
-        };
+        }
     }
-    spans.extend(comments(text, end_of_last, text.len()));
-    Secrets(spans)
 }
 
 /// Returns the text as an error may show it; `None` if it begins with a key.

@@ -11,89 +11,152 @@ const NO_COMMAS: &str = "words have blanks between them, and no commas";
 
 /// A hint for `text` at `offset`, if it is an address, a prefix, a port or a policy that cannot stand there.
 pub(super) fn hint(source: &str, offset: usize, text: &str, expected: &[Rule]) -> Option<Hint> {
-    let before: Vec<&str> =
-        tokens(source.get(..offset).unwrap_or_default()).map(|(_, token): (_, Token<'_>)| token.source()).collect();
-    let verb = before.first().copied().unwrap_or_default();
-    let last = before.last().copied().unwrap_or_default();
-    let expects = |rules: &[Rule]| expected.iter().any(|rule| rules.contains(rule));
-    let is_spd = verb.starts_with("spd");
-    let is_policy = matches!(text, "in" | "out" | "fwd" | "ipsec" | "none" | "discard" | "bypass" | "entrust");
-
-    if text == ";" && before.is_empty() {
-        return Some("a `;` without a statement before it".into());
+    let written = source.get(..offset).unwrap_or_default();
+    let before = tokens(written).map(|(_, token): (_, Token<'_>)| token.source()).collect();
+    let place = Place { text, before, expected };
+    if let Some(hint) = place.for_punctuation(written) {
+        return Some(hint);
     }
-    if text == "]" && last == "[" {
-        return Some("any port is written `any`".into());
-    }
-    if text.starts_with(',') {
-        let written = source.get(..offset).unwrap_or_default().trim_end();
-        return Some(match before.contains(&"-P") {
-            true if ends_step(written) => "the steps of a policy have blanks between them, and no commas".into(),
-            true => "the two addresses of a tunnel have a `-` between them".into(),
-            false => NO_COMMAS.into(),
-        });
-    }
-    if expects(&[Rule::policy, Rule::policy_flag]) && is_policy {
+    if place.expects(&[Rule::policy, Rule::policy_flag]) && is_policy(text) {
         return Some("a policy follows -P: -P in, -P out or -P fwd, then what to do".into());
     }
     if text.starts_with('"') {
-        if before.contains(&"-P") {
+        return place.for_quoted();
+    }
+    let host = place.expects_host().then(|| for_host(text, &place.before, place.is_spd())).flatten();
+    host.or_else(|| for_algorithm(text, expected))
+        .or_else(|| for_number(place.last(), expected))
+        .or_else(|| place.for_slash_or_bracket())
+        .or_else(|| match place.expects(&[Rule::prefix]) {
+            true => for_prefix(text),
+            false => place.for_port().or_else(|| place.for_operand()),
+        })
+}
+
+/// A word where it cannot stand.
+struct Place<'s> {
+    text: &'s str,
+    /// The tokens of the statement before it.
+    before: Vec<&'s str>,
+    /// What could have stood there.
+    expected: &'s [Rule],
+}
+
+impl Place<'_> {
+    fn expects(&self, rules: &[Rule]) -> bool {
+        self.expected.iter().any(|rule| rules.contains(rule))
+    }
+
+    fn expects_host(&self) -> bool {
+        self.expects(&[Rule::word, Rule::endpoint, Rule::range])
+    }
+
+    fn verb(&self) -> &str {
+        self.before.first().copied().unwrap_or_default()
+    }
+
+    fn last(&self) -> &str {
+        self.before.last().copied().unwrap_or_default()
+    }
+
+    fn is_spd(&self) -> bool {
+        self.verb().starts_with("spd")
+    }
+
+    /// `written`: the statement before the word.
+    fn for_punctuation(&self, written: &str) -> Option<Hint> {
+        if self.text == ";" && self.before.is_empty() {
+            return Some("a `;` without a statement before it".into());
+        }
+        if self.text == "]" && self.last() == "[" {
+            return Some("any port is written `any`".into());
+        }
+        if !self.text.starts_with(',') {
+            return None;
+        }
+        Some(match self.before.contains(&"-P") {
+            true if ends_step(written.trim_end()) => {
+                "the steps of a policy have blanks between them, and no commas".into()
+            }
+            true => "the two addresses of a tunnel have a `-` between them".into(),
+            false => NO_COMMAS.into(),
+        })
+    }
+
+    fn for_quoted(&self) -> Option<Hint> {
+        if self.before.contains(&"-P") {
             return Some("the policy behind -P stands without quotes".into());
         }
-        return expects(&[Rule::word, Rule::endpoint, Rule::range]).then_some("hosts stand without quotes".into());
+        self.expects_host().then_some("hosts stand without quotes".into())
     }
-    if expects(&[Rule::word, Rule::endpoint, Rule::range])
-        && let Some(hint) = for_host(text, &before, is_spd)
-    {
-        return Some(hint);
+
+    fn for_slash_or_bracket(&self) -> Option<Hint> {
+        Some(match self.text {
+            "/" if self.is_spd() && self.last() == "]" => {
+                "the prefix length goes before the port: ADDRESS/LENGTH[PORT]".into()
+            }
+            "/" if !self.is_spd() && self.before.len() > 1 && !self.expects(&[Rule::value, Rule::mark]) => {
+                "SAs are between two hosts: no prefix length goes with them".into()
+            }
+            "[" if self.verb() == "deleteall" => "deleteall takes no ports".into(),
+            "[" if self.expects(&[Rule::spi]) => "a port goes directly behind its host".into(),
+            _ => return None,
+        })
     }
-    if let Some(hint) = for_algorithm(text, expected).or_else(|| for_number(last, expected)) {
-        return Some(hint);
+
+    fn for_port(&self) -> Option<Hint> {
+        let (text, last) = (self.text, self.last());
+        let is_range = (last == "[" && text.contains([':', ',', '-']))
+            || (self.expects(&[Rule::close]) && (text.contains([':', ',']) || text == "-"));
+        is_range.then_some("a port is one number, one name or `any`: no range".into())
     }
-    match text {
-        "/" if is_spd && last == "]" => Some("the prefix length goes before the port: ADDRESS/LENGTH[PORT]".into()),
-        "/" if !is_spd && before.len() > 1 && !expects(&[Rule::value, Rule::mark]) => {
-            Some("SAs are between two hosts: no prefix length goes with them".into())
-        }
-        "[" if verb == "deleteall" => Some("deleteall takes no ports".into()),
-        "[" if expects(&[Rule::spi]) => Some("a port goes directly behind its host".into()),
-        _ if expects(&[Rule::prefix]) => for_prefix(text),
-        _ if last == "[" && text.contains([':', ',', '-']) => {
-            Some("a port is one number, one name or `any`: no range".into())
-        }
-        _ if expects(&[Rule::close]) && (text.contains([':', ',']) || text == "-") => {
-            Some("a port is one number, one name or `any`: no range".into())
-        }
-        "ah" | "esp" | "ipcomp" if is_spd && expects(&[Rule::upper_name]) => {
-            let number = match text {
-                "ah" => 51,
-                "esp" => 50,
-                _ => 108,
-            };
-            Some(format!("as an upper-layer protocol {text} is written by its number, {number}").into())
-        }
-        _ if is_spd && expects(&[Rule::policy_flag]) && is_port_protocol(last) && (is_port(text) || text == "/") => {
-            Some("a port stands in brackets behind its address: ADDRESS[PORT]".into())
-        }
-        _ if expects(&[Rule::misc]) && matches!(last, "icmp" | "icmp6" | "ipv6-icmp" | "1" | "58") && is_port(text) => {
-            Some(super::for_upper_spec(if last.contains('6') || last == "58" { 58 } else { 1 }).into())
-        }
-        _ if is_protocol(text) && before.len() > 3 && expects(&[Rule::counter_flag, Rule::mode_flag]) => {
-            Some("the protocol goes before the SPI: SRC DST PROTOCOL SPI".into())
-        }
-        _ if last == "tunnel" && text.contains('.') => {
-            Some("the ends of an SA's tunnel are the two addresses it begins with".into())
-        }
-        _ if matches!(verb, "flush" | "dump")
-            && (text == "-P" || text.starts_with("polic") || text.starts_with("spd")) =>
-        {
-            Some(format!("for policies there is `spd{verb}`").into())
-        }
-        _ if expects(&[Rule::counter_flag, Rule::mode_flag]) && matches!(last, "50" | "51" | "108") => {
-            Some("the protocol is a word: esp, ah or ipcomp".into())
-        }
-        _ => None,
+
+    fn for_operand(&self) -> Option<Hint> {
+        let (text, last, is_spd) = (self.text, self.last(), self.is_spd());
+        let expects_option = self.expects(&[Rule::counter_flag, Rule::mode_flag]);
+        Some(match text {
+            "ah" | "esp" | "ipcomp" if is_spd && self.expects(&[Rule::upper_name]) => {
+                let number = match text {
+                    "ah" => 51,
+                    "esp" => 50,
+                    _ => 108,
+                };
+                format!("as an upper-layer protocol {text} is written by its number, {number}").into()
+            }
+            _ if is_spd
+                && self.expects(&[Rule::policy_flag])
+                && is_port_protocol(last)
+                && (is_port(text) || text == "/") =>
+            {
+                "a port stands in brackets behind its address: ADDRESS[PORT]".into()
+            }
+            _ if self.expects(&[Rule::misc])
+                && matches!(last, "icmp" | "icmp6" | "ipv6-icmp" | "1" | "58")
+                && is_port(text) =>
+            {
+                super::for_upper_spec(if last.contains('6') || last == "58" { 58 } else { 1 }).into()
+            }
+            _ if is_protocol(text) && self.before.len() > 3 && expects_option => {
+                "the protocol goes before the SPI: SRC DST PROTOCOL SPI".into()
+            }
+            _ if last == "tunnel" && text.contains('.') => {
+                "the ends of an SA's tunnel are the two addresses it begins with".into()
+            }
+            _ if matches!(self.verb(), "flush" | "dump")
+                && (text == "-P" || text.starts_with("polic") || text.starts_with("spd")) =>
+            {
+                format!("for policies there is `spd{}`", self.verb()).into()
+            }
+            _ if expects_option && matches!(last, "50" | "51" | "108") => {
+                "the protocol is a word: esp, ah or ipcomp".into()
+            }
+            _ => return None,
+        })
     }
+}
+
+fn is_policy(word: &str) -> bool {
+    matches!(word, "in" | "out" | "fwd" | "ipsec" | "none" | "discard" | "bypass" | "entrust")
 }
 
 /// A hint for a word in place of a host. `before`: the words of the statement so far.
