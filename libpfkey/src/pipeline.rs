@@ -4,6 +4,10 @@
 //! acquire and consume it). A kernel that runs out of receive buffer drops answers silently: the pipeline
 //! then asks for the SA or policy, and reports the request as lost if the answer does not settle it.
 
+mod recovery;
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -12,10 +16,9 @@ use zeroize::Zeroizing;
 use crate::arbitrary::arbitrary_u32;
 use crate::connection::{AnswerTimer, Connection};
 use crate::error::{Error, Result};
-use crate::num::{ExtensionType, MessageType};
-use crate::request::{self, RequestHeader};
-use crate::sa::SaId;
-use crate::wire::{Address, Header, Message, peek_header};
+use crate::num::MessageType;
+use crate::request::{Encoding, Request, RequestHeader};
+use crate::wire::{Header, peek_header};
 
 /// Outcome of a request.
 #[derive(Debug)]
@@ -57,10 +60,19 @@ struct Pending<T> {
     seq: u32,
     message_type: MessageType,
     tag: T,
-    /// The message, to find out the outcome if the answer is lost.
-    bytes: Zeroizing<Vec<u8>>,
+    /// The request, to explain a refusal, and to find out the outcome if the answer is lost.
+    sent: Sent,
     /// A later request was answered first. Kernels answer in order, so the answer to this one was dropped.
     overtaken: bool,
+}
+
+/// A request that was sent.
+#[derive(Debug)]
+enum Sent {
+    /// A PF_KEY message.
+    Message(Zeroizing<Vec<u8>>),
+    /// A typed request to a backend that has another form for it.
+    Typed(Request, RequestHeader, Encoding),
 }
 
 /// A connection with a window of requests in flight. `T` identifies a request to the caller, for example by file and line.
@@ -85,6 +97,8 @@ struct Pending<T> {
 /// assert_eq!(done, [(1, true), (2, true)]);
 /// # Ok::<(), libpfkey::Error>(())
 /// ```
+///
+/// [`Pipeline::submit_request`] does the same with a typed request, which NETLINK_XFRM needs no message for.
 #[derive(Debug)]
 pub struct Pipeline<T> {
     connection: Connection,
@@ -150,19 +164,55 @@ impl<T> Pipeline<T> {
         tag: T,
         on_answer: &mut impl FnMut(&T, Answer<'_>),
     ) -> Result<()> {
-        let header = peek_header(self.connection.abi(), &request)?;
+        let Header { seq, message_type, .. } = peek_header(self.connection.abi(), &request)?;
+        self.make_room(on_answer);
+        self.connection.send(&request)?;
+        let sent = Sent::Message(request);
+        self.sent(Pending { seq, message_type, tag, sent, overtaken: false }, on_answer);
+        Ok(())
+    }
+
+    /// Sends a typed request that has one answer, as [`Pipeline::submit`] does. `header` is from
+    /// [`Pipeline::next_request_header`]; `encoding` is the form of its PF_KEY message, if the backend takes such messages.
+    ///
+    /// # Errors
+    /// When the message cannot express the request, or the backend refuses it; earlier requests are not affected.
+    pub fn submit_request(
+        &mut self,
+        request: Request,
+        header: RequestHeader,
+        encoding: Encoding,
+        tag: T,
+        on_answer: &mut impl FnMut(&T, Answer<'_>),
+    ) -> Result<()> {
+        if !self.connection.backend().has_xfrm_extensions() {
+            let mut message = self.buffer();
+            request.encode(header, encoding, &mut message)?;
+            return self.submit(message, tag, on_answer);
+        }
+        self.make_room(on_answer);
+        self.connection.backend().submit(&request, header)?;
+        let (seq, message_type) = (header.seq, request.message_type());
+        let sent = Sent::Typed(request, header, encoding);
+        self.sent(Pending { seq, message_type, tag, sent, overtaken: false }, on_answer);
+        Ok(())
+    }
+
+    /// Receives answers until one more request may be sent.
+    fn make_room(&mut self, on_answer: &mut impl FnMut(&T, Answer<'_>)) {
         if self.send_mode == SendMode::Sequential || self.pending.len() >= self.window {
             // Where answers get lost, an occasional full drain keeps the list of lost requests short.
             let drain = self.send_mode == SendMode::Sequential || self.lost.len() >= self.window;
             self.settle(if drain { 0 } else { self.window / 2 }, on_answer);
         }
-        self.connection.send(&request)?;
-        let Header { seq, message_type, .. } = header;
-        self.pending.push_back(Pending { seq, message_type, tag, bytes: request, overtaken: false });
+    }
+
+    /// Records a request that was sent.
+    fn sent(&mut self, pending: Pending<T>, on_answer: &mut impl FnMut(&T, Answer<'_>)) {
+        self.pending.push_back(pending);
         if self.send_mode == SendMode::Sequential {
             self.settle(0, on_answer);
         }
-        Ok(())
     }
 
     /// Sends a request with many answers (DUMP, SPDDUMP) after all earlier ones are answered, and waits for the last answer:
@@ -192,7 +242,7 @@ impl<T> Pipeline<T> {
             for lost in std::mem::take(&mut self.lost) {
                 let answer = self.ask(&lost).unwrap_or_else(Answer::Lost);
                 on_answer(&lost.tag, answer);
-                recycle(&mut self.spare, lost.bytes);
+                recycle(&mut self.spare, lost.sent);
             }
         }
     }
@@ -233,102 +283,38 @@ impl<T> Pipeline<T> {
         self.timer = AnswerTimer::default();
         self.pending.iter_mut().take(position.unwrap_or(0)).for_each(|pending| pending.overtaken = true);
         let (reply, explanation) = self.connection.last();
-        on_answer(
-            &done.tag,
-            match header.errno {
-                0 => Answer::Reply(reply),
-                errno => {
-                    let refusal = Refusal { reply, request: &done.bytes, explanation };
-                    Answer::Errno(abi.dialect.errno_to_host(errno), done.message_type, refusal)
-                }
-            },
-        );
-        recycle(&mut self.spare, done.bytes);
-    }
-
-    /// Finds out whether a request was carried out, while no other is in flight.
-    fn ask(&mut self, lost: &Pending<T>) -> Result<Answer<'static>> {
-        let request = Message::parse(self.connection.abi(), &lost.bytes)?;
-        let done = match lost.message_type {
-            MessageType::Add | MessageType::Update => self.any_sa(&request, same_keys)?,
-            MessageType::Delete => !self.any_sa(&request, |_, _| true)?,
-            MessageType::SpdAdd | MessageType::SpdUpdate | MessageType::SpdSetIdx => {
-                self.any_policy(&request, same_policy)?
+        match header.errno {
+            0 => on_answer(&done.tag, Answer::Reply(reply)),
+            errno => {
+                let mut buffer = self.spare.pop().unwrap_or_default();
+                let request = done.sent.message(&mut buffer);
+                let refusal = Refusal { reply, request, explanation };
+                on_answer(&done.tag, Answer::Errno(abi.dialect.errno_to_host(errno), done.message_type, refusal));
+                recycle(&mut self.spare, Sent::Message(buffer));
             }
-            MessageType::SpdDelete => !self.any_policy(&request, |_, _| true)?,
-            MessageType::SpdDelete2 => !self.any_policy_with_id(&request)?,
-            _ => false,
-        };
-        if done { Ok(Answer::Confirmed) } else { Err(Error::Timeout) }
-    }
-
-    /// Whether the SA that a request names exists and satisfies `same`.
-    fn any_sa(&mut self, request: &Message<'_>, same: fn(&Message<'_>, &Message<'_>) -> bool) -> Result<bool> {
-        let Some(id) = SaId::from_message(request) else { return Err(Error::Timeout) };
-        let mut bytes = Zeroizing::new(Vec::new());
-        request::get(self.next_request_header(), &id, &mut bytes)?;
-        self.any_entry(&bytes, false, |entry| same(request, entry))
-    }
-
-    /// Whether a policy with the selector and direction of a request exists and satisfies `same`.
-    fn any_policy(&mut self, request: &Message<'_>, same: fn(&Message<'_>, &Message<'_>) -> bool) -> Result<bool> {
-        let mut bytes = Zeroizing::new(Vec::new());
-        request::spddump(self.next_request_header(), &mut bytes)?;
-        self.any_entry(&bytes, true, |entry| same_selector(request, entry) && same(request, entry))
-    }
-
-    /// Whether the policy with the index that a request names exists.
-    fn any_policy_with_id(&mut self, request: &Message<'_>) -> Result<bool> {
-        let id = |message: &Message<'_>| message.policy().map(|policy| policy.id);
-        let mut bytes = Zeroizing::new(Vec::new());
-        request::spddump(self.next_request_header(), &mut bytes)?;
-        self.any_entry(&bytes, true, |entry| id(request) == id(entry))
-    }
-
-    /// Requests entries and returns whether one satisfies `same`; an errno means that there are none.
-    fn any_entry(&mut self, request: &[u8], many: bool, mut same: impl FnMut(&Message<'_>) -> bool) -> Result<bool> {
-        let abi = self.connection.abi();
-        let wanted = peek_header(abi, request)?;
-        self.connection.send(request)?;
-        let mut found = Ok(false);
-        self.connection.answers(&wanted, many, &mut |_| {}, |answer| match answer {
-            Answer::Reply(bytes) if Message::parse(abi, bytes).is_ok_and(|entry| same(&entry)) => found = Ok(true),
-            Answer::Lost(error) => found = Err(error),
-            _ => {}
-        });
-        found
+        }
+        recycle(&mut self.spare, done.sent);
     }
 }
 
-/// Whether two messages have the same selector and direction of policy.
-fn same_selector(request: &Message<'_>, entry: &Message<'_>) -> bool {
-    let end = |address: Option<&Address>| address.map(|end| (end.sockaddr, end.prefix, end.proto));
-    let direction = |message: &Message<'_>| message.policy().map(|policy| policy.direction);
-    end(request.source()) == end(entry.source())
-        && end(request.destination()) == end(entry.destination())
-        && direction(request) == direction(entry)
+impl Sent {
+    /// The PF_KEY message, written to `buffer` if there is none yet; empty if it cannot be written.
+    fn message<'m>(&'m self, buffer: &'m mut Vec<u8>) -> &'m [u8] {
+        match self {
+            Self::Message(bytes) => bytes,
+            Self::Typed(request, header, encoding) => match request.encode(*header, *encoding, buffer) {
+                Ok(()) => buffer,
+                Err(_) => &[],
+            },
+        }
+    }
 }
 
-/// Whether an entry is the one that a request adds, not an earlier one. If the kernel has completed what the request left
-/// open, the outcome counts as unknown, which is safe.
-fn same_policy(request: &Message<'_>, entry: &Message<'_>) -> bool {
-    let steps = |message: &Message<'_>| message.policy().map(|policy| (policy.kind, policy.requests.clone()));
-    steps(request) == steps(entry)
-}
-
-/// Whether an SA has the keys of a request, which an earlier SA of the same name would not have.
-fn same_keys(request: &Message<'_>, entry: &Message<'_>) -> bool {
-    [ExtensionType::KeyEncrypt, ExtensionType::KeyAuth].into_iter().all(|kind| {
-        let [wanted, got] = [request, entry].map(|message| message.key(kind).map_or(&[][..], |key| key.bytes));
-        wanted == got
-    })
-}
-
-fn recycle(spare: &mut Vec<Zeroizing<Vec<u8>>>, mut buffer: Zeroizing<Vec<u8>>) {
+/// Keeps the buffer of a request, wiped. (A typed request wipes its keys when it is dropped.)
+fn recycle(spare: &mut Vec<Zeroizing<Vec<u8>>>, sent: Sent) {
     use zeroize::Zeroize as _;
-    buffer.zeroize();
-    spare.push(buffer);
+    if let Sent::Message(mut buffer) = sent {
+        buffer.zeroize();
+        spare.push(buffer);
+    }
 }
-
-#[cfg(test)]
-mod tests;

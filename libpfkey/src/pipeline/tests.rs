@@ -9,13 +9,14 @@ use proptest::prelude::*;
 use zeroize::Zeroizing;
 
 use super::{Answer, Pipeline, SendMode};
+use crate::algorithm::Encryption;
 use crate::backend::{ANSWER_TIMEOUT, Backend, Memory};
 use crate::connection::Connection;
 use crate::dialect::{Abi, Dialect};
 use crate::error::{Error, Result};
 use crate::num::{DIR_OUT, LEVEL_REQUIRE, MODE_TRANSPORT, MessageType, POLICY_IPSEC, POLICY_NONE, SaFlags, SaType};
-use crate::request::{self, RequestHeader, SaRequest, SpdRequest};
-use crate::sa::SaId;
+use crate::request::{self, Encoding, Order, Request, RequestHeader, SaRequest, SpdRequest};
+use crate::sa::{SaId, SaSpec};
 use crate::strerror::Code;
 use crate::wire::{Header, IpsecRequest, Lifetime, Policy, SockAddr, peek_header, replace_header};
 
@@ -134,6 +135,45 @@ impl Backend for Slow {
 
     fn answer_timeout(&self) -> Duration {
         FOREVER
+    }
+}
+
+/// An engine that takes typed requests.
+#[derive(Debug)]
+struct Typed(Memory);
+
+impl Backend for Typed {
+    fn abi(&self) -> Abi {
+        self.0.abi()
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.0.fd()
+    }
+
+    fn send(&mut self, message: &[u8]) -> Result<()> {
+        assert_eq!(peek_header(ABI, message)?.message_type, MessageType::Get, "only the look-up is a message");
+        self.0.send(message)
+    }
+
+    fn submit(&mut self, request: &Request, header: RequestHeader) -> Result<()> {
+        self.0.submit(request, header)
+    }
+
+    fn recv<'b>(&mut self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>> {
+        self.0.recv(buffer)
+    }
+
+    fn window(&self) -> usize {
+        self.0.window()
+    }
+
+    fn set_receive_buffer(&mut self, kib: usize) -> Result<usize> {
+        self.0.set_receive_buffer(kib)
+    }
+
+    fn has_xfrm_extensions(&self) -> bool {
+        true
     }
 }
 
@@ -439,6 +479,30 @@ fn dropped_answers_are_asked_for() {
     assert_eq!(outcomes_of_dropped(there, |run| run.spddelete(1)), [Outcome::Confirmed]);
     // Ids of Linux count up by 8, above the direction.
     assert_eq!(outcomes_of_dropped(there, |run| run.spddelete2(9)), [Outcome::Confirmed]);
+}
+
+#[test]
+fn typed_requests_are_written_only_to_explain_them() {
+    let (engine, handle) = memory();
+    let mut pipeline = Pipeline::new(Connection::new(Box::new(Typed(*handle))), SendMode::Pipelined);
+    let encoding = Encoding { order: Order::Setkey, ..Encoding::default() };
+    let sa = SaSpec::esp([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), 0x1001).encryption(Encryption::AesCbc, KEY);
+    let request = Request::Add(sa.build().unwrap().into());
+    let mut message = Vec::new();
+    let mut seen = Vec::new();
+    let mut on_answer = |tag: &u32, answer: Answer<'_>| {
+        let request = if let Answer::Errno(_, _, refusal) = &answer { refusal.request.to_vec() } else { Vec::new() };
+        seen.push((*tag, outcome(answer), request));
+    };
+    engine.drop_next_replies(1);
+    for tag in 0..2 {
+        let header = pipeline.next_request_header();
+        request.encode(header, encoding, &mut message).unwrap();
+        pipeline.submit_request(request.clone(), header, encoding, tag, &mut on_answer).unwrap();
+    }
+    pipeline.finish(&mut on_answer);
+    let refused = Outcome::Errno(libc::EEXIST, MessageType::Add);
+    assert_eq!(seen, [(1, refused, message), (0, Outcome::Confirmed, Vec::new())]);
 }
 
 #[test]
