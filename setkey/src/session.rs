@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use ipsec_conf::setkey::{AddressOptions, Command, ParseError, Protocol, Statement, Word};
 use libpfkey::algorithm::Supported;
-use libpfkey::request::{self, RequestHeader};
+use libpfkey::request::{self, Request, RequestHeader};
 use libpfkey::{
     Abi, Answer, Connection, Message, MessageType, Pipeline, Refusal as KernelRefusal, SaId, SaType, SendMode,
 };
@@ -89,7 +89,7 @@ impl Session {
             Command::SpdUpdate(spd) => self.spd(MessageType::SpdUpdate, statement, spd)?,
             Command::SpdDelete(spd) => self.spd(MessageType::SpdDelete, statement, spd)?,
             Command::SpdDump => self.dump(tag(statement), request::spddump),
-            Command::SpdFlush => self.submit(tag(statement), request::spdflush),
+            Command::SpdFlush => self.submit_request(tag(statement), Request::PolicyFlush),
             Command::Quit => return Ok(Flow::Quit),
         }
         Ok(Flow::Continue)
@@ -114,13 +114,18 @@ impl Session {
         warnings: &mut Vec<ParseError>,
     ) -> Result<(), Refusal> {
         let plan: SaPlan = compose::plan_sa(message_type, statement, sa, &self.target(), warnings)?;
-        for sa in &plan.sas {
-            if message_type == MessageType::Get {
-                // The entry shows the number that the request had: 0, as scripts know it.
-                self.dump(tag(statement), |header, buffer| plan.encode(sa, RequestHeader { seq: 0, ..header }, buffer));
-            } else {
-                self.submit(tag(statement), |header, buffer| plan.encode(sa, header, buffer));
+        let tag = tag(statement);
+        match message_type {
+            MessageType::Add => plan.sas.into_iter().for_each(|sa| self.submit_request(tag, Request::Add(sa.into()))),
+            MessageType::Update => {
+                plan.sas.into_iter().for_each(|sa| self.submit_request(tag, Request::Update(sa.into())))
             }
+            // The entry shows the number that the request had: 0, as scripts know it.
+            MessageType::Get => plan.sas.iter().for_each(|sa| {
+                self.dump(tag, |header, buffer| plan.encode(sa, RequestHeader { seq: 0, ..header }, buffer));
+            }),
+            // KAME setkey sends more in these than the name of the SA, which is all that a typed request has.
+            _ => plan.sas.iter().for_each(|sa| self.submit(tag, |header, buffer| plan.encode(sa, header, buffer))),
         }
         Ok(())
     }
@@ -131,12 +136,15 @@ impl Session {
         statement: &Statement<'_>,
         spd: &ipsec_conf::setkey::Spd<'_>,
     ) -> Result<(), Refusal> {
-        let mut plan: SpdPlan = compose::plan_spd(message_type, statement, spd, &self.target())?;
+        let plan: SpdPlan = compose::plan_spd(message_type, statement, spd, &self.target())?;
         let priority = self.abi.dialect.has_priority().then_some(plan.priority);
         let tag = Tag { priority, ..tag(statement) };
-        self.submit(tag, |header, buffer| plan.encode(header, buffer));
-        if self.mirror && plan.make_forward() {
-            self.submit(tag, |header, buffer| plan.encode(header, buffer));
+        let forward = plan.forward().filter(|_| self.mirror);
+        for plan in std::iter::once(plan).chain(forward) {
+            match plan.typed() {
+                Some(request) => self.submit_request(tag, request(plan.policy.into())),
+                None => self.submit(tag, |header, buffer| plan.encode(header, buffer)),
+            }
         }
         Ok(())
     }
@@ -159,7 +167,7 @@ impl Session {
     /// `flush`. A protocol that the kernel has no SAs of has none to lose: SA type 0 would empty the whole SAD.
     fn empty(&mut self, statement: &Statement<'_>, protocol: Option<Protocol>) {
         if let Some(sa_type) = compose::sa_type_of(protocol, self.abi.dialect) {
-            self.submit(tag(statement), |header, buffer| request::flush(header, sa_type, buffer));
+            self.submit_request(tag(statement), Request::Flush(sa_type));
         }
     }
 
@@ -212,7 +220,28 @@ impl Session {
         }
     }
 
-    /// Sends one request that has one answer.
+    /// Sends a typed request that has one answer.
+    fn submit_request(&mut self, tag: Tag, request: Request) {
+        let header = self.pipeline.next_request_header();
+        let encoding = self.target().encoding();
+        if self.dry || self.view.shows_requests() {
+            let mut bytes = self.pipeline.buffer();
+            if let Err(error) = request.encode(header, encoding, &mut bytes) {
+                return self.refused(tag, &error);
+            }
+            if self.dry {
+                return;
+            }
+            self.view.request(self.abi, &bytes);
+        }
+        let (view, abi) = (&mut self.view, self.abi);
+        let mut on_answer = |tag: &Tag, answer: Answer<'_>| view.answer(abi, *tag, answer);
+        if let Err(error) = self.pipeline.submit_request(request, header, encoding, tag, &mut on_answer) {
+            self.refused(tag, &error);
+        }
+    }
+
+    /// Sends one request that has one answer, as a PF_KEY message.
     fn submit(&mut self, tag: Tag, write: impl FnOnce(RequestHeader, &mut Vec<u8>) -> libpfkey::Result<()>) {
         let Some(bytes) = self.prepare(tag, write) else { return };
         let (view, abi) = (&mut self.view, self.abi);
@@ -234,10 +263,8 @@ impl Session {
 
     /// Sends FLUSH or SPDFLUSH for the command line.
     pub(crate) fn flush(&mut self, policies: bool) {
-        self.submit(Tag::default(), |header, buffer| match policies {
-            true => request::spdflush(header, buffer),
-            false => request::flush(header, SaType::Unspec, buffer),
-        });
+        let request = if policies { Request::PolicyFlush } else { Request::Flush(SaType::Unspec) };
+        self.submit_request(Tag::default(), request);
         self.finish();
     }
 

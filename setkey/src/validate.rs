@@ -144,7 +144,7 @@ impl<'k> Validator<'k> {
         spd: &Spd<'_>,
         warnings: &mut Vec<ParseError>,
     ) -> Result<(), Refusal> {
-        let mut plan = compose::plan_spd(message_type, statement, spd, &self.target)?;
+        let plan = compose::plan_spd(message_type, statement, spd, &self.target)?;
         let mut bytes = Vec::new();
         plan.encode(self.request_header(), &mut bytes).map_err(|error| unsendable(statement, &error))?;
         let request = self.parse(statement, &bytes)?;
@@ -169,8 +169,8 @@ impl<'k> Validator<'k> {
             }
             warnings.push(statement.error_at_end(statement.start(), HAS_COPY));
         }
-        if self.mirror && plan.make_forward() {
-            plan.encode(self.request_header(), &mut bytes).map_err(|error| unsendable(statement, &error))?;
+        if let Some(forward) = plan.forward().filter(|_| self.mirror) {
+            forward.encode(self.request_header(), &mut bytes).map_err(|error| unsendable(statement, &error))?;
             if self.is_duplicate(&self.parse(statement, &bytes)?) {
                 warnings.push(statement.error_at_end(statement.start(), HAS_FORWARD));
             }

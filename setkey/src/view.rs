@@ -60,6 +60,11 @@ impl View {
         Self { console, style, text, hidden: 0, warned_of_priority: false, now: None, netlink: false }
     }
 
+    /// Returns whether requests are printed.
+    pub(crate) fn shows_requests(&self) -> bool {
+        self.style.verbose || self.style.hex
+    }
+
     /// Prints a request if the options say so.
     pub(crate) fn request(&mut self, abi: Abi, bytes: &[u8]) {
         self.text.clear();
@@ -73,6 +78,8 @@ impl View {
     /// Prints an answer.
     pub(crate) fn answer(&mut self, abi: Abi, tag: Tag, answer: Answer<'_>) {
         match answer {
+            // libpfkey wrote this message itself, so that parsing it would find no mistake either.
+            Answer::Reply(bytes) if self.netlink && !self.style.verbose && is_added_sa(abi, bytes) => {}
             Answer::Reply(bytes) => self.reply(abi, tag, bytes),
             Answer::Confirmed => {}
             Answer::Errno(errno, message_type, refusal) => {
@@ -181,6 +188,12 @@ pub(crate) fn errno_words(errno: i32, message_type: MessageType) -> String {
         MessageType::SpdDump if errno == libc::ENOENT => "No SPD entries".into(),
         _ => errno_text(errno),
     }
+}
+
+/// Returns whether a message tells of an SA that was added or updated, of which nothing is printed.
+fn is_added_sa(abi: Abi, bytes: &[u8]) -> bool {
+    let is_added = |kind| matches!(kind, MessageType::Add | MessageType::Update);
+    peek_header(abi, bytes).is_ok_and(|header| is_added(header.message_type))
 }
 
 fn has_wrong_length(abi: Abi, bytes: &[u8]) -> bool {

@@ -36,7 +36,7 @@ impl Target<'_> {
     }
 
     /// The form of messages: KAME setkey's order of extensions.
-    fn encoding(&self) -> Encoding {
+    pub(crate) fn encoding(&self) -> Encoding {
         Encoding { xfrm_extensions: self.has_xfrm, order: Order::Setkey }
     }
 }

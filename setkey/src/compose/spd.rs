@@ -8,7 +8,7 @@ use ipsec_conf::setkey::{
 use libpfkey::num::ULPROTO_ANY;
 use libpfkey::policy::{Direction, Level};
 use libpfkey::protocol::protocol_number;
-use libpfkey::request::{Encoding, RequestHeader, encode_policy};
+use libpfkey::request::{Encoding, Request, RequestHeader, encode_policy};
 use libpfkey::rules;
 use libpfkey::{Code, Extension, ExtensionType, MessageType, PolicySpec, SaType, SelectorAddress};
 
@@ -16,10 +16,10 @@ use super::{Refusal, Target, at_culprit, label};
 use crate::resolve::addresses;
 
 /// A statement about one policy.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct SpdPlan {
     message_type: MessageType,
-    policy: PolicySpec,
+    pub(crate) policy: PolicySpec,
     /// Its priority as the kernel shows it.
     pub(crate) priority: u32,
     /// A tag stands for the selector, which no kernel takes from PF_KEY.
@@ -115,17 +115,28 @@ impl SpdPlan {
         self.policy.id.direction == Direction::Forward
     }
 
-    /// Turns an `in` policy into the `fwd` one that goes with it; `false` for another direction. A first template of
-    /// level unique loses its reqid: forwarded packets were not decrypted by the SA that it names.
-    pub(crate) fn make_forward(&mut self) -> bool {
+    /// Returns the `fwd` policy that goes with an `in` one; `None` for another direction. A first template of level unique
+    /// loses its reqid: forwarded packets were not decrypted by the SA that it names.
+    pub(crate) fn forward(&self) -> Option<Self> {
         if self.policy.id.direction != Direction::In {
-            return false;
+            return None;
         }
-        self.policy.id.direction = Direction::Forward;
-        if let Some(first) = self.policy.templates.first_mut().filter(|first| matches!(first.level, Level::Unique(_))) {
+        let mut plan = self.clone();
+        plan.policy.id.direction = Direction::Forward;
+        if let Some(first) = plan.policy.templates.first_mut().filter(|first| matches!(first.level, Level::Unique(_))) {
             first.level = Level::Require;
         }
-        true
+        Some(plan)
+    }
+
+    /// Returns the constructor of the typed request. There is none for a deletion, where KAME setkey sends all that was
+    /// written of the policy, and none for a tagged policy, which lacks a selector.
+    pub(crate) fn typed(&self) -> Option<fn(Box<PolicySpec>) -> Request> {
+        match self.message_type {
+            MessageType::SpdAdd if !self.is_tagged => Some(Request::PolicyAdd),
+            MessageType::SpdUpdate if !self.is_tagged => Some(Request::PolicyUpdate),
+            _ => None,
+        }
     }
 }
 

@@ -229,9 +229,8 @@ impl Reader<'_> {
                     self.request.wanted.policies.push(WantedPolicy { name, facts, place, message });
                 }
             }
-            if !self.mirror || !plan.make_forward() {
-                return Ok(());
-            }
+            let Some(forward) = plan.forward().filter(|_| self.mirror) else { return Ok(()) };
+            plan = forward;
             is_copy = true;
         }
     }
