@@ -49,18 +49,14 @@ pub(crate) fn plan_sa(
         statement.error_at(statement.protocol_offset(sa).unwrap_or(sa.destination.host.offset), text)
     })?;
     let material = Material::new(statement, &sa.algorithms, target, warnings)?;
-    let place = |options: &[&str]| statement.option_offset(options).unwrap_or_else(|| statement.start());
     let names_one = matches!(message_type, MessageType::Delete | MessageType::Get);
-    if names_one && sa.mode != Mode::Any {
-        warnings.push(statement.error_at_end(place(&["-m"]), "WARNING: mode is obsolete"));
+    if names_one {
+        warnings.extend(obsolete_mode(statement, sa));
     }
     if message_type == MessageType::Delete && (sources.len() > 1 || destinations.len() > 1) {
         return Err(statement.error_at_end(sa.source.host.offset, "multiple address specified").into());
     }
-    if target.dialect() == Dialect::NetBsd && u16::try_from(sa.reqid).is_err() {
-        let text = format!("reqid {} not in 0 to 65535: NetBSD has 16 bits for it", sa.reqid);
-        return Err(statement.error_at_end(place(&["-u"]), text).into());
-    }
+    refuse_wide_reqid(statement, sa, target)?;
     let pairs = pairs(&sources, &destinations)?;
     let window = replay_window(statement, sa, target)?;
     let xfrm = XfrmOptions::new(message_type, statement, sa, material.icv_bits, target)?;
@@ -147,6 +143,22 @@ fn plan_natt(statement: &Statement<'_>, sa: &language::Sa<'_>, target: &Target<'
             .copied(),
     };
     Ok(Some(Natt { ports: None, original }))
+}
+
+/// A warning if a statement that only names an SA has a mode.
+fn obsolete_mode(statement: &Statement<'_>, sa: &language::Sa<'_>) -> Option<ParseError> {
+    let place = || statement.option_offset(&["-m"]).unwrap_or_else(|| statement.start());
+    (sa.mode != Mode::Any).then(|| statement.error_at_end(place(), "WARNING: mode is obsolete"))
+}
+
+/// Refuses a reqid that the kernel would cut.
+fn refuse_wide_reqid(statement: &Statement<'_>, sa: &language::Sa<'_>, target: &Target<'_>) -> Result<(), ParseError> {
+    if target.dialect() != Dialect::NetBsd || u16::try_from(sa.reqid).is_ok() {
+        return Ok(());
+    }
+    let place = statement.option_offset(&["-u"]).unwrap_or_else(|| statement.start());
+    let text = format!("reqid {} not in 0 to 65535: NetBSD has 16 bits for it", sa.reqid);
+    Err(statement.error_at_end(place, text))
 }
 
 /// The replay window in packets: the language counts packets on Linux, elsewhere bytes of bitmap.
