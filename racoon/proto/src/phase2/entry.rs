@@ -10,7 +10,7 @@ use crate::kernel::{Acquire, RequestId, SaInstallation, SaName, Selector};
 use crate::num::{ExchangeType, Protocol};
 use crate::path::Path;
 use crate::phase2::TrafficKey;
-use crate::phase2::bundle::Pair;
+use crate::phase2::agreement::Pair;
 use crate::phase2::initiator::{Agreed, Offered, Phase2Request};
 use crate::phase2::pending_inputs::PendingInputs;
 use crate::phase2::responder::{Accepted, Answered};

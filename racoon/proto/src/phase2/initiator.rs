@@ -1,6 +1,7 @@
 //! Quick mode of the initiator.
 
-use super::bundle::{Agreement, Bundle};
+use super::agreement::Agreement;
+use super::bundle::Bundle;
 use super::lifetime::apply_responder_lifetime;
 use super::message::{Message, Proof, QuickModePayloads, Received, Rejection, draw_nonce, open, seal};
 use super::pending_inputs::CompletedExchange;

@@ -9,7 +9,7 @@ use crate::output::Level;
 use crate::path::{AddrPort, Path};
 use crate::phase1::entry::Phase1;
 use crate::phase1::table::Phase1s;
-use crate::phase2::bundle::Pair;
+use crate::phase2::agreement::Pair;
 use crate::phase2::entry::Phase2;
 use crate::phase2::generate_policy::GeneratedPolicies;
 use crate::phase2::lifetime::spi_bytes;

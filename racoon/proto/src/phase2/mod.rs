@@ -8,6 +8,7 @@
 //! ```
 
 pub(crate) mod acquire;
+pub(crate) mod agreement;
 pub(crate) mod bundle;
 pub(crate) mod entry;
 pub(crate) mod failure;

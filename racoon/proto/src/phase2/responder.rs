@@ -1,6 +1,6 @@
 //! Quick mode of the responder.
 
-use super::bundle::Agreement;
+use super::agreement::Agreement;
 use super::lifetime::responder_lifetime;
 use super::message::{Message, Proof, QuickModePayloads, Received, Rejection, draw_nonce, open, seal};
 use super::traffic::Identities;

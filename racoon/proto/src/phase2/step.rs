@@ -11,7 +11,7 @@ use crate::kernel::{KernelError, KernelRequest, Mode, SaInstallation, SaName};
 use crate::output::{Level, Urgency};
 use crate::path::Path;
 use crate::phase1::Phase1Sa;
-use crate::phase2::bundle::{Agreement, Common, Installations};
+use crate::phase2::agreement::{Agreement, Common, Installations};
 use crate::phase2::entry::{EstablishedPhase2, Installing, Outbound, Phase2, State};
 use crate::phase2::initiator::Agreed;
 use crate::phase2::message::{Message, QuickModePayloads};

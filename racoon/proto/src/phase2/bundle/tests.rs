@@ -1,7 +1,8 @@
 use super::*;
 use crate::config::{Authentication, Encryption, RemoteSide, Side};
-use crate::kernel::TemplateLevel;
+use crate::kernel::{Lifetime, TemplateLevel};
 use crate::num::{EspTransform, IpcompTransform};
+use crate::phase2::agreement::soft;
 use crate::proposal::encoding::phase2_sa;
 
 fn template(protocol: Protocol, mode: Mode, reqid: u32) -> Template {
