@@ -5,75 +5,33 @@
 //! process id 0, so that a client sees its own id on its own answers only. Promiscuous mode (X_PROMISC) is refused with
 //! EOPNOTSUPP.
 
+mod client;
+mod listener;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fmt;
-use std::io::ErrorKind;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{Backlog, UnixAddr, bind, connect, listen};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-use super::socket::{check_length, recv_datagram, send_datagram, seqpacket};
+use self::client::Client;
+pub use self::client::ClientEvent;
+use self::listener::Listener;
+use super::socket::check_length;
 use super::{Backend, MESSAGE_MAX};
 use crate::dialect::{Abi, Dialect};
 use crate::error::{Error, Result};
 use crate::num::{MessageType, SaType};
 use crate::wire::{Header, peek_header, replace_header};
 
-/// Limit of the bytes queued for a client; a client that does not read them is disconnected. A dump of 50,000 SAs is 12 MiB.
-const BACKLOG_LIMIT: usize = 64 << 20;
-
 /// Time after which a request without an answer no longer counts as in flight.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// Upper bound of the messages that one turn takes from the backend and from each client, so that none starves the others.
 const TURN: usize = 64;
-
-/// An event of a client, for the log.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ClientEvent {
-    /// A client of this user connected.
-    Accepted {
-        /// Its effective user id.
-        uid: u32,
-    },
-    /// A client was disconnected: it sent no PF_KEY message, or does not read.
-    CutOff {
-        /// Why.
-        reason: &'static str,
-    },
-    /// A client was refused: its user is neither root nor the server's own.
-    Refused {
-        /// Its effective user id.
-        uid: u32,
-    },
-}
-
-impl fmt::Display for ClientEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Accepted { uid } => write!(f, "client of uid {uid} connected"),
-            Self::CutOff { reason } => write!(f, "client cut off: {reason}"),
-            Self::Refused { uid } => write!(f, "client of uid {uid} refused: neither root nor this server's own user"),
-        }
-    }
-}
-
-/// A client and the messages queued for it.
-#[derive(Debug)]
-struct Client {
-    socket: OwnedFd,
-    waiting: VecDeque<Zeroizing<Vec<u8>>>,
-    waiting_bytes: usize,
-    registered: Vec<SaType>,
-}
 
 /// A forwarded request, with its client's numbers.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +46,7 @@ struct Pending {
 #[derive(Debug)]
 pub struct SocketServer {
     backend: Box<dyn Backend>,
-    listener: Option<(UnixListener, PathBuf)>,
+    listener: Option<Listener>,
     clients: BTreeMap<u64, Client>,
     next_client: u64,
     pending: HashMap<u32, Pending>,
@@ -108,24 +66,8 @@ impl SocketServer {
     /// # Errors
     /// [`Error::System`]; [`Error::Backend`] on systems without `SOCK_SEQPACKET` (macOS).
     pub fn bind(path: &Path, backend: Box<dyn Backend>) -> Result<Self> {
-        let socket = seqpacket()?;
-        let address = UnixAddr::new(path).map_err(|errno| Error::system("bind", errno))?;
-        let mut bound = bind(socket.as_raw_fd(), &address);
-        if bound == Err(Errno::EADDRINUSE) && is_abandoned(path) {
-            std::fs::remove_file(path).map_err(|source| Error::System { call: "unlink", source })?;
-            bound = bind(socket.as_raw_fd(), &address);
-        }
-        bound.map_err(|errno| Error::system("bind", errno))?;
-        // Nobody can connect before listen, so the mode is never too wide.
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        std::fs::set_permissions(path, mode).map_err(|source| Error::System { call: "chmod", source })?;
-        listen(&socket, Backlog::new(16).unwrap_or(Backlog::MAXCONN))
-            .map_err(|errno| Error::system("listen", errno))?;
-        let mut server = Self::without_listener(backend);
-        let listener = UnixListener::from(socket);
-        listener.set_nonblocking(true).map_err(|source| Error::System { call: "fcntl", source })?;
-        server.listener = Some((listener, path.to_owned()));
-        Ok(server)
+        let listener = Listener::bind(path)?;
+        Ok(Self { listener: Some(listener), ..Self::without_listener(backend) })
     }
 
     /// A server without a listening socket, for clients that are added with [`SocketServer::adopt`].
@@ -147,8 +89,7 @@ impl SocketServer {
 
     /// Adds a connected socket as a client, without a check of its user.
     pub fn adopt(&mut self, socket: OwnedFd) {
-        let client = Client { socket, waiting: VecDeque::new(), waiting_bytes: 0, registered: Vec::new() };
-        self.clients.insert(self.next_client, client);
+        self.clients.insert(self.next_client, Client::new(socket));
         self.next_client += 1;
     }
 
@@ -177,10 +118,10 @@ impl SocketServer {
         let read = if self.has_room() { PollFlags::POLLIN } else { PollFlags::empty() };
         let mut fds = vec![PollFd::new(self.backend.fd(), PollFlags::POLLIN)];
         fds.extend(self.clients.values().map(|client| {
-            let write = if client.waiting.is_empty() { PollFlags::empty() } else { PollFlags::POLLOUT };
-            PollFd::new(client.socket.as_fd(), read | write)
+            let write = if client.has_waiting() { PollFlags::POLLOUT } else { PollFlags::empty() };
+            PollFd::new(client.fd(), read | write)
         }));
-        fds.extend(self.listener.iter().map(|(socket, _)| PollFd::new(socket.as_fd(), PollFlags::POLLIN)));
+        fds.extend(self.listener.iter().map(|listener| PollFd::new(listener.fd(), PollFlags::POLLIN)));
         // Requests whose answers are lost must expire even if nothing else happens.
         let longest = if self.has_room() { timeout } else { Some(timeout.unwrap_or(ANSWER_TIME).min(ANSWER_TIME)) };
         let timeout = longest.map_or(PollTimeout::NONE, |t| PollTimeout::try_from(t).unwrap_or(PollTimeout::MAX));
@@ -201,19 +142,13 @@ impl SocketServer {
     }
 
     fn accept(&mut self) -> Result<()> {
-        let Some((listener, _)) = &self.listener else { return Ok(()) };
-        let socket = match listener.accept() {
-            Ok((stream, _)) => OwnedFd::from(stream),
-            Err(error) if is_passing(error.kind()) => return Ok(()),
-            Err(source) => return Err(Error::System { call: "accept", source }),
-        };
-        let uid = peer_uid(socket.as_fd())?;
-        if uid != 0 && uid != nix::unistd::geteuid().as_raw() {
-            self.events.push(ClientEvent::Refused { uid });
+        let Some((event, socket)) = self.listener.as_ref().map(Listener::accept).transpose()?.flatten() else {
             return Ok(());
+        };
+        self.events.push(event);
+        if let Some(socket) = socket {
+            self.adopt(socket);
         }
-        self.events.push(ClientEvent::Accepted { uid });
-        self.adopt(socket);
         Ok(())
     }
 
@@ -224,13 +159,7 @@ impl SocketServer {
                 return;
             }
             let Some(client) = self.clients.get(&id) else { return };
-            let mut buffer = std::mem::take(&mut self.buffer);
-            let outcome = recv_datagram(client.socket.as_fd(), &mut buffer);
-            let message = outcome.map(|length| Zeroizing::new(buffer.get(..length).unwrap_or_default().to_vec()));
-            if let Ok(length) = outcome {
-                buffer.iter_mut().take(length).for_each(Zeroize::zeroize);
-            }
-            self.buffer = buffer;
+            let message = client.receive(&mut self.buffer);
             match message {
                 Err(Errno::EAGAIN) => return,
                 Err(_) => return self.leave(id),
@@ -373,9 +302,7 @@ impl SocketServer {
 
     fn enqueue(&mut self, id: u64, message: Zeroizing<Vec<u8>>) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        client.waiting_bytes += message.len();
-        client.waiting.push_back(message);
-        if client.waiting_bytes > BACKLOG_LIMIT {
+        if !client.enqueue(message) {
             self.cut_off(id, "it does not read what waits for it");
         }
     }
@@ -383,16 +310,8 @@ impl SocketServer {
     /// Sends queued messages to a client until its socket is full.
     fn drain(&mut self, id: u64) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        while let Some(message) = client.waiting.front() {
-            match send_datagram(client.socket.as_fd(), message) {
-                Ok(()) | Err(Errno::EMSGSIZE) => {
-                    client.waiting_bytes = client.waiting_bytes.saturating_sub(message.len());
-                    client.waiting.pop_front();
-                }
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN | Errno::ENOBUFS) => return,
-                Err(_) => return self.leave(id),
-            }
+        if client.drain().is_err() {
+            self.leave(id);
         }
     }
 
@@ -436,14 +355,6 @@ impl SocketServer {
     }
 }
 
-impl Drop for SocketServer {
-    fn drop(&mut self) {
-        if let Some((_, path)) = &self.listener {
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
 /// Source of a readiness event.
 #[derive(Debug, Default)]
 struct Ready {
@@ -481,33 +392,4 @@ fn errno_of(error: &Error) -> Errno {
         Error::Kernel(errno) => Errno::from_raw(*errno),
         _ => Errno::EINVAL,
     }
-}
-
-fn is_passing(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted)
-}
-
-/// Whether no server listens on a socket file.
-fn is_abandoned(path: &Path) -> bool {
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    let refused = || match (seqpacket(), UnixAddr::new(path)) {
-        (Ok(socket), Ok(address)) => connect(socket.as_raw_fd(), &address) == Err(Errno::ECONNREFUSED),
-        _ => false,
-    };
-    is_socket && refused()
-}
-
-/// The effective user id of the peer.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn peer_uid(socket: BorrowedFd<'_>) -> Result<u32> {
-    use nix::sys::socket::{getsockopt, sockopt};
-    let peer = getsockopt(&socket, sockopt::PeerCredentials).map_err(|errno| Error::system("getsockopt", errno))?;
-    Ok(peer.uid())
-}
-
-/// The effective user id of the peer.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn peer_uid(socket: BorrowedFd<'_>) -> Result<u32> {
-    let (uid, _) = nix::unistd::getpeereid(socket).map_err(|errno| Error::system("getpeereid", errno))?;
-    Ok(uid.as_raw())
 }
