@@ -1,4 +1,4 @@
-//! What a kernel reports of its own accord, and of the requests of others.
+//! Reports of a kernel: its own events, and changes that other processes make.
 
 use std::net::SocketAddr;
 
@@ -9,15 +9,15 @@ use crate::wire::{Message, SockAddr};
 
 /// A report from the kernel's key engine.
 ///
-/// Acquires and expiries go only to those who have registered ([`Kernel::register`](crate::Kernel::register)); the others
-/// to everybody. A kernel that runs out of buffer drops reports: see
+/// Acquires and expiries are sent only to programs that have registered ([`Kernel::register`](crate::Kernel::register)), all
+/// other reports to everybody. A kernel drops reports for which it has no buffer: see
 /// [`Kernel::has_lost_events`](crate::Kernel::has_lost_events).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
     /// A packet needs an SA that does not exist.
     Acquire(Acquire),
-    /// An SA has reached a limit: renew it at the soft one; at the hard one it is gone.
+    /// An SA has reached a limit. At the soft one it should be renewed; at the hard one the kernel has removed it.
     Expire {
         /// The SA, as far as the report shows it.
         sa: Box<InstalledSa>,
@@ -41,13 +41,13 @@ pub enum Event {
     },
     /// All SAs of a type were removed; [`SaType::Unspec`] is all types.
     SasFlushed(SaType),
-    /// The peer behind a NAT has another address or port (Linux).
+    /// A peer behind a NAT has a new address or port (Linux).
     NatMapping {
         /// Its SA.
         sa: SaId,
-        /// Its address and port until now.
+        /// The old address and port.
         old: SocketAddr,
-        /// Its address and port from now on.
+        /// The new address and port.
         new: SocketAddr,
     },
     /// A policy was added or replaced.
@@ -58,8 +58,7 @@ pub enum Event {
     PolicyExpired(Box<InstalledPolicy>),
     /// All policies were removed.
     PoliciesFlushed,
-    /// A report of another kind, or one that does not show what it is about. What depends on the databases should be read
-    /// again.
+    /// A report of another kind, or one without the SA or policy that it is about. Copies of the databases may be outdated.
     Other(MessageType),
 }
 
@@ -72,7 +71,7 @@ pub struct Acquire {
     pub source: SocketAddr,
     /// Destination address of its packets.
     pub destination: SocketAddr,
-    /// Index of the policy that demands it, where the kernel tells it.
+    /// Index of the policy that demands it, if the kernel reports it.
     pub policy_index: Option<u32>,
     /// Sequence number of the report: a GETSPI that repeats it belongs to the acquire.
     pub seq: u32,
@@ -134,7 +133,7 @@ fn acquire(message: &Message<'_>) -> Option<Acquire> {
     Some(Acquire { sa_type: message.header.sa_type, source, destination, policy_index, seq: message.header.seq })
 }
 
-/// The peer is the source of the SA, and the new mapping stands where an SA has its destination.
+/// Reads a new NAT mapping: the peer, which is the source of the SA, has its new address where an SA has its destination.
 fn nat_mapping(message: &Message<'_>) -> Option<Event> {
     let (mut old, mut new) = ends(message)?;
     old.set_port(message.natt_port(ExtensionType::NatTSport)?);

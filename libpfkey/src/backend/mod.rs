@@ -31,29 +31,29 @@ pub use xfrm::Xfrm;
 #[doc(hidden)]
 pub use xfrm::translate as translate_netlink;
 
-/// Bytes of the longest message there can be: the length field counts 8-byte words in 16 bits.
+/// Bytes of the longest possible message, whose length field counts 8-byte words in 16 bits.
 pub const MESSAGE_MAX: usize = u16::MAX as usize * 8;
 
-/// How long a kernel may take to answer (the reference's receive timeout). Kernels answer before `send` returns, or drop
-/// the answer.
+/// Time limit of a kernel's answer, as in libipsec. Kernels answer before `send` returns, or drop the answer.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A kernel interface: takes requests, returns answers and events, one message at a time. Never blocks: wait on [`Backend::fd`].
+/// A kernel interface: takes requests, and returns answers and events, one message at a time. No method blocks; wait on
+/// [`Backend::fd`] instead.
 pub trait Backend: fmt::Debug + Send {
     /// The layout of its messages.
     fn abi(&self) -> Abi;
 
-    /// Becomes readable when more comes in. Take what there is before waiting on it: [`Backend::recv`] until `None`.
+    /// Becomes readable when messages arrive. Before you wait for that, call [`Backend::recv`] until it returns `None`.
     fn fd(&self) -> BorrowedFd<'_>;
 
-    /// Hands over one whole message.
+    /// Sends one whole PF_KEY message.
     ///
     /// # Errors
-    /// [`Error::System`] when the backend refuses it: some kernels fail the call where others send an answer.
+    /// [`Error::System`] when the backend refuses it. Some kernels fail the call where others send an answer.
     fn send(&mut self, message: &[u8]) -> Result<()>;
 
-    /// Submits a typed request; its answer comes from [`Backend::recv`], as a PF_KEY message. By default the request is
-    /// written as a PF_KEY message and sent.
+    /// Sends a typed request. The answer is a PF_KEY message, which [`Backend::recv`] returns. Unless a backend has a form
+    /// of its own, the request is written as a PF_KEY message and sent with [`Backend::send`].
     ///
     /// # Errors
     /// As [`Request::encode`] and [`Backend::send`].
@@ -64,13 +64,13 @@ pub trait Backend: fmt::Debug + Send {
         self.send(&message)
     }
 
-    /// Takes the next message into `buffer`, which has [`MESSAGE_MAX`] bytes; `None` when there is none now.
+    /// Receives the next message into `buffer`, which has [`MESSAGE_MAX`] bytes; `None` if none is available.
     ///
     /// # Errors
-    /// [`Error::System`]; [`Error::Malformed`] for a datagram that is no message (it is consumed).
+    /// [`Error::System`]; [`Error::Malformed`] for a datagram that is no message, which is dropped.
     fn recv<'b>(&mut self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>>;
 
-    /// How many requests may be under way at once without answers being dropped.
+    /// Number of requests that may be in flight without the loss of answers.
     fn window(&self) -> usize;
 
     /// Raises the receive buffer to `kib` KiB if it is smaller (`pfkey_set_buffer_size`); returns its size in KiB.
@@ -79,24 +79,24 @@ pub trait Backend: fmt::Debug + Send {
     /// [`Error::System`]
     fn set_receive_buffer(&mut self, kib: usize) -> Result<usize>;
 
-    /// How long an answer may take; what takes longer is held to be lost.
+    /// Time after which an answer counts as lost.
     fn answer_timeout(&self) -> Duration {
         ANSWER_TIMEOUT
     }
 
-    /// Whether messages were lost since this was asked last, as far as the kernel tells: what depends on having heard all
-    /// has to be asked for again.
+    /// Whether the kernel has reported a loss of messages since the last call. Copies of its databases are then to be read
+    /// again.
     fn has_lost(&mut self) -> bool {
         false
     }
 
-    /// Whether it understands this library's extensions for NETLINK_XFRM, [`XfrmExtensions`](crate::wire::XfrmExtensions).
+    /// Whether the backend understands this library's extensions for NETLINK_XFRM, [`XfrmExtensions`](crate::wire::XfrmExtensions).
     fn has_xfrm_extensions(&self) -> bool {
         false
     }
 
-    /// The kernel's explanation of the refusal that [`Backend::recv`] returned last, if it gave one: one line of at most a
-    /// few hundred bytes. NETLINK_XFRM has explanations.
+    /// The kernel's explanation of the refusal that [`Backend::recv`] returned last, if there is one: one line of at most a
+    /// few hundred bytes. Only NETLINK_XFRM has explanations.
     fn explanation(&self) -> Option<&str> {
         None
     }
@@ -133,10 +133,11 @@ impl BackendKind {
         }
     }
 
-    /// Opens the backend. The dialect is the host's, or for [`BackendKind::Socket`] and [`BackendKind::Memory`] the one given.
+    /// Opens the backend. Without a dialect it is the host's; only [`BackendKind::Socket`] and [`BackendKind::Memory`] have
+    /// others.
     ///
     /// # Errors
-    /// What the system said, or [`Error::Backend`] for a backend or dialect that the system does not have.
+    /// [`Error::System`]; [`Error::Backend`] for a backend or dialect that the system does not have.
     pub fn open(&self, dialect: Option<Dialect>) -> Result<Box<dyn Backend>> {
         let foreign = dialect.filter(|dialect| *dialect != Dialect::HOST);
         match self {
@@ -159,8 +160,7 @@ impl BackendKind {
     }
 }
 
-/// Opens the system's best backend: on Linux NETLINK_XFRM, which can do all that PF_KEY can, and where the kernel lacks it (or
-/// elsewhere) PF_KEY.
+/// Opens the system's best backend: NETLINK_XFRM, which can do everything that PF_KEY can, or PF_KEY if the kernel lacks it.
 #[cfg(target_os = "linux")]
 fn automatic() -> Result<Box<dyn Backend>> {
     let without_xfrm = match Xfrm::open() {
@@ -184,8 +184,7 @@ fn automatic() -> Result<Box<dyn Backend>> {
     Ok(Box::new(AfKey::open()?))
 }
 
-/// Whether a backend could not be opened because the kernel lacks it. (A lack of privilege is no reason to
-/// try another.)
+/// Whether a backend could not be opened because the kernel lacks it. Lack of privilege is no reason to try another one.
 #[cfg(target_os = "linux")]
 fn is_missing(error: &Error) -> bool {
     let Error::System { source, .. } = error else { return false };

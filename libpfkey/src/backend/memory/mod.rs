@@ -76,35 +76,35 @@ impl Memory {
         Ok(Self { engine, id, abi, signal })
     }
 
-    /// A packet is to leave: the outbound policy that matches asks for the SAs that are missing, by ACQUIREs to the
-    /// handles that registered. Returns how many were asked for; the same ends again only after a while.
+    /// Simulates an outbound packet: sends an ACQUIRE to the registered handles for each missing SA that the matching policy
+    /// demands, and returns their number. While an ACQUIRE is pending, it is not repeated.
     pub fn packet_out(&self, source: SocketAddr, destination: SocketAddr, proto: u8) -> usize {
         self.engine().packet_out(source, destination, proto)
     }
 
-    /// What the policy that matches says of a packet: the direction is one of the `DIR_` numbers, the answer one of the
-    /// `POLICY_` numbers; `None` where no policy matches, and the packet passes.
+    /// The action of the policy that matches a packet, one of the `POLICY_` numbers. The direction is one of the `DIR_`
+    /// numbers. Without a matching policy, which is `None`, the packet passes.
     pub fn decision(&self, direction: u8, source: SocketAddr, destination: SocketAddr, proto: u8) -> Option<u16> {
         let engine = self.engine();
         engine.spd.matching(direction, (source, destination, proto)).map(|stored| stored.policy.kind)
     }
 
-    /// An SA reaches its soft limit now. Returns whether there was such an SA.
+    /// Makes an SA reach its soft limit. Returns whether there is such an SA.
     pub fn expire_soft(&self, sa_type: SaType, source: IpAddr, destination: IpAddr, spi: u32) -> bool {
         let mut engine = self.engine();
         let age = engine.sad.find((sa_type, SocketAddr::new(source, 0), SocketAddr::new(destination, 0)), spi);
         age.map(|age| engine.expire_soft(age)).is_some()
     }
 
-    /// An SA reaches its hard limit now. Returns whether there was such an SA.
+    /// Makes an SA reach its hard limit. Returns whether there was such an SA.
     pub fn expire_hard(&self, sa_type: SaType, source: IpAddr, destination: IpAddr, spi: u32) -> bool {
         let mut engine = self.engine();
         let age = engine.sad.find((sa_type, SocketAddr::new(source, 0), SocketAddr::new(destination, 0)), spi);
         age.map(|age| engine.expire_hard(age)).is_some()
     }
 
-    /// Sets the engine's clock, in seconds since 1970, and carries out what is due; from now on it stands still
-    /// until it is set again.
+    /// Sets the engine's clock, in seconds since 1970, and expires what has reached a time limit. The clock stands still until
+    /// it is set again.
     pub fn set_time(&self, seconds: u64) {
         self.engine().set_time(seconds);
     }

@@ -116,6 +116,7 @@ pub(super) fn current_to_pfkey(current: &Current) -> Lifetime {
 /// Writes `xfrm_user_sec_ctx`. Its first field is the length in bytes, which includes the field itself.
 pub(super) fn emit_context(context: &SecurityContext<'_>, writer: &mut Writer<'_>) {
     let length = u16::try_from(context.label.len()).unwrap_or(u16::MAX);
+    // In PF_KEY the length of an extension counts words of 8 bytes; here it counts bytes.
     writer.u16(length.saturating_add(8));
     writer.u16(attribute::SEC_CTX);
     writer.u8(context.algorithm);

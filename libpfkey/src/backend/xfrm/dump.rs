@@ -45,6 +45,8 @@ impl Dump {
     /// Notes the flags of an entry's frame. Returns whether no earlier entry had its name.
     pub(super) fn is_new(&mut self, flags: u16, name: impl Hash) -> bool {
         self.interrupted |= flags & flag::DUMP_INTR != 0;
+        // Hashes, because 50,000 names would take several times the memory. A collision, which would hide an entry,
+        // is improbable and cannot be provoked: the hasher's key is random.
         self.seen.insert(self.hasher.hash_one(name))
     }
 

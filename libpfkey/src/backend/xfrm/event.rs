@@ -38,6 +38,7 @@ pub(super) fn acquire(body: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<()> {
         priority: acquire.policy.priority,
         requests: Vec::new(),
     }))?;
+    // Without combinations, like the proposal of `af_key` for a policy that was added through it.
     if matches!(sa_type, SaType::Ah | SaType::Esp) {
         builder.push(&Extension::Proposal(Proposal { replay: PROPOSED_WINDOW, combinations: Vec::new() }))?;
     }

@@ -92,6 +92,7 @@ pub(super) fn migrate_message(body: &mut Reader<'_>, out: &mut Vec<u8>) -> Resul
     let mut requests = Vec::new();
     let mut sa_type = SaType::Unspec;
     while let Some((number, mut contents)) = next_attribute(body)? {
+        // The kernel sends one attribute for each entry, and reads one attribute with all of them.
         if number != attribute::MIGRATE {
             continue;
         }
@@ -105,6 +106,7 @@ pub(super) fn migrate_message(body: &mut Reader<'_>, out: &mut Vec<u8>) -> Resul
     }
     let mut builder = Builder::new(Abi::HOST, Header::new(MessageType::Migrate, sa_type), out)?;
     push_selector(&mut builder, &id.selector)?;
+    // X_MIGRATE of `af_key` has neither index nor priority.
     let direction = id.direction.saturating_add(1);
     builder.push(&Extension::Policy(Policy {
         kind: POLICY_IPSEC,

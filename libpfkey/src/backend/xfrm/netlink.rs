@@ -101,6 +101,7 @@ pub(super) fn push_frame(
 ) -> Result<()> {
     let start = batch.len();
     let mut writer = Writer::new(batch, Abi::HOST);
+    // The length is patched in when the body is complete.
     writer.u32(0);
     writer.u16(heading.kind);
     writer.u16(heading.flags);
@@ -285,6 +286,7 @@ impl NetlinkSocket {
 /// cannot be confused.
 fn bind(socket: &mut Socket) -> io::Result<u32> {
     loop {
+        // Process ids are below 2^22.
         let port = 0x8000_0000 | arbitrary_u32();
         match socket.bind(&SocketAddr::new(port, 0)) {
             Ok(()) => return Ok(port),

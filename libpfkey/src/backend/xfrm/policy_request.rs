@@ -65,6 +65,7 @@ impl<'a> PolicyFrame<'a> {
                 priority: policy.priority,
                 direction,
                 action: if policy.kind == POLICY_DISCARD { ACTION_BLOCK } else { 0 },
+                // With index 0 the kernel chooses one. `af_key` ignores the index in a request.
                 ..PolicyInfo::default()
             },
             templates,
@@ -155,6 +156,7 @@ pub(super) fn selector(message: &Message<'_>) -> std::result::Result<Selector, E
     if source_ip.is_ipv4() != destination_ip.is_ipv4() || source.prefix > full || destination.prefix > full {
         return Err(libc::EINVAL);
     }
+    // Port 0 is any port, as in PF_KEY. So the ICMP type and code 0, which are ports here, cannot be expressed.
     let mask = |port: u16| if port == 0 { 0 } else { u16::MAX };
     Ok(Selector {
         destination: Addr::of(destination_ip),

@@ -78,6 +78,7 @@ impl ReplyQueue {
     }
 
     fn recycle(&mut self, mut message: Zeroizing<Vec<u8>>) {
+        // It may have held keys, and the next message may be shorter.
         message.zeroize();
         if self.spare.len() < SPARE_MAX {
             self.spare.push(message);

@@ -48,6 +48,7 @@ impl<T: Transport> Session<T> {
             M::Register => self.register(message),
             M::Acquire => acquire(message),
             M::Promisc => self.promisc(message),
+            // X_SPDSETIDX is an alias on Linux.
             M::SpdAdd | M::SpdSetIdx => self.policy(message, message::NEWPOLICY),
             M::SpdUpdate => self.policy(message, message::UPDPOLICY),
             M::SpdDelete | M::SpdDelete2 => self.by_policy(message, message::DELPOLICY, Expect::Echo),
@@ -97,6 +98,7 @@ impl<T: Transport> Session<T> {
             push_attribute(writer, attribute::PROTO, |contents| contents.u8(proto))
         })?;
         self.settle().map_err(errno_of)?;
+        // SAs that were deleted meanwhile cause ESRCH, which is ignored.
         for (id, mark) in std::mem::take(&mut self.translator.between).found {
             self.push(&own, Expect::Between, (message::DELSA, 0), |writer| {
                 id.emit(writer);
@@ -156,6 +158,7 @@ impl<T: Transport> Session<T> {
 
     fn register(&mut self, message: &Message<'_>) -> Outcome {
         let sa_type = message.header.sa_type;
+        // Like `af_key`, it accepts types that have no SAs.
         let number = sa_type.number(Abi::HOST.dialect).filter(|number| *number <= SA_TYPE_MAX).ok_or(libc::EINVAL)?;
         if self.translator.registered.contains(&number) {
             return Err(libc::EEXIST);

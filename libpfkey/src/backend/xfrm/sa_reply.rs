@@ -100,6 +100,7 @@ impl<'a> StateAttributes<'a> {
             return compression_number(compression.name);
         }
         if let Some(aead) = &self.aead {
+            // The kernel has one name for all lengths of the ICV; PF_KEY has a number for each.
             return aead_number(aead.name, aead.icv_bits.unwrap_or(0));
         }
         self.cipher.map_or(0, |cipher| cipher_number(cipher.name))
@@ -161,6 +162,7 @@ pub(super) fn sa_message(
     push_lifetimes(&mut builder, state, tell)?;
     builder.push(&host(ExtensionType::AddressSrc, state.source.ip(state.family)))?;
     builder.push(&host(ExtensionType::AddressDst, state.id.destination.ip(state.family)))?;
+    // `af_key` compares the two, and thus shows the empty selector of most SAs as a proxy of any address.
     if state.selector.source != state.source {
         builder.push(&proxy(state))?;
     }
@@ -216,12 +218,14 @@ fn push_xfrm(
     attributes: &StateAttributes<'_>,
     known_auth: Option<Authentication>,
 ) -> Result<()> {
+    // Only a length that PF_KEY does not imply is shown, so that messages about other SAs are those of `af_key`.
     if let (Some(known), Some(bits)) = (known_auth, attributes.auth.and_then(|auth| auth.icv_bits))
         && bits != u32::from(known.icv_bits(Dialect::Linux))
     {
         builder.push(&Extension::XfrmAuthTrunc(XfrmAuthTrunc { icv_bits: bits, align4: false }))?;
     }
     let esn = state.flags & state_flag::ESN != 0;
+    // `af_key` would report a window of 0 for such an SA.
     if let Some(replay) = attributes.replay {
         builder.push(&Extension::XfrmReplay(XfrmReplay { window: replay.window, esn }))?;
     }
@@ -241,6 +245,7 @@ fn state_of(state: &State, attributes: &StateAttributes<'_>, now: u64) -> SaStat
         return SaState::Larval;
     }
     let (limits, current) = (&state.limits, &state.current);
+    // A use time of 0 means that the SA has not been used, so its limit does not run.
     let passed = |limit: u64, since: u64| limit != 0 && since != 0 && now >= since.saturating_add(limit);
     let dying = (limits.soft_bytes != INF && current.bytes >= limits.soft_bytes)
         || (limits.soft_packets != INF && current.packets >= limits.soft_packets)

@@ -99,6 +99,7 @@ impl<'a> SaFrame<'a> {
         };
         frame.state.id.destination = Addr::of(destination);
         frame.state.id.spi = sa.spi;
+        // `af_key` looks the algorithms up before it checks the mode.
         frame.algorithms(message, (sa.auth, auth_key), (sa.encrypt, encrypt_key))?;
         frame.state.mode = mode_to_xfrm(sa2.mode)?;
         frame.state.id.proto = proto_of(sa_type).ok_or(libc::EPROTONOSUPPORT)?;
@@ -141,6 +142,7 @@ impl<'a> SaFrame<'a> {
             return Ok(());
         }
         let (key, bits) = parts(encrypt_key);
+        // AEAD ciphers have numbers, but `af_key` refuses them: only this backend has such SAs.
         let known = encryption(encrypt);
         // In an AH SA a cipher is looked up but not used.
         if message.header.sa_type != SaType::Esp {
@@ -173,6 +175,7 @@ impl<'a> SaFrame<'a> {
         if let Some(bytes) = replay_state(message) {
             let progress = Progress::parse(&mut Reader::new(bytes, message.abi)).map_err(|_| libc::EINVAL)?;
             self.progress = Some(progress).filter(Progress::is_valid);
+            // The bytes come from a file, so an attribute of a wrong length must not reach the kernel.
             if self.progress.is_none() {
                 return Err(libc::EINVAL);
             }

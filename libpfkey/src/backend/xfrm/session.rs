@@ -129,6 +129,7 @@ impl<T: Transport> Session<T> {
         let Header { seq, pid, .. } = *header;
         let heading = Heading { kind, flags: flags | flag::REQUEST, seq, pid };
         push_frame(&mut self.batch, heading, body).map_err(errno_of)?;
+        // Only now: a request that was refused above gets no answer.
         self.translator.expect(Pending { seq, kind, expect, header: *header });
         self.batched += 1;
         if self.batched >= BATCH_REQUESTS || self.batch.len() >= BATCH_BYTES {
@@ -173,6 +174,7 @@ impl<T: Transport> Session<T> {
         }
         let batched = std::mem::take(&mut self.batched);
         let sent = self.transport.send(&self.batch);
+        // It held keys. The allocation is kept for the next batch.
         self.batch.zeroize();
         if let Err(error) = sent {
             self.translator.refuse_last(batched, errno_of(error));

@@ -47,6 +47,7 @@ impl SoftExpiries {
 
     /// Takes the messages of an SA, which is gone and cannot be looked up any more.
     pub(super) fn take(&mut self, id: StateId) -> impl Iterator<Item = Zeroizing<Vec<u8>>> {
+        // The look-up stays in the list: its answer still comes, and must not be taken for another one's.
         let of_it = self.waiting.iter_mut().chain(&mut self.asked).filter(move |expiry| expiry.id == id);
         of_it.filter_map(|expiry| expiry.message.take())
     }

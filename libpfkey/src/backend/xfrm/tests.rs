@@ -1,4 +1,4 @@
-//! Structures byte for byte, requests to frames, frames to messages, and hostile datagrams.
+//! The layout of structures, requests as frames, frames as messages, and malformed datagrams.
 
 mod hostile;
 mod layout;
@@ -10,7 +10,7 @@ use crate::dialect::Abi;
 use crate::wire::reader::Reader;
 use crate::wire::writer::Writer;
 
-/// What `write` writes.
+/// The bytes that `write` writes.
 fn written(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
     let mut bytes = Vec::new();
     write(&mut Writer::new(&mut bytes, Abi::HOST));

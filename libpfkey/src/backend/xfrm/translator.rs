@@ -187,6 +187,7 @@ impl Translator {
         let now = self.now;
         let reply_header = match self.purpose(&frame) {
             Purpose::Dump(header) => {
+                // SPIs of larval SAs may all be 0; reqid and sequence number distinguish them.
                 let name =
                     (state.source.0, state.id.destination.0, state.id.spi, state.id.proto, state.reqid, state.seq);
                 if self.dump.is_new(frame.flags, name) {
@@ -296,6 +297,7 @@ impl Translator {
     /// Finds out why a state or policy was sent.
     fn purpose(&mut self, frame: &Frame<'_>) -> Purpose {
         if frame.flags & flag::MULTI != 0 {
+            // A dump stays pending until its end, so it is looked up and not removed.
             let dump = self.pending.iter().find(|pending| pending.is_dump(frame.seq) && pending.answer() == frame.kind);
             return match dump {
                 Some(Pending { expect: Expect::Dump, header, .. }) => Purpose::Dump(*header),

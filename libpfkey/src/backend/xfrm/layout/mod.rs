@@ -29,6 +29,7 @@ impl Addr {
     pub(super) fn of(address: IpAddr) -> Self {
         let mut bytes = [0; 16];
         match address {
+            // The kernel compares all 16 bytes, so the rest has to be 0.
             IpAddr::V4(v4) => bytes[..4].copy_from_slice(&v4.octets()),
             IpAddr::V6(v6) => bytes = v6.octets(),
         }

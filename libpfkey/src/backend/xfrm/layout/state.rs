@@ -115,6 +115,7 @@ impl Encap {
         writer.u16(self.kind);
         writer.net_u16(self.source_port);
         writer.net_u16(self.destination_port);
+        // Padding, and the original address, which `af_key` leaves empty, too.
         writer.zeros(2 + 16);
     }
 }
@@ -146,6 +147,7 @@ impl<'a> Algo<'a> {
     }
 
     pub(crate) fn emit(&self, writer: &mut Writer<'_>) {
+        // The kernel overwrites the last byte with NUL.
         let name = self.name.get(..63).unwrap_or(self.name);
         writer.bytes(name);
         writer.zeros(64 - name.len());

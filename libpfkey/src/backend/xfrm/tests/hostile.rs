@@ -1,4 +1,4 @@
-//! Bytes that no kernel sends.
+//! Datagrams that no kernel sends.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::backend::xfrm::{layout, translate};
 use crate::dialect::Abi;
 use crate::wire::{Message, peek_header};
 
-/// Everything that is handed out is a message.
+/// Checks that everything that becomes of a datagram is a PF_KEY message.
 fn check(datagram: &[u8]) {
     for message in translate(&[datagram]) {
         let header = peek_header(Abi::HOST, &message).unwrap();
@@ -28,12 +28,12 @@ fn frame(kind: u16, flags: u16, (seq, pid): (u32, u32), body: &[u8]) -> Vec<u8> 
     datagram
 }
 
-/// An attribute and what follows.
+/// An attribute with its padding.
 fn attribute(number: u16, contents: &[u8]) -> Vec<u8> {
     written(|writer| push_attribute(writer, number, |inner| inner.bytes(contents)).unwrap())
 }
 
-/// The fixed structure that a frame of a type begins with, of an SA and policy that could be.
+/// The fixed structure at the beginning of a frame of this type, with possible values.
 fn fixed(kind: u16) -> Vec<u8> {
     let state = layout::State { family: layout::INET, ..layout::State::default() };
     let id = layout::StateId { destination: layout::Addr::default(), spi: 1, family: layout::INET, proto: 50 };
@@ -64,7 +64,7 @@ fn attributes_of_impossible_length() {
         bytes[..2].copy_from_slice(&length.to_ne_bytes());
         assert!(next_attribute(&mut reader(&bytes)).is_err(), "{length}");
     }
-    // Padding that is left out at the end, and an empty one.
+    // The last attribute may lack its padding, and an attribute may be empty.
     let bytes = attribute(1, &[7]);
     let (number, contents) = next_attribute(&mut reader(&bytes[..5])).unwrap().unwrap();
     assert_eq!((number, contents.rest()), (1, &[7_u8][..]));
@@ -72,23 +72,23 @@ fn attributes_of_impossible_length() {
     assert_eq!(next_attribute(&mut reader(&bytes)).unwrap().unwrap().1.remaining(), 0);
 }
 
-/// A frame that cannot be is passed over; what stands behind it is not.
+/// A malformed frame is skipped, the next one is not.
 #[test]
-fn one_bad_frame_hides_no_other() {
+fn a_malformed_frame_is_skipped() {
     let junk = vec![0; fixed(message::NEWSA).len()];
     let mut datagram = frame(message::NEWSA, 0, (9, 9), &junk);
     datagram.extend(frame(message::FLUSHSA, 0, (9, 9), &[50]));
     assert_eq!(translate(&[&datagram]).len(), 1);
 }
 
-/// The explanation in an error frame with these flags and this body behind the errno.
+/// The explanation in an error frame with these flags and this body after the errno.
 fn explanation(flags: u16, body: &[u8]) -> Option<String> {
     let mut whole = (-libc::EINVAL).to_ne_bytes().to_vec();
     whole.extend(body);
     Verdict::parse(flags, &mut reader(&whole)).unwrap().explanation
 }
 
-/// The header that an error frame repeats, of a request of this length.
+/// The header of a request of this length, as an error frame repeats it.
 fn repeated(length: u32) -> Vec<u8> {
     written(|writer| {
         writer.u32(length);
@@ -111,7 +111,7 @@ fn explanations_of_the_kernel() {
     for nothing in [&b""[..], b"\0", b" .\0", b"\n"] {
         assert_eq!(explanation(capped, &text(nothing)), None);
     }
-    // Without the cap all of the request comes first, and without the flag there is nothing behind it.
+    // Without the flag CAPPED the whole request is repeated; without the flag ACK_TLVS no attribute follows.
     let whole = [repeated(21), vec![1; 5], vec![0; 3], attribute(1, b"here")].concat();
     assert_eq!(explanation(told, &whole).as_deref(), Some("here"));
     assert_eq!(explanation(flag::CAPPED, &text(b"unseen")), None);
@@ -124,7 +124,7 @@ fn explanations_of_the_kernel() {
 }
 
 #[test]
-fn doubled_attributes_make_one_extension() {
+fn repeated_attributes_make_one_extension() {
     for number in [21, 31, 28, 8, 20] {
         let mut body = fixed(message::NEWSA);
         (0..2).for_each(|_| body.extend(attribute(number, &[0; 80])));
@@ -133,7 +133,7 @@ fn doubled_attributes_make_one_extension() {
 }
 
 #[test]
-fn frames_cut_anywhere() {
+fn truncated_frames() {
     for kind in 16..41 {
         let mut body = fixed(kind);
         (1..33).for_each(|number| body.extend(attribute(number, &[3; 100])));

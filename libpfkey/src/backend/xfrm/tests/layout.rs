@@ -1,4 +1,4 @@
-//! Where each field stands (`linux/xfrm.h`). 64-bit fields make i386's structures shorter at their end.
+//! The offset of each field (`linux/xfrm.h`). Structures with 64-bit fields are shorter on i386, which pads them less.
 
 use super::{reader, written};
 use crate::backend::xfrm::layout::{
@@ -13,7 +13,7 @@ fn addr(last: u8) -> Addr {
     Addr::of([10, 0, 0, last].into())
 }
 
-/// Each place holds what it should, and every other byte is 0.
+/// Checks the fields at their offsets, and that every other byte is 0.
 #[track_caller]
 fn assert_fields(bytes: &[u8], length: usize, fields: &[(usize, &[u8])]) {
     let mut expected = vec![0; length];
@@ -142,7 +142,7 @@ fn selectors_limits_states() {
 }
 
 #[test]
-fn current_use_stands_between_limits_and_statistics() {
+fn current_use_follows_the_limits() {
     let mut bytes = written(|writer| state().emit(writer));
     for (index, value) in (0..).zip([20_u64, 21, 22, 23]) {
         let at = 160 + 8 * index;
@@ -201,7 +201,7 @@ fn policies_and_templates() {
         (44, const { &5_u32.to_ne_bytes() }),
         (48, &[1]),
         (50, &[1]),
-        // Masks of ones: with others nothing gets in.
+        // With other masks of algorithms the kernel's inbound check refuses every SA.
         (52, &[0xff; 12]),
     ];
     assert_fields(&bytes, Template::LEN, &fields);

@@ -1,4 +1,4 @@
-//! PF_KEY requests to frames, and what is refused before the kernel is asked.
+//! PF_KEY requests as frames, and requests that are refused without the kernel.
 
 use std::net::SocketAddr;
 
@@ -31,7 +31,7 @@ fn key(kind: E, bytes: &[u8]) -> Extension<'_> {
     Extension::Key(kind, Key::new(bytes).unwrap())
 }
 
-/// An ADD of ESP with keys, changed by `change`.
+/// An ADD with these numbers of algorithms and these further extensions.
 fn add(sa_type: SaType, (auth, encrypt): (u8, u8), more: Vec<Extension<'static>>) -> Message<'static> {
     let sa = Sa { replay: 64, auth, encrypt, flags: SaFlags::NOECN, ..Sa::named(0x1000) };
     let mut extensions = vec![Extension::Sa(sa), end(E::AddressSrc, "192.0.2.1"), end(E::AddressDst, "192.0.2.2")];
@@ -43,7 +43,7 @@ fn keys() -> Vec<Extension<'static>> {
     vec![key(E::KeyAuth, &[1; 32]), key(E::KeyEncrypt, &[2; 16])]
 }
 
-/// The state and the numbers of the attributes of a NEWSA.
+/// The state and the attributes of the NEWSA for a request.
 #[track_caller]
 fn newsa(message: &Message<'_>) -> (State, Vec<(u16, Vec<u8>)>) {
     let frame = SaFrame::new(message).unwrap_or_else(|errno| panic!("refused: {errno}"));
@@ -58,7 +58,7 @@ fn newsa(message: &Message<'_>) -> (State, Vec<(u16, Vec<u8>)>) {
 fn an_sa() {
     let (state, attributes) = newsa(&add(SaType::Esp, (5, 12), keys()));
     assert_eq!((state.id.spi, state.id.proto, state.family, state.seq, state.mode), (0x1000, 50, INET, 5, 0));
-    // Zero limits would end it with the first packet.
+    // With limits of 0 the SA would expire with the first packet.
     let limits = state.limits;
     assert_eq!([limits.soft_bytes, limits.hard_bytes, limits.soft_packets, limits.hard_packets], [INF; 4]);
     assert_eq!([limits.soft_add, limits.hard_add, limits.soft_use, limits.hard_use], [0; 4]);
@@ -67,7 +67,7 @@ fn an_sa() {
     let [(auth_number, auth), (cipher_number, cipher)] = &attributes[..] else { panic!("{attributes:?}") };
     assert_eq!((*auth_number, *cipher_number), (attribute::ALG_AUTH_TRUNC, attribute::ALG_CRYPT));
     let auth = Algo::parse(&mut super::reader(auth), true).unwrap();
-    // 96 bits as af_key has it, not the 128 of RFC 4868.
+    // `af_key` has 96 bits, not the 128 of RFC 4868.
     assert_eq!(
         (auth.name, auth.key_bits, auth.icv_bits, auth.key),
         (&b"hmac(sha256)"[..], 256, Some(96), &[1; 32][..])
@@ -76,9 +76,9 @@ fn an_sa() {
     assert_eq!((cipher.name, cipher.key_bits, cipher.key), (&b"cbc(aes)"[..], 128, &[2; 16][..]));
 }
 
-/// The kernel takes packets of the selector's family only.
+/// The selector's family is that of the inner packets.
 #[test]
-fn what_is_in_a_tunnel_may_be_of_the_other_family() {
+fn inner_packets_of_the_other_family() {
     let tunnel = Extension::Sa2(Sa2 { mode: 2, ..Sa2::default() });
     let inside = SockAddr::from("2001:db8::".parse::<std::net::IpAddr>().unwrap());
     let proxy = Extension::Address(E::AddressProxy, Address { prefix: 64, ..Address::host(inside) });
@@ -98,7 +98,7 @@ fn icv_length_and_alignment() {
 }
 
 #[test]
-fn everything_else_of_an_sa() {
+fn other_parts_of_an_sa() {
     let mut more = keys();
     more.push(Extension::Sa2(Sa2 { mode: 3, reqid: 70_000, ..Sa2::default() }));
     let limit = Lifetime { allocations: 1, bytes: 2, addtime: 3, usetime: 4 };
@@ -234,7 +234,7 @@ fn policies() {
     let expected = [
         (108, 0, INET, true, 0),
         (50, 1, INET6, false, 77),
-        // What the tunnel made of it.
+        // The tunnel before it makes IPv6 packets.
         (51, 0, INET6, false, 20_000),
         (50, 0, INET6, false, 0),
         (50, 0, INET6, false, 0),
@@ -256,7 +256,7 @@ fn refused_policies() {
     assert_eq!(ipsec(vec![request(0x132, 1, LEVEL_REQUIRE, 0)]), Some(libc::EINVAL), "protocol of two bytes");
     assert_eq!(ipsec(vec![request(50, 2, LEVEL_REQUIRE, 0)]), Some(libc::EINVAL), "no ends");
     for direction in [DIR_IN, DIR_OUT] {
-        // The kernel's version decides.
+        // Whether outbound is possible depends on the kernel's version.
         let (_, templates) = newpolicy(&policy(POLICY_IPSEC, direction, vec![tunnel(LEVEL_USE, 0)])).unwrap();
         assert!(templates[0].optional);
     }
@@ -276,7 +276,7 @@ fn refused_policies() {
 }
 
 #[test]
-fn ids_of_policies() {
+fn indices_of_policies() {
     let by_id = |id| {
         policy_id(&message(M::SpdGet, SaType::Unspec, vec![Extension::Policy(Policy::named(id))]))
             .map(|id| (id.index, id.direction))
@@ -301,7 +301,7 @@ fn migrations_come_in_pairs() {
     assert_eq!(migrate(vec![require(), IpsecRequest { mode: 1, ..require() }]), Some(libc::EINVAL));
 }
 
-/// Where an SA was: counters, an attribute's number, and its bytes.
+/// The contents of `XfrmReplayState`: counters, number of the attribute, its contents.
 fn progress(attribute: u16, replay: &[u8]) -> Vec<u8> {
     written(|writer| {
         [900, 9, 1_764_444_444, 1_764_444_445].into_iter().for_each(|count| writer.u64(count));
@@ -312,7 +312,7 @@ fn progress(attribute: u16, replay: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn an_sa_goes_on_where_it_was() {
+fn a_restored_sa_continues() {
     let attributes = |bytes: &'static [u8], more: Vec<Extension<'static>>| {
         let mut extensions = keys();
         extensions.push(Extension::Opaque(E::XfrmReplayState, bytes));
@@ -323,7 +323,7 @@ fn an_sa_goes_on_where_it_was() {
     let bytes = progress(attribute::REPLAY_VAL, &[7; 12]).leak();
     let expected = [(attribute::LTIME_VAL, counters.clone()), (attribute::REPLAY_VAL, vec![7; 12])];
     assert_eq!(attributes(bytes, vec![]), expected);
-    // The numbers of a large window stand where the window alone would.
+    // The sequence numbers of a large window replace the attribute with the window alone.
     let bytes = progress(attribute::REPLAY_ESN_VAL, &[7; 32]).leak();
     let window = Extension::XfrmReplay(XfrmReplay { window: 64, esn: true });
     let expected = [(attribute::LTIME_VAL, counters), (attribute::REPLAY_ESN_VAL, vec![7; 32])];
@@ -331,7 +331,7 @@ fn an_sa_goes_on_where_it_was() {
 }
 
 #[test]
-fn numbers_that_cannot_be_are_refused() {
+fn malformed_sequence_numbers_are_refused() {
     let refused = |bytes: &'static [u8]| {
         let mut extensions = keys();
         extensions.push(Extension::Opaque(E::XfrmReplayState, bytes));

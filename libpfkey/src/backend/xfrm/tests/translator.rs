@@ -1,4 +1,4 @@
-//! Frames to messages: whose answer each is, and what everybody is told.
+//! Frames as messages: which request each answers, and which are events.
 
 use super::written;
 use crate::backend::xfrm::between::Between;
@@ -16,12 +16,12 @@ use crate::num::{ExtensionType as E, MessageType as M, SaState, SaType};
 use crate::wire::writer::Writer;
 use crate::wire::{Extension, Header, Message, XfrmMark, peek_header};
 
-/// The socket's port, this process, and another.
+/// The socket's port, this process, and another process.
 const PORT: u32 = 0x8000_0001;
 const ME: u32 = 100;
 const OTHER: u32 = 101;
 
-/// An translator with requests under way, all of them with sequence number 0.
+/// A translator with requests under way, all of them with sequence number 0.
 fn translator(requests: &[(M, u16, Expect)]) -> Translator {
     let mut translator = Translator::new(PORT);
     for (message_type, kind, expect) in requests {
@@ -83,7 +83,7 @@ fn policy(kind: u16, flags: u16, pid: u32, (index, is_sub): (u32, bool)) -> Vec<
     })
 }
 
-fn told(translator: &mut Translator, datagrams: &[Vec<u8>]) -> Vec<Vec<u8>> {
+fn messages_of(translator: &mut Translator, datagrams: &[Vec<u8>]) -> Vec<Vec<u8>> {
     datagrams.iter().for_each(|datagram| translator.datagram(datagram).unwrap());
     let mut buffer = vec![0; 1 << 16];
     std::iter::from_fn(|| translator.replies.pop(&mut buffer).map(|length| buffer[..length].to_vec())).collect()
@@ -103,7 +103,7 @@ const ADD: (M, u16, Expect) = (M::Add, message::NEWSA, Expect::Echo);
 const GET: (M, u16, Expect) = (M::Get, message::GETSA, Expect::Entry);
 const DUMP: (M, u16, Expect) = (M::Dump, message::GETSA, Expect::Dump);
 
-/// What a DELETE without an SA means: neither SAs of other ends nor SPIs that are only reserved.
+/// A DELETE without an SPI names neither SAs between other addresses nor larval ones.
 #[test]
 fn sas_between_two_addresses() {
     let mut translator = translator(&[(M::Delete, message::GETSA, Expect::Between)]);
@@ -120,7 +120,7 @@ fn sas_between_two_addresses() {
         })
     };
     let datagrams = [shown(1, 1, true), shown(2, 1, false), shown(3, 7, true), shown(4, 1, true), done(0)];
-    assert!(told(&mut translator, &datagrams).is_empty());
+    assert!(messages_of(&mut translator, &datagrams).is_empty());
     let spis: Vec<u32> = translator.between.found.iter().map(|(id, _)| id.spi).collect();
     assert_eq!(spis, [1, 4]);
 }
@@ -135,7 +135,7 @@ fn an_answer_is_no_notification() {
         verdict(libc::EEXIST, message::NEWSA),
     ];
     let expected = [(M::Add, 0, 0, ME), (M::Add, 0, 0, OTHER), (M::Get, 0, 0, ME), (M::Add, 0, 17, ME)];
-    assert_eq!(outline(&told(&mut translator, &datagrams)), expected);
+    assert_eq!(outline(&messages_of(&mut translator, &datagrams)), expected);
 }
 
 #[test]
@@ -146,11 +146,11 @@ fn an_errno_finds_its_request() {
         verdict(libc::ESRCH, message::GETSA),
         verdict(libc::ESRCH, message::DELSA),
         sa(message::NEWSA, 0, ME, 1),
-        // Nobody asked.
+        // No request is left.
         verdict(libc::ESRCH, message::DELSA),
     ];
     let expected = [(M::Get, 0, 3, ME), (M::Delete, 0, 3, ME), (M::Add, 0, 0, ME)];
-    assert_eq!(outline(&told(&mut translator, &datagrams)), expected);
+    assert_eq!(outline(&messages_of(&mut translator, &datagrams)), expected);
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn changes_during_a_dump_are_no_entries() {
         [sa(message::NEWSA, flag::MULTI, PORT, 2), sa(message::NEWSA, flag::MULTI, PORT, 3)].concat(),
         done(0),
     ];
-    let messages = told(&mut translator, &datagrams);
+    let messages = messages_of(&mut translator, &datagrams);
     let expected = [(M::Add, 0, 0, OTHER), (M::Dump, 1, 0, ME), (M::Dump, 2, 0, ME), (M::Dump, 0, 0, ME)];
     assert_eq!(outline(&messages), expected);
     let spis: Vec<_> = messages.iter().map(|bytes| parse(bytes).sa().unwrap().spi).collect();
@@ -170,27 +170,27 @@ fn changes_during_a_dump_are_no_entries() {
 }
 
 #[test]
-fn an_interrupted_dump_is_asked_for_again() {
+fn an_interrupted_dump_is_repeated() {
     let mut translator = translator(&[DUMP]);
     let entry = |flags, spi| sa(message::NEWSA, flag::MULTI | flags, ME, spi);
-    let first = told(&mut translator, &[entry(flag::DUMP_INTR, 1), entry(0, 2), done(0)]);
+    let first = messages_of(&mut translator, &[entry(flag::DUMP_INTR, 1), entry(0, 2), done(0)]);
     assert_eq!(outline(&first), [(M::Dump, 1, 0, ME)], "the second is held");
     let again = translator.again().expect("another round");
     translator.expect(again);
-    // What was told is not told again, and what is new is.
-    let rest = told(&mut translator, &[entry(0, 2), entry(0, 3), entry(0, 1), done(0)]);
+    // Only new entries are reported.
+    let rest = messages_of(&mut translator, &[entry(0, 2), entry(0, 3), entry(0, 1), done(0)]);
     assert_eq!(outline(&rest), [(M::Dump, 2, 0, ME), (M::Dump, 0, 0, ME)]);
     assert_eq!(rest.iter().map(|bytes| parse(bytes).sa().unwrap().spi).collect::<Vec<_>>(), [2, 3]);
     assert!(translator.again().is_none());
 }
 
 #[test]
-fn a_table_that_never_stands_still_is_told_with_an_errno() {
+fn a_table_that_keeps_changing_ends_with_an_errno() {
     let mut translator = translator(&[DUMP]);
     let mut rounds = 0;
     let told = loop {
         let entry = sa(message::NEWSA, flag::MULTI | flag::DUMP_INTR, ME, 1);
-        let told = told(&mut translator, &[entry, done(0)]);
+        let told = messages_of(&mut translator, &[entry, done(0)]);
         rounds += 1;
         match translator.again() {
             Some(again) => translator.expect(again),
@@ -203,10 +203,10 @@ fn a_table_that_never_stands_still_is_told_with_an_errno() {
 }
 
 #[test]
-fn dumps_of_nothing_and_of_wrong_filters() {
-    assert_eq!(outline(&told(&mut translator(&[DUMP]), &[done(0)])), [(M::Dump, 0, 2, ME)]);
-    assert_eq!(outline(&told(&mut translator(&[DUMP]), &[done(libc::EINVAL)])), [(M::Dump, 0, 22, ME)]);
-    let refused = told(&mut translator(&[DUMP]), &[verdict(libc::EPERM, message::GETSA)]);
+fn empty_dumps_and_wrong_filters() {
+    assert_eq!(outline(&messages_of(&mut translator(&[DUMP]), &[done(0)])), [(M::Dump, 0, 2, ME)]);
+    assert_eq!(outline(&messages_of(&mut translator(&[DUMP]), &[done(libc::EINVAL)])), [(M::Dump, 0, 22, ME)]);
+    let refused = messages_of(&mut translator(&[DUMP]), &[verdict(libc::EPERM, message::GETSA)]);
     assert_eq!(outline(&refused), [(M::Dump, 0, 1, ME)]);
 }
 
@@ -214,7 +214,7 @@ fn dumps_of_nothing_and_of_wrong_filters() {
 fn socket_policies_are_shown_and_sub_policies_not() {
     let mut translator = translator(&[(M::SpdDump, message::GETPOLICY, Expect::Dump)]);
     let entry = |index, is_sub| policy(message::NEWPOLICY, flag::MULTI, PORT, (index, is_sub));
-    let messages = told(&mut translator, &[entry(12, false), entry(20, true), done(0)]);
+    let messages = messages_of(&mut translator, &[entry(12, false), entry(20, true), done(0)]);
     assert_eq!(outline(&messages), [(M::SpdDump, 0, 0, ME)]);
     let message = parse(&messages[0]);
     assert_eq!(message.policy().map(|policy| (policy.id, policy.direction)), Some((12, 5)));
@@ -222,16 +222,19 @@ fn socket_policies_are_shown_and_sub_policies_not() {
     let sub_flush = frame(message::FLUSHPOLICY, 0, OTHER, |writer| {
         push_attribute(writer, attribute::POLICY_TYPE, |inner| inner.bytes(&[1, 0, 0, 0, 0, 0])).unwrap();
     });
-    assert!(told(&mut translator, &[event, sub_flush]).is_empty());
+    assert!(messages_of(&mut translator, &[event, sub_flush]).is_empty());
 }
 
 #[test]
-fn a_flush_is_told_and_acknowledged() {
+fn a_flush_is_reported_and_acknowledged() {
     let flush = (M::Flush, message::FLUSHSA, Expect::Ack);
     let event = frame(message::FLUSHSA, 0, ME, |writer| writer.u8(255));
-    let messages = told(&mut translator(&[flush]), &[event, verdict(0, message::FLUSHSA)]);
+    let messages = messages_of(&mut translator(&[flush]), &[event, verdict(0, message::FLUSHSA)]);
     assert_eq!(outline(&messages), [(M::Flush, 0, 0, ME); 2]);
-    assert_eq!(outline(&told(&mut translator(&[flush]), &[verdict(0, message::FLUSHSA)])), [(M::Flush, 0, 0, ME)]);
+    assert_eq!(
+        outline(&messages_of(&mut translator(&[flush]), &[verdict(0, message::FLUSHSA)])),
+        [(M::Flush, 0, 0, ME)]
+    );
 }
 
 #[test]
@@ -244,24 +247,24 @@ fn deleted_by_selector_or_id() {
             push_attribute(writer, attribute::POLICY, |inner| info.emit(inner)).unwrap();
         })
     };
-    let messages = told(&mut translator(&[]), &[deleted(0), deleted(9)]);
+    let messages = messages_of(&mut translator(&[]), &[deleted(0), deleted(9)]);
     assert_eq!(outline(&messages), [(M::SpdDelete, 0, 0, OTHER), (M::SpdDelete2, 0, 0, OTHER)]);
     let sa = frame(message::DELSA, 0, OTHER, |writer| {
         StateId { destination: Addr::default(), spi: 7, family: INET, proto: 50 }.emit(writer);
         push_attribute(writer, attribute::SA, |inner| state(7).emit(inner)).unwrap();
     });
-    let messages = told(&mut translator(&[]), &[sa]);
+    let messages = messages_of(&mut translator(&[]), &[sa]);
     assert_eq!(parse(&messages[0]).sa().map(|sa| (sa.spi, sa.state)), Some((7, SaState::Dead)));
 }
 
 #[test]
-fn sequence_numbers_are_told_to_who_asks() {
+fn sequence_numbers_are_for_the_requester() {
     let counters = [900, 9, 1_764_444_444, 1_764_444_445];
     let deleted = |pid, attribute: u16, numbers: &'static [u8]| {
         frame(message::DELSA, 0, pid, |writer| {
             StateId { destination: Addr::default(), spi: 7, family: INET, proto: 50 }.emit(writer);
             push_attribute(writer, attribute::SA, |inner| {
-                // Requests say nothing of counters: `xfrm_lifetime_cur` is at byte 160.
+                // `emit` writes no counters: `xfrm_lifetime_cur` is at byte 160.
                 let mut bytes = written(|writer| state(7).emit(writer));
                 bytes[160..192].copy_from_slice(&written(|writer| counters.into_iter().for_each(|it| writer.u64(it))));
                 inner.bytes(&bytes);
@@ -270,9 +273,9 @@ fn sequence_numbers_are_told_to_who_asks() {
             push_attribute(writer, attribute, |inner| inner.bytes(numbers)).unwrap();
         })
     };
-    let told_numbers = |expect, pid, attribute, numbers| {
+    let reported_numbers = |expect, pid, attribute, numbers| {
         let messages =
-            told(&mut translator(&[(M::Delete, message::DELSA, expect)]), &[deleted(pid, attribute, numbers)]);
+            messages_of(&mut translator(&[(M::Delete, message::DELSA, expect)]), &[deleted(pid, attribute, numbers)]);
         replay_state(&parse(&messages[0])).map(<[u8]>::to_vec)
     };
     let replay = b"oseq-seq-map";
@@ -282,18 +285,18 @@ fn sequence_numbers_are_told_to_who_asks() {
         writer.u16(12);
         writer.bytes(replay);
     });
-    // Extensions are multiples of 8 bytes with their header of 4.
+    // The length of an extension with its header of 4 bytes is a multiple of 8.
     expected.resize((expected.len() + 4).next_multiple_of(8) - 4, 0);
     let asked = Expect::EchoWithNumbers;
-    assert_eq!(told_numbers(asked, ME, attribute::REPLAY_VAL, replay), Some(expected));
-    let esn = told_numbers(asked, ME, attribute::REPLAY_ESN_VAL, &[9; 28]).unwrap();
+    assert_eq!(reported_numbers(asked, ME, attribute::REPLAY_VAL, replay), Some(expected));
+    let esn = reported_numbers(asked, ME, attribute::REPLAY_ESN_VAL, &[9; 28]).unwrap();
     assert!(esn.windows(28).any(|window| window == [9; 28]), "{esn:?}");
-    assert_eq!(told_numbers(Expect::Echo, ME, attribute::REPLAY_VAL, replay), None);
-    assert_eq!(told_numbers(asked, OTHER, attribute::REPLAY_VAL, replay), None);
+    assert_eq!(reported_numbers(Expect::Echo, ME, attribute::REPLAY_VAL, replay), None);
+    assert_eq!(reported_numbers(asked, OTHER, attribute::REPLAY_VAL, replay), None);
 }
 
 #[test]
-fn marks_of_policies_are_told() {
+fn marks_of_policies_are_reported() {
     let policy = frame(message::NEWPOLICY, 0, OTHER, |writer| {
         let selector = Selector { family: INET, ..Selector::default() };
         PolicyInfo { selector, index: 9, direction: 1, ..PolicyInfo::default() }.emit(writer);
@@ -301,7 +304,7 @@ fn marks_of_policies_are_told() {
             .unwrap();
         push_attribute(writer, attribute::IF_ID, |inner| inner.u32(7)).unwrap();
     });
-    let messages = told(&mut translator(&[]), &[policy]);
+    let messages = messages_of(&mut translator(&[]), &[policy]);
     let message = parse(&messages[0]);
     assert_eq!(message.xfrm().mark, Some(XfrmMark { value: 5, mask: 0xff }));
     assert_eq!(message.xfrm().if_id, Some(7));
@@ -323,14 +326,14 @@ fn rich() -> Vec<u8> {
         let encap = Encap { kind: 2, source_port: 4500, destination_port: 4501 };
         push_attribute(writer, attribute::ENCAP, |inner| encap.emit(inner)).unwrap();
     });
-    // Five packets have passed: `emit` leaves the count to the kernel.
+    // `emit` writes no counters: five packets have passed.
     bytes[16 + 168] = 5;
     bytes
 }
 
 #[test]
 fn the_order_of_extensions() {
-    let messages = told(&mut translator(&[]), &[rich()]);
+    let messages = messages_of(&mut translator(&[]), &[rich()]);
     let message = parse(&messages[0]);
     let kinds: Vec<_> = message.extensions.iter().map(Extension::kind).collect();
     let expected = [
@@ -340,7 +343,7 @@ fn the_order_of_extensions() {
         E::LifetimeCurrent,
         E::AddressSrc,
         E::AddressDst,
-        // The selector's source is any, not the SA's.
+        // The selector's source is any address.
         E::AddressProxy,
         E::KeyAuth,
         E::Sa2,
@@ -356,7 +359,7 @@ fn the_order_of_extensions() {
 }
 
 #[test]
-fn only_who_registered_hears_of_expiries_and_acquires() {
+fn expiries_and_acquires_need_a_registration() {
     let expire = |hard: u8| {
         frame(message::EXPIRE, 0, 0, |writer| {
             state(7).emit(writer);
@@ -372,18 +375,18 @@ fn only_who_registered_hears_of_expiries_and_acquires() {
         PolicyInfo { index: 17, priority: 9, ..PolicyInfo::default() }.emit(writer);
         writer.bytes(&[0xff; 12]);
         writer.u32(77);
-        // An IPv4 packet, a tunnel over IPv6.
+        // An IPv4 packet needs a tunnel over IPv6.
         let id = Id { destination: six, spi: 0, proto: 50 };
         let template = Template { id, family: INET6, source: six, mode: 1, ..Template::default() };
         push_attribute(writer, attribute::TMPL, |inner| template.emit(inner)).unwrap();
     });
     let mut translator = translator(&[]);
-    assert!(told(&mut translator, &[expire(1), acquire.clone()]).is_empty());
+    assert!(messages_of(&mut translator, &[expire(1), acquire.clone()]).is_empty());
     translator.registered.insert(2);
-    assert!(told(&mut translator, &[expire(0)]).is_empty(), "what is not told is asked for first");
+    assert!(messages_of(&mut translator, &[expire(0)]).is_empty(), "what is not told is asked for first");
     assert_eq!(translator.next_soft().map(|(id, mark)| (id.spi, mark)), Some((7, None)));
     translator.expect(soft_lookup());
-    let messages = told(&mut translator, &[sa(message::NEWSA, 0, PORT, 7), expire(1), acquire]);
+    let messages = messages_of(&mut translator, &[sa(message::NEWSA, 0, PORT, 7), expire(1), acquire]);
     let expected = [(M::Expire, 0, 0, 0), (M::Expire, 0, 0, 0), (M::Acquire, 77, 0, 0)];
     assert_eq!(outline(&messages), expected);
     let (soft, hard, acquire) = (parse(&messages[0]), parse(&messages[1]), parse(&messages[2]));
@@ -397,14 +400,14 @@ fn only_who_registered_hears_of_expiries_and_acquires() {
 }
 
 #[test]
-fn what_could_not_be_sent_is_refused() {
+fn unsent_requests_are_refused() {
     let mut translator = translator(&[ADD, GET, DUMP]);
     translator.refuse_last(2, libc::ENOBUFS);
-    let messages = told(&mut translator, &[sa(message::NEWSA, 0, ME, 1)]);
+    let messages = messages_of(&mut translator, &[sa(message::NEWSA, 0, ME, 1)]);
     assert_eq!(outline(&messages), [(M::Get, 0, 105, ME), (M::Dump, 0, 105, ME), (M::Add, 0, 0, ME)]);
 }
 
-/// Written by nobody else: a frame is padded, and its length is not.
+/// The length field of a frame does not include the padding.
 #[test]
 fn frames_are_padded() {
     let bytes = frame(message::FLUSHSA, 0, ME, |writer| writer.u8(255));
@@ -414,7 +417,7 @@ fn frames_are_padded() {
 }
 
 #[test]
-fn soft_limits_are_told_before_hard_ones() {
+fn soft_limits_are_reported_before_hard_ones() {
     let mut translator = translator(&[]);
     translator.registered.insert(2);
     let expire = |hard: u8| {
@@ -423,16 +426,16 @@ fn soft_limits_are_told_before_hard_ones() {
             writer.bytes(&[hard, 0, 0, 0, 0, 0, 0, 0]);
         })
     };
-    assert!(told(&mut translator, &[expire(0)]).is_empty());
+    assert!(messages_of(&mut translator, &[expire(0)]).is_empty());
     assert!(translator.next_soft().is_some());
     translator.expect(soft_lookup());
-    let messages = told(&mut translator, &[expire(1), verdict_for(0, libc::ESRCH, message::GETSA)]);
+    let messages = messages_of(&mut translator, &[expire(1), verdict_for(0, libc::ESRCH, message::GETSA)]);
     let states: Vec<_> = messages.iter().map(|bytes| parse(bytes).sa().unwrap().state).collect();
     assert_eq!(states, [SaState::Dying, SaState::Dead]);
 }
 
 #[test]
-fn who_cannot_be_asked_expires_nevertheless() {
+fn a_failed_look_up_still_gives_an_expire() {
     let mut translator = translator(&[]);
     translator.registered.insert(2);
     let expire = frame(message::EXPIRE, 0, 0, |writer| {
@@ -440,10 +443,10 @@ fn who_cannot_be_asked_expires_nevertheless() {
         writer.zeros(8);
     });
     let gone = frame(message::ERROR, 0, PORT, |writer| writer.u32((-libc::ESRCH).cast_unsigned()));
-    assert!(told(&mut translator, &[expire]).is_empty());
+    assert!(messages_of(&mut translator, &[expire]).is_empty());
     assert!(translator.next_soft().is_some() && translator.next_soft().is_none());
     translator.expect(soft_lookup());
-    assert_eq!(outline(&told(&mut translator, &[gone])), [(M::Expire, 0, 0, 0)]);
+    assert_eq!(outline(&messages_of(&mut translator, &[gone])), [(M::Expire, 0, 0, 0)]);
 }
 
 /// The kernel's explanation belongs to one refusal and to no other message.
