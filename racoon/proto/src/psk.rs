@@ -17,8 +17,8 @@ pub trait KeyTable {
     /// If there is none.
     fn key(&self, name: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoKey>;
 
-    /// Whether the key of a name is shared: it is that of a wildcard, or of several names. Such a key does not prove which of them
-    /// a peer is.
+    /// Whether the key of a name is shared: it is that of a wildcard, or of several names. Such a key does not prove which of these
+    /// peers uses it.
     fn is_shared(&self, _name: &[u8]) -> bool {
         false
     }
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn main_mode_asks_for_the_address_only() {
+    fn main_mode_looks_up_the_address_only() {
         let claimed = Identity::named(IdType::FQDN, b"gw.example");
         for verify_identifier in [false, true] {
             assert_eq!(of(ExchangeType::MAIN, &claimed, verify_identifier), ["192.0.2.1"]);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_exchanges_ask_for_the_identity_first() {
+    fn other_exchanges_look_up_the_identity_first() {
         let claimed = Identity::named(IdType::FQDN, b"gw.example");
         for exchange in [ExchangeType::AGGRESSIVE, ExchangeType::BASE] {
             assert_eq!(of(exchange, &claimed, false), ["gw.example", "192.0.2.1"]);
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_as_identity_is_asked_for_as_text() {
+    fn an_address_as_identity_is_looked_up_as_text() {
         let claimed = Identity::address([198, 51, 100, 7].into());
         assert_eq!(of(ExchangeType::AGGRESSIVE, &claimed, true), ["198.51.100.7"]);
     }

@@ -1,5 +1,5 @@
-//! The configuration as the engine needs it. The reader of the file translates to these types, and resolves inheritance, defaults
-//! and file names.
+//! The configuration as the engine needs it. The shell translates the file to these types; it has resolved inheritance, defaults and
+//! file names by then.
 
 mod remote;
 mod sainfo;

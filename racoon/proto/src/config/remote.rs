@@ -31,7 +31,7 @@ impl From<SocketAddr> for PeerAddress {
     }
 }
 
-/// Whether an address means another host on each link.
+/// Whether an address is link-local, so that it means another host on each link.
 fn is_link_local(address: &Ipv6Addr) -> bool {
     address.is_unicast_link_local()
 }
@@ -41,7 +41,7 @@ fn is_link_local(address: &Ipv6Addr) -> bool {
 pub enum RemoteAddress {
     /// A fixed address.
     At(PeerAddress),
-    /// A host name that was not resolved: the section fits no peer.
+    /// A host name that was not resolved: the section matches no peer.
     Unresolved,
 }
 
@@ -50,10 +50,10 @@ pub enum RemoteAddress {
 pub struct Remote {
     /// The name; in the old style the text of the address, or `anonymous`.
     pub name: String,
-    /// The peer's address; a section without one is anonymous and fits every peer.
+    /// The peer's address; a section without one is anonymous and matches every peer.
     pub address: Option<RemoteAddress>,
-    /// The peer's port; 0 if none is given, which means 500. Of sections that fit a peer equally well, the one with its port is
-    /// preferred.
+    /// The peer's port; 0 if none is given, which means 500. Among sections that match a peer equally well, the one with its port is
+    /// selected.
     pub port: u16,
     /// The accepted exchanges, at least one. We begin the first of them.
     pub exchange_modes: Vec<ExchangeType>,
@@ -65,47 +65,47 @@ pub struct Remote {
     pub my_identifier: LocalIdentity,
     /// The identities that the peer may have.
     pub peers_identifiers: Vec<Expected>,
-    /// Refuse a peer with another identity.
+    /// Whether a peer with another identity is refused.
     pub verify_identifier: bool,
     /// Our certificate, for signatures.
     pub certificate: Option<OwnCertificate>,
-    /// Send our certificate.
+    /// Whether our certificate is sent.
     pub send_cert: bool,
-    /// Ask for the peer's certificate.
+    /// Whether the peer's certificate is requested.
     pub send_cr: bool,
-    /// The section matches certificate requests that name no issuer.
+    /// Whether the section matches certificate requests without an issuer.
     pub match_empty_cr: bool,
-    /// Check the peer's certificate.
+    /// Whether the peer's certificate is verified.
     pub verify_cert: bool,
-    /// Request a configuration, or as a server provide one (XAUTH and mode configuration).
+    /// Whether a configuration is requested, or as a server provided (XAUTH and mode configuration).
     pub mode_cfg: bool,
     /// The login for XAUTH as a client.
     pub xauth_login: Option<String>,
-    /// Obey deletes that are not encrypted.
+    /// Whether unencrypted deletes are obeyed.
     pub weak_phase1_check: bool,
     /// IKE fragmentation.
     pub ike_frag: IkeFrag,
     /// The size of the largest ESP fragment in UDP, in bytes, if the kernel supports it.
     pub esp_frag: u16,
-    /// Send INITIAL-CONTACT (RFC 2407 section 4.6.3.3).
+    /// Whether INITIAL-CONTACT is sent (RFC 2407 section 4.6.3.3).
     pub initial_contact: bool,
-    /// Do not begin an exchange for an acquire.
+    /// Whether this host only responds: no acquire begins an exchange.
     pub passive: bool,
-    /// Use the identities of phase 2 as endpoints of the SAs.
+    /// Whether the identities of phase 2 may be the endpoints of the SAs.
     pub support_proxy: bool,
-    /// Generate policies for peers that have none.
+    /// Whether, and how, policies are generated for peers that have none.
     pub generate_policy: GeneratePolicy,
-    /// Unless a sainfo names the peer's side, limit generated policies to one host or subnet that no other peer has.
+    /// Whether generated policies are limited to one host or subnet that no other peer has, unless a sainfo names the peer's side.
     pub generate_policy_bounds: bool,
     /// NAT traversal (RFC 3947).
     pub nat_traversal: NatTraversal,
     /// Dead peer detection (RFC 3706); without it we do not announce support for it.
     pub dpd: Option<Dpd>,
-    /// Renew phase 1 before it ends.
+    /// Whether phase 1 is renewed before it ends.
     pub rekey: Rekey,
     /// Length of our nonces in bytes, 8 to 256 (RFC 2409 section 5).
     pub nonce_size: u16,
-    /// The `remoteid` that a sainfo has to have; 0 by default.
+    /// The `remoteid` that a sainfo must have; 0 by default.
     pub ph1id: u32,
 }
 
@@ -160,12 +160,12 @@ pub enum LocalIdentity {
     Fixed(Identity),
 }
 
-/// What selecting a section needs to know about a certificate.
+/// Our certificate: what the selection of a section depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnCertificate {
     /// Its encoding in a CERT payload (RFC 2408 section 3.9).
     pub encoding: CertEncoding,
-    /// Its issuer; `None` if the certificate has not been read, and then it matches no request that names an issuer.
+    /// Its issuer; `None` if the certificate has not been read, so that it matches no request with an issuer.
     pub issuer: Option<Name>,
 }
 

@@ -14,7 +14,7 @@ use crate::num::{Cipher, Hash};
 /// The longest block of any cipher, in bytes.
 const LONGEST_BLOCK: usize = 16;
 
-/// An initialisation vector, to which the next message is chained.
+/// An initialization vector, to which the next message is chained.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Iv {
     bytes: [u8; LONGEST_BLOCK],
@@ -39,12 +39,12 @@ impl Iv {
         Ok(Self::cut(&digest(hash, &[last.as_bytes(), &message_id.to_be_bytes()])?, block))
     }
 
-    /// The bytes, as many as a block of the cipher has.
+    /// Returns the bytes, as many as a block of the cipher has.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or(&self.bytes)
     }
 
-    /// The first bytes of `from`.
+    /// The IV that consists of the first bytes of `from`.
     fn cut(from: &[u8], block: usize) -> Self {
         let mut bytes = [0; LONGEST_BLOCK];
         let length = block.min(from.len()).min(LONGEST_BLOCK);
@@ -74,8 +74,8 @@ pub struct CipherKey {
 }
 
 impl CipherKey {
-    /// Derives the key for messages from SKEYID_e: its first bytes, or if it is too short, those of K1 | K2 | ..., where K1 =
-    /// prf(SKEYID_e, 0) and each further one is prf(SKEYID_e, previous) (RFC 2409 Appendix B). `key_bits` is the agreed key
+    /// Derives the key for messages from SKEYID_e. The key is the beginning of SKEYID_e, or if that is too short, of K1 | K2 | ...,
+    /// where K1 = prf(SKEYID_e, 0) and each further one is prf(SKEYID_e, previous) (RFC 2409 Appendix B). `key_bits` is the agreed key
     /// length; 0 stands for the only one, or the default of 128.
     ///
     /// # Errors
@@ -88,6 +88,7 @@ impl CipherKey {
                 expand(length, |previous| prf(hash, skeyid_e, &[if previous.is_empty() { &[0] } else { previous }]))?
             }
         };
+        // RFC 2409 Appendix B excludes weak and semi-weak keys.
         if is_weak(cipher, key.as_bytes()) {
             return Err(CryptoError::WeakKey(cipher));
         }
@@ -112,25 +113,25 @@ impl CipherKey {
     /// Encrypts whole blocks in place and sets `iv` to that of the next message, the last block.
     ///
     /// # Errors
-    /// If the data is empty or not a multiple of the block length, or if the IV is for another cipher. Nothing is changed then.
+    /// If the data is empty or not a multiple of the block length, or if the IV is for another cipher. The data is unchanged then.
     pub fn encrypt(&self, iv: &mut Iv, plain: &mut [u8]) -> Result<(), CryptoError> {
         self.run(Operation::Encrypt, iv, plain)?;
         *iv = Iv::last_of(plain, self.block_length());
         Ok(())
     }
 
-    /// Decrypts whole blocks in place. Returns the IV of the next message, which the caller keeps only if the message is
-    /// accepted, or a forged message would break the chain of IVs.
+    /// Decrypts whole blocks in place. Returns the IV of the next message. The caller must keep it only if the message is accepted:
+    /// otherwise a forged message would break the chain of IVs.
     ///
     /// # Errors
-    /// If the data is empty or not a multiple of the block length, or if the IV is for another cipher. Nothing is changed then.
+    /// If the data is empty or not a multiple of the block length, or if the IV is for another cipher. The data is unchanged then.
     pub fn decrypt(&self, iv: &Iv, data: &mut [u8]) -> Result<Iv, CryptoError> {
         let next = Iv::last_of(data, self.block_length());
         self.run(Operation::Decrypt, iv, data)?;
         Ok(next)
     }
 
-    fn run(&self, direction: Operation, iv: &Iv, data: &mut [u8]) -> Result<(), CryptoError> {
+    fn run(&self, operation: Operation, iv: &Iv, data: &mut [u8]) -> Result<(), CryptoError> {
         let block = self.block_length();
         let length = data.len();
         if length == 0 || !length.is_multiple_of(block) {
@@ -139,7 +140,7 @@ impl CipherKey {
         if iv.length != block {
             return Err(CryptoError::IvLength { found: iv.length, block });
         }
-        let mut context = self.context(direction, iv)?;
+        let mut context = self.context(operation, iv)?;
         // libcrypto requires space for another block, and reallocating would leave a copy of the plaintext behind.
         let mut output = Zeroizing::new(Vec::with_capacity(length + 2 * block));
         context.cipher_update_vec(data, &mut output)?;
@@ -151,14 +152,14 @@ impl CipherKey {
         Ok(())
     }
 
-    fn context(&self, direction: Operation, iv: &Iv) -> Result<CipherCtx, CryptoError> {
+    fn context(&self, operation: Operation, iv: &Iv) -> Result<CipherCtx, CryptoError> {
         let mut context = CipherCtx::new()?;
-        direction.init(&mut context, Some(self.library), None, None)?;
+        operation.init(&mut context, Some(self.library), None, None)?;
         // libcrypto needs the length of the key before the key.
         if context.key_length() != self.key.len() {
             context.set_key_length(self.key.len())?;
         }
-        direction.init(&mut context, None, Some(self.key.as_bytes()), Some(iv.as_bytes()))?;
+        operation.init(&mut context, None, Some(self.key.as_bytes()), Some(iv.as_bytes()))?;
         // IKE has its own padding.
         context.set_padding(false);
         Ok(context)
@@ -213,7 +214,8 @@ const WEAK_DES_KEYS: [u64; 16] = [
     0xfee0_fee0_fef1_fef1,
 ];
 
-/// Whether a key of DES or 3DES is weak. A key of 3DES is if two adjacent parts are equal, which reduces it to single DES (RFC 2451 section 2.3). The lowest bit of each byte is parity.
+/// Whether a key of DES or 3DES is weak. A key of 3DES is weak if two adjacent parts are equal, which reduces it to single DES
+/// (RFC 2451 section 2.3). The lowest bit of each byte is parity.
 fn is_weak(cipher: Cipher, key: &[u8]) -> bool {
     let without_parity = |key: &[u8]| Zeroizing::new(key.iter().map(|byte| byte & 0xfe).collect::<Vec<u8>>());
     let key = without_parity(key);

@@ -1,14 +1,14 @@
-//! Errors of cryptography, by whose fault they are.
+//! Errors of cryptography, separated by whether the peer has caused them.
 
 use openssl::error::ErrorStack;
 use thiserror::Error;
 
 use crate::num::{Cipher, Group, Hash};
 
-/// An error that the peer has not caused: our own fault, the library's, or bad luck.
+/// An error that the peer has not caused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CryptoError {
-    /// libcrypto does not have the cipher, or not with this key length in bits (0: its only one, or its default).
+    /// libcrypto does not have the cipher with this key length in bits; 0 stands for its only one, or its default.
     #[error("encryption with {0} and a key of {1} bits is not supported by this libcrypto")]
     Cipher(Cipher, u16),
     /// libcrypto does not have the hash.
@@ -17,7 +17,7 @@ pub enum CryptoError {
     /// The group is not supported.
     #[error("Diffie-Hellman group {0} is not supported")]
     Group(Group),
-    /// The derived key is a weak one. Another exchange derives another (RFC 2409 Appendix A).
+    /// The derived key is a weak one (RFC 2409 Appendix A). Another exchange derives another key.
     #[error("the key is one of the weak keys of {0}")]
     WeakKey(Cipher),
     /// The data is empty or not a multiple of the block length.
@@ -51,10 +51,10 @@ impl From<ErrorStack> for CryptoError {
 /// The reason why there is no shared secret.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum GroupError {
-    /// The peer's fault.
+    /// The peer's value is invalid.
     #[error(transparent)]
     Peer(#[from] PeerValueError),
-    /// Not the peer's fault.
+    /// Our own cryptography failed.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
 }
@@ -68,7 +68,7 @@ impl From<ErrorStack> for GroupError {
 /// The reason why a public value of the peer must not be used (RFC 6989; RFC 5903 section 8; RFC 7748 section 6.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PeerValueError {
-    /// Its length is not that of the group.
+    /// Its length is wrong for the group.
     #[error("the public value of the peer has {found} bytes, {group} has {expected}")]
     Length {
         /// The group.

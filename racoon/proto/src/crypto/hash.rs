@@ -26,15 +26,15 @@ pub fn digest(hash: Hash, parts: &[&[u8]]) -> Result<Vec<u8>, CryptoError> {
     Ok(value)
 }
 
-/// prf(key, ...): the HMAC of the negotiated hash (RFC 2409 section 4) with its key. The key is wiped on drop and not
-/// shown. Making it takes libcrypto almost as long as using it, so a key that is used more than once is kept in this form.
+/// prf(key, ...): the HMAC of the negotiated hash (RFC 2409 section 4) with its key, which is wiped on drop and not shown. To create
+/// one takes libcrypto almost as long as to use it, so a key that is used more than once is kept in this form.
 pub struct Prf {
     md: &'static MdRef,
     key: PKey<Private>,
 }
 
 impl Prf {
-    /// With a key, which may be empty.
+    /// The prf with a key, which may be empty.
     ///
     /// # Errors
     /// If libcrypto does not have the hash.

@@ -6,7 +6,7 @@ use crate::num::{AuthAlgorithm, EspTransform};
 /// Key length of a cipher with several, when the proposal has no Key Length attribute.
 const DEFAULT_KEY_BITS: u16 = 128;
 
-/// Bytes of KEYMAT for ESP's encryption: the key, followed by a salt for CTR, GCM and GMAC (4 bytes: RFC 3686
+/// Returns the length in bytes of the KEYMAT for ESP's encryption: the key, followed by a salt for CTR, GCM and GMAC (4 bytes: RFC 3686
 /// section 5.1, 4106 section 8.1, 4543) and for CCM (3 bytes: RFC 4309 section 7.1). `key_bits` is the Key Length
 /// attribute, which does not count the salt; 0 if there is none. `None` if the transform does not have such a key length.
 pub fn esp_key_length(transform: EspTransform, key_bits: u16) -> Option<usize> {
@@ -33,8 +33,8 @@ pub fn esp_key_length(transform: EspTransform, key_bits: u16) -> Option<usize> {
     }
 }
 
-/// Bytes of KEYMAT for authentication in ESP and AH: as long as the hash (RFC 2403, 2404, 4868), or 16 for AES-XCBC
-/// (RFC 3566). `None` for an unsupported algorithm.
+/// Returns the length in bytes of the KEYMAT for authentication in ESP and AH: that of the hash (RFC 2403, 2404, 4868), or 16 for
+/// AES-XCBC (RFC 3566). `None` for an unsupported algorithm.
 pub fn auth_key_length(algorithm: AuthAlgorithm) -> Option<usize> {
     Some(match algorithm {
         AuthAlgorithm::NONE => 0,

@@ -4,7 +4,7 @@ use super::{CipherKey, CryptoError, Prf, Secret, prf};
 use crate::num::{Hash, Protocol};
 use crate::proposal::Phase1Terms;
 
-/// SKEYID of an exchange with a pre-shared key: prf(pre-shared-key, Ni_b | Nr_b).
+/// Derives SKEYID of an exchange with a pre-shared key: prf(pre-shared-key, Ni_b | Nr_b).
 ///
 /// # Errors
 /// If libcrypto does not have the hash.
@@ -12,7 +12,7 @@ pub fn skeyid_psk(hash: Hash, psk: &Secret, ni: &[u8], nr: &[u8]) -> Result<Prf,
     Prf::new(hash, prf(hash, psk.as_bytes(), &[ni, nr])?.as_bytes())
 }
 
-/// SKEYID of an exchange with signatures: prf(Ni_b | Nr_b, g^xy).
+/// Derives SKEYID of an exchange with signatures: prf(Ni_b | Nr_b, g^xy).
 ///
 /// # Errors
 /// If libcrypto does not have the hash.
@@ -20,7 +20,7 @@ pub fn skeyid_signature(hash: Hash, ni: &[u8], nr: &[u8], g_xy: &Secret) -> Resu
     Prf::new(hash, prf(hash, &[ni, nr].concat(), &[g_xy.as_bytes()])?.as_bytes())
 }
 
-/// What HASH_I and HASH_R cover besides the identity, in the bytes that were sent and received.
+/// The values, besides the identity, that HASH_I and HASH_R cover, in the bytes that were sent and received.
 #[derive(Clone, Copy, Debug)]
 pub struct HashInput<'a> {
     /// The initiator's public value, the body of its KE payload.
@@ -36,7 +36,7 @@ pub struct HashInput<'a> {
 }
 
 impl HashInput<'_> {
-    /// HASH_I: prf(SKEYID, g^xi | g^xr | CKY-I | CKY-R | SAi_b | IDii_b). `id_ii` is the body of the initiator's ID
+    /// Computes HASH_I: prf(SKEYID, g^xi | g^xr | CKY-I | CKY-R | SAi_b | IDii_b). `id_ii` is the body of the initiator's ID
     /// payload.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl HashInput<'_> {
         skeyid.of(&parts)
     }
 
-    /// HASH_R: prf(SKEYID, g^xr | g^xi | CKY-R | CKY-I | SAi_b | IDir_b). `id_ir` is the body of the responder's ID
+    /// Computes HASH_R: prf(SKEYID, g^xr | g^xi | CKY-R | CKY-I | SAi_b | IDir_b). `id_ir` is the body of the responder's ID
     /// payload.
     ///
     /// # Errors
@@ -84,6 +84,7 @@ impl Phase1Keys {
     ) -> Result<Self, CryptoError> {
         let hash = terms.hash;
         let next = |previous: &[u8], number: u8| skeyid.of(&[previous, g_xy.as_bytes(), cookie_i, cookie_r, &[number]]);
+        // Each key is derived from the previous one (RFC 2409 section 5).
         let d = next(&[], 0)?;
         let a = next(d.as_bytes(), 1)?;
         let e = next(a.as_bytes(), 2)?;
@@ -91,7 +92,7 @@ impl Phase1Keys {
         Ok(Self { hash, d: Prf::new(hash, d.as_bytes())?, a: Prf::new(hash, a.as_bytes())?, cipher })
     }
 
-    /// HASH(1) of quick mode, and HASH of the informational exchange: prf(SKEYID_a, M-ID | all that follows the HASH
+    /// Computes HASH(1) of quick mode, and HASH of the informational exchange: prf(SKEYID_a, M-ID | all that follows the HASH
     /// payload). The HASH of a transaction exchange is the same.
     ///
     /// # Errors
@@ -100,7 +101,7 @@ impl Phase1Keys {
         self.a.of(&[&message_id.to_be_bytes(), rest])
     }
 
-    /// HASH(2) of quick mode: prf(SKEYID_a, M-ID | Ni_b | all that follows the HASH payload).
+    /// Computes HASH(2) of quick mode: prf(SKEYID_a, M-ID | Ni_b | all that follows the HASH payload).
     ///
     /// # Errors
     /// If libcrypto fails.
@@ -108,7 +109,7 @@ impl Phase1Keys {
         self.a.of(&[&message_id.to_be_bytes(), ni, rest])
     }
 
-    /// HASH(3) of quick mode: prf(SKEYID_a, 0 | M-ID | Ni_b | Nr_b).
+    /// Computes HASH(3) of quick mode: prf(SKEYID_a, 0 | M-ID | Ni_b | Nr_b).
     ///
     /// # Errors
     /// If libcrypto fails.
@@ -116,7 +117,7 @@ impl Phase1Keys {
         self.a.of(&[&[0], &message_id.to_be_bytes(), ni, nr])
     }
 
-    /// KEYMAT of an SA: K1 | K2 | ... cut to `length` bytes, where K1 = prf(SKEYID_d, [g(qm)^xy |] protocol | SPI |
+    /// Derives the KEYMAT of an SA: K1 | K2 | ... cut to `length` bytes, where K1 = prf(SKEYID_d, [g(qm)^xy |] protocol | SPI |
     /// Ni_b | Nr_b) and each further one has the previous one in front of all that (RFC 2409 section 5.5).
     ///
     /// # Errors
@@ -147,7 +148,7 @@ pub struct Phase2Seed<'a> {
     pub nr: &'a [u8],
 }
 
-/// Returns `length` bytes of K1 | K2 | ..., where `next` makes each one from the previous; the first one from nothing.
+/// Returns `length` bytes of K1 | K2 | ..., where `next` computes each block from the previous one, and the first from an empty one.
 pub(super) fn expand(
     length: usize,
     next: impl Fn(&[u8]) -> Result<Secret, CryptoError>,

@@ -1,4 +1,4 @@
-//! The algorithms that the libcrypto at hand supports.
+//! The algorithms that this system's libcrypto supports.
 
 use std::sync::OnceLock;
 
@@ -47,7 +47,7 @@ enum KeyBits {
 }
 
 impl KeyBits {
-    /// The key length that a negotiated one stands for, where 0 is none; `None` if the cipher does not have it.
+    /// Returns the key length for a negotiated one, which is 0 without the attribute; `None` if the cipher does not have it.
     fn choose(self, agreed: u16) -> Option<u16> {
         match self {
             Self::Only(bits) => (agreed == 0 || agreed == bits).then_some(bits),
@@ -60,7 +60,7 @@ impl KeyBits {
     }
 }
 
-/// The version of libcrypto, as text.
+/// Returns the version of libcrypto as text.
 pub fn version() -> &'static str {
     openssl::version::version()
 }
@@ -101,13 +101,13 @@ pub fn is_supported_group(group: Group) -> bool {
     group::is_supported(group)
 }
 
-/// libcrypto's hash.
+/// Returns libcrypto's implementation of a hash.
 pub(super) fn fetched_hash(hash: Hash) -> Result<&'static MdRef, CryptoError> {
     let found = library().hashes.iter().find(|(known, _)| *known == hash);
     found.map(|(_, md)| &**md).ok_or(CryptoError::Hash(hash))
 }
 
-/// libcrypto's cipher, and the length of its key in bytes.
+/// Returns libcrypto's implementation of a cipher, and the length of its key in bytes.
 pub(super) fn fetched_cipher(cipher: Cipher, key_bits: u16) -> Result<(&'static CipherRef, usize), CryptoError> {
     let of_cipher = library().ciphers.iter().filter(|(known, ..)| *known == cipher);
     let found = of_cipher.filter_map(|(_, bits, _, fetched)| Some((bits.choose(key_bits)?, fetched))).next();

@@ -4,21 +4,21 @@ use thiserror::Error;
 
 use crate::random::Random;
 
-/// Longest padding: the last byte counts the bytes before it.
+/// Longest padding in bytes: its length must fit into its last byte.
 const MOST: usize = 255;
 
-/// The padding of messages to whole blocks. There is always some: its last byte gives its length.
+/// The padding of messages to whole blocks. It has at least one byte; the last one contains its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Padding {
-    /// Pad with random bytes instead of zeros.
+    /// Whether it consists of random bytes instead of zeros.
     pub randomize: bool,
-    /// Add a random number of blocks, from 1 to `maximum_length` + 1.
+    /// Whether a random number of blocks, from 1 to `maximum_length` + 1, is added.
     pub randomize_length: bool,
     /// The limit of `randomize_length`, in blocks.
     pub maximum_length: u16,
-    /// Refuse messages whose last byte is not the length of their padding.
+    /// Whether messages are refused whose last byte is not the length of their padding.
     pub strict_check: bool,
-    /// The last byte does not count itself.
+    /// Whether the length in the last byte excludes that byte.
     pub exclusive_tail: bool,
 }
 
@@ -26,7 +26,7 @@ pub struct Padding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the last byte says {claimed} bytes of padding where there is room for {room}")]
 pub struct PaddingError {
-    /// The length of the padding by its last byte, which is included.
+    /// The length of the padding according to its last byte, including that byte.
     pub claimed: usize,
     /// The number of bytes after the payloads.
     pub room: usize,
@@ -50,7 +50,7 @@ impl Padding {
         }
     }
 
-    /// The number of blocks to add, at least 1, and at most as many as the last byte can count.
+    /// Draws the number of blocks to add: at least 1, but no more than the last byte can express.
     fn more_blocks(&self, needed: usize, block: usize, random: &mut dyn Random) -> usize {
         let mut number = [0; 4];
         random.fill(&mut number);

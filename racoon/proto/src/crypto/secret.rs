@@ -16,7 +16,7 @@ impl Secret {
         &self.0
     }
 
-    /// The bytes, to write in place.
+    /// Returns the bytes as the place for a result.
     pub(super) fn as_mut_bytes(&mut self) -> &mut [u8] {
         &mut self.0
     }

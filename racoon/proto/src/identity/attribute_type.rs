@@ -1,7 +1,7 @@
 //! Attribute types of X.501 names: their names in text, and their object identifiers.
 
-/// Names of attribute types (RFC 4519 section 2, RFC 2985) and their object identifiers. Of several names of one type the
-/// first is the usual one.
+/// Names of attribute types (RFC 4519 section 2, RFC 2985) and their object identifiers. If a type has several names, the first one
+/// is displayed.
 const ATTRIBUTE_TYPES: &[(&str, &str)] = &[
     ("C", "2.5.4.6"),
     ("CN", "2.5.4.3"),
@@ -38,20 +38,21 @@ const ATTRIBUTE_TYPES: &[(&str, &str)] = &[
     ("userId", "0.9.2342.19200300.100.1.1"),
 ];
 
-/// The object identifier of an attribute type, by its name or in numbers, as the contents of its DER encoding; none if there
-/// is no such type.
+/// Returns the object identifier of an attribute type, given by name or in dotted numbers, as the contents of its DER encoding;
+/// `None` if the name is unknown or the numbers are invalid.
 pub fn object_identifier(name: &str) -> Option<Vec<u8>> {
     let known = ATTRIBUTE_TYPES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
     encode(known.map_or(name, |(_, numbers)| numbers))
 }
 
-/// What an object identifier is called: its usual name, or its numbers.
+/// Returns the name of an object identifier, or its dotted numbers.
 pub(super) fn title(oid: &[u8]) -> String {
     let known = ATTRIBUTE_TYPES.iter().find(|(_, numbers)| encode(numbers).as_deref() == Some(oid));
     known.map_or_else(|| numbers(oid), |(name, _)| (*name).to_owned())
 }
 
-/// X.690 section 8.19: the first two numbers in one, each in base 128 with the high bit set but in the last byte.
+/// Encodes dotted numbers (X.690 section 8.19): the first two are joined, and each is written in base 128, with the high bit set in
+/// all bytes but the last.
 fn encode(numbers: &str) -> Option<Vec<u8>> {
     let arcs = numbers.split('.').map(|arc| arc.parse::<u32>().ok()).collect::<Option<Vec<_>>>()?;
     let [first @ 0..=2, second, rest @ ..] = arcs.as_slice() else {
@@ -70,7 +71,7 @@ fn base_128(number: u32) -> Vec<u8> {
     digits.chain([digit(0)]).collect()
 }
 
-/// The numbers with dots between. What does not fit is cut: this is for people.
+/// Returns the dotted numbers. One of more than 64 bits loses its high bits, which does not matter in a log line.
 fn numbers(oid: &[u8]) -> String {
     let mut arcs = Vec::new();
     let mut arc = 0_u64;

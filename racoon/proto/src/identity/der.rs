@@ -1,4 +1,6 @@
 //! X.501 names in DER (X.690; RFC 5280 section 4.1.2.4): a sequence of sets of pairs, each of an attribute type and its value.
+//!
+//! The parser is our own because that of OpenSSL also accepts BER, in which a name has many encodings.
 
 use super::name::{Name, NameAttribute, Value};
 
@@ -15,7 +17,7 @@ const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 
 impl Name {
-    /// Its encoding: each attribute in a set of its own, and texts as UTF8String.
+    /// Encodes the name, with each attribute in a set of its own and text as UTF8String.
     pub fn to_der(&self) -> Vec<u8> {
         let sets = self.0.iter().flat_map(|NameAttribute { oid, value }| {
             let value = match value {
@@ -27,7 +29,7 @@ impl Name {
         element(SEQUENCE, &sets.collect::<Vec<_>>())
     }
 
-    /// Reads an encoding; none if it is not one of a name, or if anything follows it.
+    /// Parses a name; `None` if it is invalid, or if bytes follow it.
     pub fn from_der(bytes: &[u8]) -> Option<Self> {
         let mut sets = whole(SEQUENCE, bytes)?;
         let mut attributes = Vec::new();
@@ -48,7 +50,7 @@ impl Name {
     }
 }
 
-/// A value: one element.
+/// Parses a value, which is one element.
 fn value(encoded: &[u8]) -> Option<Value> {
     let tag = *encoded.first()?;
     let contents = whole(tag, encoded)?;
@@ -72,18 +74,18 @@ fn value(encoded: &[u8]) -> Option<Value> {
     text.map(Value::Text)
 }
 
-/// Teletex is another thing by the book, and Latin-1 in the certificates that there are.
+/// Decodes Latin-1. TeletexString has a character set of its own, but certificates use it for Latin-1.
 fn latin_1(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
 }
 
-/// The contents of the only element.
+/// Returns the contents of an element after which nothing follows.
 fn whole(tag: u8, bytes: &[u8]) -> Option<&[u8]> {
     take(tag, bytes).and_then(|(contents, rest)| rest.is_empty().then_some(contents))
 }
 
-/// The contents of the first element, which has this tag, and what follows it. Lengths are definite and no longer than they
-/// need be (X.690 section 10.1).
+/// Returns the contents of the first element, which must have this tag, and the bytes after it. Lengths must be definite and in the
+/// shortest form (X.690 section 10.1).
 fn take(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let [found, first, rest @ ..] = bytes else { return None };
     if *found != tag {
@@ -109,7 +111,7 @@ fn take(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     if is_shortest { rest.split_at_checked(length) } else { None }
 }
 
-/// An element.
+/// Encodes an element.
 fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
     let octets = contents.len().to_be_bytes();
     let length = octets.iter().copied().skip_while(|octet| *octet == 0).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! Identities (RFC 2407 section 4.6.2), the ones that are expected, and their comparison.
+//! Identities (RFC 2407 section 4.6.2), and their comparison with the expected ones.
 
 mod attribute_type;
 mod der;
@@ -32,7 +32,7 @@ impl Identity {
         Self { kind, protocol: 0, port: 0, data: octets(address) }
     }
 
-    /// A subnet, for any protocol and port; a prefix longer than the address counts as all of it.
+    /// A subnet, for any protocol and port. A prefix length greater than that of the address counts as the full length.
     pub fn subnet(address: IpAddr, prefix: u8) -> Self {
         let (kind, mut data) = match address {
             IpAddr::V4(_) => (IdType::IPV4_ADDR_SUBNET, octets(address)),
@@ -47,7 +47,7 @@ impl Identity {
         Self { kind, protocol: 0, port: 0, data }
     }
 
-    /// A range of addresses, if both ends are of one family.
+    /// A range of addresses; `None` if the ends are of different families.
     pub fn range(first: IpAddr, last: IpAddr) -> Option<Self> {
         let kind = match (first, last) {
             (IpAddr::V4(_), IpAddr::V4(_)) => IdType::IPV4_ADDR_RANGE,
@@ -67,7 +67,7 @@ impl Identity {
         Self { protocol, port, ..self }
     }
 
-    /// The only address that it names, if it is an address or a subnet with a full mask.
+    /// Returns the address, if it is a single address or a subnet with a full mask.
     pub fn single_address(&self) -> Option<IpAddr> {
         let data = match self.kind {
             IdType::IPV4_ADDR if self.data.len() == 4 => self.data.as_slice(),
@@ -79,7 +79,7 @@ impl Identity {
         <[u8; 4]>::try_from(data).map(IpAddr::from).or_else(|_| <[u8; 16]>::try_from(data).map(IpAddr::from)).ok()
     }
 
-    /// The canonical type and bytes: a subnet with a full mask becomes an address.
+    /// Returns the canonical type and bytes: a subnet with a full mask becomes an address.
     pub fn key(&self) -> (IdType, Vec<u8>) {
         match self.single_address() {
             Some(address) => (Self::address(address).kind, octets(address)),
@@ -98,7 +98,7 @@ pub struct Claimed<'a> {
 }
 
 impl<'a> Claimed<'a> {
-    /// An identity that is no X.501 name.
+    /// An identity that is not an X.501 name.
     pub fn plain(id: &'a Identity) -> Self {
         Self { id, name: None }
     }
@@ -109,14 +109,14 @@ impl<'a> Claimed<'a> {
 pub enum Expected {
     /// Configured without a value: any identity of any type.
     Anything,
-    /// A type and bytes, which have to be equal as a whole (KAME's racoon compares only a prefix).
+    /// A type and bytes. All bytes must be equal; KAME's racoon compares only as many as are configured.
     Exactly {
         /// Type of the identity. An address also matches a subnet with a full mask.
         kind: IdType,
         /// Its bytes.
         data: Vec<u8>,
     },
-    /// An X.501 name, which may have wildcards as components.
+    /// An X.501 name, in which wildcards may replace components.
     Name(NamePattern),
 }
 
@@ -168,7 +168,7 @@ pub fn verify(expected: &[Expected], verify_identifier: bool, claimed: Claimed<'
     if verify_identifier { Verdict::Refused } else { Verdict::Tolerated }
 }
 
-/// The bytes of an address in network order.
+/// Returns the bytes of an address in network order.
 fn octets(address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(address) => address.octets().to_vec(),
@@ -176,7 +176,7 @@ fn octets(address: IpAddr) -> Vec<u8> {
     }
 }
 
-/// An octet whose first `bits` bits are set.
+/// Returns an octet whose first `bits` bits are set.
 fn mask_octet(bits: usize) -> u8 {
     match u32::try_from(bits) {
         Ok(bits @ 0..8) => !(0xff_u8 >> bits),
@@ -184,7 +184,7 @@ fn mask_octet(bits: usize) -> u8 {
     }
 }
 
-/// The address of an address and a mask, if the mask is full.
+/// Returns the address in the data of a subnet, if its mask is full.
 fn full_mask(data: &[u8]) -> Option<&[u8]> {
     let (address, mask) = data.split_at_checked(data.len() / 2)?;
     mask.iter().all(|octet| *octet == 0xff).then_some(address)

@@ -4,11 +4,11 @@ use std::fmt;
 
 use super::attribute_type;
 
-/// An X.501 name: its attributes in order (RFC 5280 section 4.1.2.4). Those of a set are adjacent.
+/// An X.501 name: its attributes in order (RFC 5280 section 4.1.2.4). Attributes of one set are adjacent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Name(pub Vec<NameAttribute>);
 
-/// A type and its value.
+/// An attribute of a name: a type and a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameAttribute {
     /// The object identifier, as the contents of its DER encoding.
@@ -51,8 +51,8 @@ pub enum Value {
 }
 
 impl PartialEq for Value {
-    /// Compares as RFC 5280 section 7.1 requires, in the way of X.509 libraries: ASCII letters without regard to case, ignoring
-    /// spaces at the ends, and treating several spaces as one.
+    /// Compares as RFC 5280 section 7.1 requires, to the extent that X.509 libraries implement it: it ignores the case of ASCII letters
+    /// and spaces at the ends, and treats several spaces as one.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Text(ours), Self::Text(theirs)) => folded(ours).eq(folded(theirs)),
@@ -88,7 +88,7 @@ pub struct PatternAttribute {
 impl NamePattern {
     /// Whether `name` has exactly the components of the pattern, in order.
     ///
-    /// An asterisk in `name` is no wildcard: a peer cannot claim to be everybody (which KAME's racoon allows).
+    /// An asterisk in `name` is not a wildcard, as it is in KAME's racoon: otherwise a peer could match every pattern.
     pub fn matches(&self, name: &Name) -> bool {
         self.0.len() == name.0.len()
             && self.0.iter().zip(&name.0).all(|(pattern, attribute)| {

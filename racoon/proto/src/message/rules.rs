@@ -244,7 +244,7 @@ mod tests {
                 let mut more = needed.clone();
                 more.push(payload);
                 let error = check(rules, &more).unwrap_err();
-                assert!(error.starts_with(&format!("{payload} payload comes too often in message")), "{error}");
+                assert!(error.starts_with(&format!("{payload} payload occurs too often in message")), "{error}");
             }
         }
     }

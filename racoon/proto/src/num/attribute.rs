@@ -1,4 +1,4 @@
-//! Numbers of data attributes: of phase 1, of phase 2, and of mode configuration.
+//! Numbers of the data attributes of phase 1, phase 2 and mode configuration.
 
 use super::numbers;
 
@@ -25,11 +25,11 @@ numbers! {
         GROUP_CURVE_A = 9, "Group Curve A";
         /// Curve B of a private group.
         GROUP_CURVE_B = 10, "Group Curve B";
-        /// Life Type, the unit of the Life Duration behind it.
+        /// Life Type: the unit of the Life Duration that follows.
         LIFE_TYPE = 11, "Life Type";
         /// Life Duration.
         LIFE_DURATION = 12, "Life Duration";
-        /// PRF; none is defined.
+        /// PRF; RFC 2409 defines no value.
         PRF = 13, "PRF";
         /// Key Length in bits.
         KEY_LENGTH = 14, "Key Length";
@@ -37,7 +37,7 @@ numbers! {
         FIELD_SIZE = 15, "Field Size";
         /// Order of a private group.
         GROUP_ORDER = 16, "Group Order";
-        /// Name of the endpoint, of authentication with GSS-API.
+        /// Name of the endpoint, for authentication with GSS-API.
         GSS_ID = 16384, "GSS Identity Name";
     }
 }
@@ -45,7 +45,7 @@ numbers! {
 numbers! {
     /// Attribute of a phase 2 transform (RFC 2407 section 4.5; ESN: RFC 4304 section 2).
     Phase2Attribute: u16 {
-        /// SA Life Type, the unit of the SA Life Duration behind it.
+        /// SA Life Type: the unit of the SA Life Duration that follows.
         LIFE_TYPE = 1, "SA Life Type";
         /// SA Life Duration.
         LIFE_DURATION = 2, "SA Life Duration";
@@ -71,7 +71,7 @@ numbers! {
 }
 
 numbers! {
-    /// Unit of a lifetime (RFC 2409 Appendix A, RFC 2407 section 4.5: the same numbers).
+    /// Unit of a lifetime; phase 1 (RFC 2409 Appendix A) and phase 2 (RFC 2407 section 4.5) have the same numbers.
     LifeType: u16 {
         /// Seconds.
         SECONDS = 1, "seconds";
@@ -81,31 +81,31 @@ numbers! {
 }
 
 numbers! {
-    /// Type of an Attributes payload (the ISAKMP configuration draft).
+    /// Type of an Attributes payload (draft-dukes-ike-mode-cfg).
     ConfigType: u8 {
-        /// Asks for values.
+        /// Requests values.
         REQUEST = 1, "REQUEST";
         /// Answers a request.
         REPLY = 2, "REPLY";
-        /// Gives values unasked.
+        /// Gives values without a request.
         SET = 3, "SET";
-        /// Acknowledges a set.
+        /// Acknowledges a `SET`.
         ACK = 4, "ACK";
     }
 }
 
 numbers! {
-    /// Attribute of an Attributes payload (the ISAKMP configuration and XAUTH drafts, Cisco's Unity).
+    /// Attribute of an Attributes payload (draft-dukes-ike-mode-cfg, draft-beaulieu-ike-xauth, Cisco's Unity).
     ConfigAttribute: u16 {
         /// An address for the client.
         INTERNAL_IP4_ADDRESS = 1, "INTERNAL_IP4_ADDRESS";
-        /// Its network mask.
+        /// The network mask of that address.
         INTERNAL_IP4_NETMASK = 2, "INTERNAL_IP4_NETMASK";
         /// A DNS server.
         INTERNAL_IP4_DNS = 3, "INTERNAL_IP4_DNS";
         /// A NetBIOS name server.
         INTERNAL_IP4_NBNS = 4, "INTERNAL_IP4_NBNS";
-        /// Seconds for which the address is the client's.
+        /// Seconds for which the client may use the address.
         INTERNAL_ADDRESS_EXPIRY = 5, "INTERNAL_ADDRESS_EXPIRY";
         /// A DHCP server.
         INTERNAL_IP4_DHCP = 6, "INTERNAL_IP4_DHCP";
@@ -113,7 +113,7 @@ numbers! {
         APPLICATION_VERSION = 7, "APPLICATION_VERSION";
         /// A network behind the server.
         INTERNAL_IP4_SUBNET = 13, "INTERNAL_IP4_SUBNET";
-        /// XAUTH: kind of the login.
+        /// XAUTH: the kind of login.
         XAUTH_TYPE = 16520, "XAUTH_TYPE";
         /// XAUTH: the user.
         XAUTH_USER_NAME = 16521, "XAUTH_USER_NAME";
@@ -139,17 +139,17 @@ numbers! {
         UNITY_SAVE_PASSWD = 28673, "UNITY_SAVE_PASSWD";
         /// Unity: the domain to search names in.
         UNITY_DEF_DOMAIN = 28674, "UNITY_DEF_DOMAIN";
-        /// Unity: domains for which the tunnel's DNS servers are asked.
+        /// Unity: domains to resolve by the DNS servers of the tunnel.
         UNITY_SPLITDNS_NAME = 28675, "UNITY_SPLITDNS_NAME";
         /// Unity: networks to reach through the tunnel.
         UNITY_SPLIT_INCLUDE = 28676, "UNITY_SPLIT_INCLUDE";
         /// Unity: a port for NAT traversal.
         UNITY_NATT_PORT = 28677, "UNITY_NATT_PORT";
-        /// Unity: networks to reach beside the tunnel.
+        /// Unity: networks to reach without the tunnel.
         UNITY_LOCAL_LAN = 28678, "UNITY_LOCAL_LAN";
-        /// Unity: group for perfect forward secrecy.
+        /// Unity: the group for perfect forward secrecy.
         UNITY_PFS = 28679, "UNITY_PFS";
-        /// Unity: the firewall to have.
+        /// Unity: the firewall that the client must run.
         UNITY_FW_TYPE = 28680, "UNITY_FW_TYPE";
         /// Unity: other servers.
         UNITY_BACKUP_SERVERS = 28681, "UNITY_BACKUP_SERVERS";

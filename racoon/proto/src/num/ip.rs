@@ -1,9 +1,9 @@
-//! Protocols above IP.
+//! Protocol numbers of IP.
 
 use super::numbers;
 
 numbers! {
-    /// Protocol number of IP (IANA), 0 for any. The names are those of setkey(8).
+    /// Protocol number of IP (assigned by IANA). The names are those of setkey(8).
     IpProtocol: u8 {
         /// Any protocol.
         ANY = 0, "any";

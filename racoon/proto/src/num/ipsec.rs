@@ -17,7 +17,7 @@ numbers! {
 }
 
 impl Protocol {
-    /// The name of a transform identifier of this protocol; its number if it has none.
+    /// Returns the name of a transform identifier of this protocol, or its number if it has no name.
     pub fn transform_name(self, id: u8) -> String {
         match self {
             Self::ESP => EspTransform(id).to_string(),
@@ -79,12 +79,12 @@ numbers! {
 }
 
 impl EspTransform {
-    /// It counts packets under its key, and must never count anew (RFC 3686 section 9, RFC 4106 section 10).
+    /// Whether it is a counter mode. Its counter must never restart under the same key (RFC 3686 section 9, RFC 4106 section 10).
     pub fn is_counter_mode(self) -> bool {
         self.is_aead() || self == Self::AES_CTR
     }
 
-    /// It authenticates by itself; an authentication algorithm beside it has no meaning.
+    /// Whether it also authenticates, so that it has no separate authentication algorithm.
     pub fn is_aead(self) -> bool {
         matches!(
             self,
@@ -122,7 +122,7 @@ numbers! {
 numbers! {
     /// IPComp Transform Identifier (RFC 2407 section 4.4.5).
     IpcompTransform: u8 {
-        /// Named by a vendor's OUI.
+        /// A proprietary algorithm, named by the vendor's OUI.
         OUI = 1, "oui";
         /// DEFLATE.
         DEFLATE = 2, "deflate";
@@ -134,7 +134,7 @@ numbers! {
 numbers! {
     /// Authentication Algorithm, attribute 5 of phase 2 (RFC 2407 section 4.5; SHA-2: RFC 4868).
     AuthAlgorithm: u16 {
-        /// No authentication: the attribute is left out.
+        /// No authentication; the attribute is omitted.
         NONE = 0, "non_auth";
         /// HMAC-MD5.
         HMAC_MD5 = 1, "hmac_md5";
@@ -156,7 +156,7 @@ numbers! {
 }
 
 impl AuthAlgorithm {
-    /// AH's transform for it; AH carries both numbers (RFC 2407 section 4.4.3).
+    /// Returns the AH transform for this algorithm. A proposal of AH contains both numbers (RFC 2407 section 4.4.3).
     pub fn ah_transform(self) -> Option<AhTransform> {
         Some(match self {
             Self::HMAC_MD5 | Self::KPDK => AhTransform::MD5,
@@ -182,15 +182,15 @@ numbers! {
         UDP_TUNNEL = 3, "udp_tunnel";
         /// Transport, in UDP.
         UDP_TRANSPORT = 4, "udp_transport";
-        /// Tunnel, in UDP, as drafts 00 to 03 of RFC 3947 number it.
+        /// Tunnel, in UDP, by the number in drafts 00 to 03 of RFC 3947.
         UDP_TUNNEL_DRAFT = 61443, "udp_tunnel (drafts 00-03)";
-        /// Transport, in UDP, as drafts 00 to 03 of RFC 3947 number it.
+        /// Transport, in UDP, by the number in drafts 00 to 03 of RFC 3947.
         UDP_TRANSPORT_DRAFT = 61444, "udp_transport (drafts 00-03)";
     }
 }
 
 impl EncapsulationMode {
-    /// Tunnel or transport, without the UDP around it.
+    /// Returns tunnel or transport, without the encapsulation in UDP.
     pub fn plain(self) -> Self {
         match self {
             Self::UDP_TUNNEL | Self::UDP_TUNNEL_DRAFT => Self::TUNNEL,
@@ -199,7 +199,7 @@ impl EncapsulationMode {
         }
     }
 
-    /// In UDP.
+    /// Whether it is encapsulated in UDP.
     pub fn in_udp(self) -> bool {
         self.plain() != self
     }

@@ -9,7 +9,7 @@ numbers! {
     ExchangeType: u8 {
         /// Base.
         BASE = 1, "base";
-        /// Identity protection: Main Mode.
+        /// Identity protection: main mode.
         MAIN = 2, "main";
         /// Authentication only.
         AUTHENTICATION_ONLY = 3, "auth";
@@ -17,9 +17,9 @@ numbers! {
         AGGRESSIVE = 4, "aggressive";
         /// Informational.
         INFORMATIONAL = 5, "informational";
-        /// Transaction, of mode configuration and XAUTH.
+        /// Transaction, for mode configuration and XAUTH.
         TRANSACTION = 6, "transaction";
-        /// Quick Mode.
+        /// Quick mode.
         QUICK = 32, "quick";
     }
 }
@@ -47,7 +47,7 @@ numbers! {
         DER_ASN1_DN = 9, "DER_ASN1_DN";
         /// An X.500 general name in DER.
         DER_ASN1_GN = 10, "DER_ASN1_GN";
-        /// Bytes that vendors agree upon.
+        /// Bytes that only both ends can interpret.
         KEY_ID = 11, "KEY_ID";
     }
 }
@@ -67,8 +67,8 @@ numbers! {
 }
 
 numbers! {
-    /// Payload type: the Next Payload field (RFC 2408 section 3.1; Attributes: the ISAKMP configuration draft; NAT-D
-    /// and NAT-OA: RFC 3947 and its drafts).
+    /// Payload type: the Next Payload field (RFC 2408 section 3.1; Attributes: draft-dukes-ike-mode-cfg; NAT-D and NAT-OA:
+    /// RFC 3947 and its drafts).
     PayloadType: u8 {
         /// No further payload.
         NONE = 0, "NONE";
@@ -98,32 +98,32 @@ numbers! {
         DELETE = 12, "D";
         /// Vendor ID.
         VENDOR_ID = 13, "VID";
-        /// Attributes, of mode configuration and XAUTH.
+        /// Attributes, for mode configuration and XAUTH.
         ATTRIBUTES = 14, "ATTR";
-        /// NAT-D as drafts 04 to 08 of RFC 3947 number it.
+        /// NAT-D by the number in drafts 04 to 08 of RFC 3947.
         NAT_D_BAD = 15, "NAT-D (drafts 04-08)";
-        /// NAT-OA as drafts 04 to 08 of RFC 3947 number it.
+        /// NAT-OA by the number in drafts 04 to 08 of RFC 3947.
         NAT_OA_BAD = 16, "NAT-OA (drafts 04-08)";
         /// Hash of an address and a port, to detect NAT (RFC 3947 section 3.2).
         NAT_D = 20, "NAT-D";
         /// Original address (RFC 3947 section 5.2).
         NAT_OA = 21, "NAT-OA";
-        /// NAT-D as drafts 00 to 03 of RFC 3947 number it.
+        /// NAT-D by the number in drafts 00 to 03 of RFC 3947.
         NAT_D_DRAFT = 130, "NAT-D (drafts 00-03)";
-        /// NAT-OA as drafts 00 to 03 of RFC 3947 number it.
+        /// NAT-OA by the number in drafts 00 to 03 of RFC 3947.
         NAT_OA_DRAFT = 131, "NAT-OA (drafts 00-03)";
-        /// A piece of a larger message.
+        /// A fragment of a larger message.
         FRAGMENT = 132, "FRAG";
     }
 }
 
 impl PayloadType {
-    /// NAT-D in whichever numbering.
+    /// Whether it is NAT-D, in any of the three numberings.
     pub fn is_nat_d(self) -> bool {
         matches!(self, Self::NAT_D | Self::NAT_D_BAD | Self::NAT_D_DRAFT)
     }
 
-    /// NAT-OA in whichever numbering.
+    /// Whether it is NAT-OA, in any of the three numberings.
     pub fn is_nat_oa(self) -> bool {
         matches!(self, Self::NAT_OA | Self::NAT_OA_BAD | Self::NAT_OA_DRAFT)
     }
@@ -135,9 +135,9 @@ bitflags! {
     pub struct Flags: u8 {
         /// The payloads are encrypted.
         const ENCRYPTED = 1;
-        /// The sender wants to hear CONNECTED before traffic flows.
+        /// The receiver must wait for CONNECTED before it uses the SA.
         const COMMIT = 2;
-        /// Authenticated, but not encrypted.
+        /// The payloads are authenticated, but not encrypted.
         const AUTHENTICATION_ONLY = 4;
     }
 }
@@ -152,7 +152,7 @@ numbers! {
     }
 }
 
-/// Situation SIT_IDENTITY_ONLY (RFC 2407 section 4.2.1), the only one that is understood.
+/// Situation SIT_IDENTITY_ONLY (RFC 2407 section 4.2.1), the only one that is supported.
 pub const IDENTITY_ONLY: u32 = 1;
 
 /// Transform Identifier KEY_IKE of protocol ISAKMP (RFC 2407 section 4.4.2).

@@ -1,6 +1,6 @@
-//! The numbers of IKEv1 and their names, in the only place that knows them.
+//! The numbers of IKEv1 and their names. No other module contains them.
 //!
-//! Each is an open set: a number without a name here survives, compares and prints as itself.
+//! A number without a name is kept, and is displayed as a number: peers may send numbers that this version does not know.
 
 mod attribute;
 mod ip;
@@ -16,10 +16,10 @@ pub use isakmp::{CertEncoding, Doi, ExchangeType, Flags, IDENTITY_ONLY, IdType, 
 pub use notify::NotifyType;
 pub use oakley::{AuthMethod, Cipher, Group, Hash};
 
-/// Lifetime of an SA whose lifetime nobody names, in seconds (RFC 2407 section 4.5).
+/// Lifetime in seconds of an SA for which none is negotiated (RFC 2407 section 4.5).
 pub const DEFAULT_LIFETIME: u32 = 28_800;
 
-/// Declares a number with names: `CONSTANT = number, "name in racoon.conf";`.
+/// Declares a type of numbers with names: `CONSTANT = number, "name in racoon.conf";`.
 macro_rules! numbers {
     ($(#[$about:meta])* $name:ident: $int:ty { $($(#[$doc:meta])* $constant:ident = $value:literal, $text:literal;)* }) => {
         $(#[$about])*
@@ -29,7 +29,7 @@ macro_rules! numbers {
         impl $name {
             $($(#[$doc])* pub const $constant: Self = Self($value);)*
 
-            /// Its name, if it has one.
+            /// Returns the name of this number, if it has one.
             pub fn name(self) -> Option<&'static str> {
                 match self {
                     $(Self::$constant => Some($text),)*
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_names_and_survive_without() {
+    fn unknown_numbers_are_displayed_as_numbers() {
         assert_eq!(Cipher::AES.to_string(), "aes");
         assert_eq!(Cipher(4711).to_string(), "4711");
         assert_eq!(format!("{:?}", Group(2)), "Group(modp1024)");
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn the_initiators_method_is_on_the_wire() {
+    fn the_method_of_the_client_is_proposed_for_both_roles() {
         assert_eq!(AuthMethod::XAUTH_PSK_SERVER.on_the_wire(), AuthMethod::XAUTH_PSK_CLIENT);
         assert_eq!(AuthMethod::XAUTH_RSA_SERVER.on_the_wire(), AuthMethod::XAUTH_RSA_CLIENT);
         assert_eq!(AuthMethod::HYBRID_RSA_SERVER.on_the_wire(), AuthMethod::HYBRID_RSA_CLIENT);
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn three_numberings_of_nat_traversal() {
+    fn nat_traversal_has_three_numberings() {
         for (nat_d, nat_oa) in [(20, 21), (15, 16), (130, 131)] {
             assert!(PayloadType(nat_d).is_nat_d() && !PayloadType(nat_d).is_nat_oa(), "{nat_d}");
             assert!(PayloadType(nat_oa).is_nat_oa() && !PayloadType(nat_oa).is_nat_d(), "{nat_oa}");
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_and_status() {
+    fn notify_types_below_16384_are_errors() {
         for (kind, is_error, name) in [
             (14, true, "NO-PROPOSAL-CHOSEN"),
             (30, true, "UNEQUAL-PAYLOAD-LENGTHS"),
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn ah_names_the_hash_twice() {
+    fn ah_has_a_transform_for_each_authentication_algorithm() {
         assert_eq!(AuthAlgorithm::HMAC_MD5.ah_transform(), Some(AhTransform::MD5));
         assert_eq!(AuthAlgorithm::HMAC_SHA256.ah_transform(), Some(AhTransform::SHA256));
         assert_eq!(AuthAlgorithm::NONE.ah_transform(), None);

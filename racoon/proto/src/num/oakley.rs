@@ -1,4 +1,4 @@
-//! Attribute values of phase 1 (RFC 2409 Appendix A and what was assigned after it).
+//! Attribute values of phase 1 (RFC 2409 Appendix A, and later assignments).
 
 use super::numbers;
 
@@ -77,7 +77,8 @@ numbers! {
 }
 
 impl AuthMethod {
-    /// The number that stands in an SA payload: both roles of XAUTH and hybrid are proposed by the client's.
+    /// Returns the number for an SA payload. XAUTH and hybrid authentication have one number for each role of the client; racoon
+    /// proposes that of the initiator as client in both cases.
     pub fn on_the_wire(self) -> Self {
         match self {
             Self::HYBRID_RSA_SERVER => Self::HYBRID_RSA_CLIENT,

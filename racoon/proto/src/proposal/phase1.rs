@@ -4,7 +4,7 @@ use super::refusal::Sides;
 use crate::config::CheckLevel;
 use crate::num::{AuthMethod, Cipher, Group, Hash};
 
-/// Transforms of each side that are compared to find the smallest difference.
+/// Number of transforms of each side that are compared to find the smallest difference.
 const COMPARED_MAX: usize = 32;
 
 /// The terms of an ISAKMP SA: as configured, as proposed, or as agreed.
@@ -35,16 +35,16 @@ pub enum Phase1Mismatch {
     Group(Sides<Group>),
     /// Another authentication method.
     Method(Sides<AuthMethod>),
-    /// A key that is too short, or under `exact` not as long as ours, in bits.
+    /// A key, in bits, that is shorter than ours, or under `exact` of another length.
     KeyLength(Sides<u16>),
-    /// A lifetime that is too long, or under `exact` not as long as ours, in seconds.
+    /// A lifetime, in seconds, that is longer than ours, or under `exact` another one.
     Lifetime(Sides<u32>),
 }
 
 /// Checks what a peer proposes, or answers to an initiator, against the configuration, and returns the resulting terms.
 ///
 /// # Errors
-/// The first difference that `level` does not allow.
+/// If `level` does not allow a difference: the first one.
 pub fn check_phase1(
     level: CheckLevel,
     offered: &Phase1Terms,
@@ -56,7 +56,7 @@ pub fn check_phase1(
     }
 }
 
-/// The differences that `level` does not allow. No level allows another algorithm.
+/// Returns the differences that `level` does not allow. No level allows another algorithm.
 fn mismatches(
     level: CheckLevel,
     offered: &Phase1Terms,
@@ -66,6 +66,7 @@ fn mismatches(
     let cipher = (theirs.cipher != ours.cipher).then_some(Phase1Mismatch::Cipher(Sides(theirs.cipher, ours.cipher)));
     let hash = (theirs.hash != ours.hash).then_some(Phase1Mismatch::Hash(Sides(theirs.hash, ours.hash)));
     let group = (theirs.group != ours.group).then_some(Phase1Mismatch::Group(Sides(theirs.group, ours.group)));
+    // An XAUTH or hybrid method has a number for each role, but only that of the client is proposed.
     let is_other_method = theirs.method.on_the_wire() != ours.method.on_the_wire();
     let method = is_other_method.then_some(Phase1Mismatch::Method(Sides(theirs.method, ours.method)));
     let (other_length, other_lifetime) = match level {
@@ -82,7 +83,8 @@ fn mismatches(
     [cipher, hash, group, method, length, lifetime].into_iter().flatten()
 }
 
-/// The differences of the two transforms that have the fewest. Only the beginnings of long lists are compared.
+/// Returns the differences between the two most similar transforms. Only the beginnings of long lists are compared, because an
+/// unknown peer may offer thousands.
 pub fn closest_phase1(
     level: CheckLevel,
     offered: &[Phase1Terms],

@@ -1,4 +1,4 @@
-//! Phase 2: proposals of Quick Mode (RFC 2407 section 4.4 and 4.5, RFC 2409 section 5.5).
+//! Phase 2: proposals of quick mode (RFC 2407 section 4.4 and 4.5, RFC 2409 section 5.5).
 
 use super::refusal::Sides;
 use crate::config::{CheckLevel, Sainfo};
@@ -9,7 +9,7 @@ use crate::num::{AuthAlgorithm, EncapsulationMode, Group, Protocol};
 pub struct Phase2Terms {
     /// Lifetime in seconds.
     pub lifetime: u32,
-    /// Lifetime in kilobytes; none: unlimited.
+    /// Lifetime in kilobytes (1024 bytes); `None` for no limit.
     pub kilobytes: Option<u32>,
     /// Diffie-Hellman group for perfect forward secrecy, if there is one.
     pub group: Option<Group>,
@@ -35,7 +35,7 @@ pub struct Phase2Transform {
     pub key_length: u16,
     /// Authentication algorithm.
     pub authentication: AuthAlgorithm,
-    /// Whether the ICV is truncated to 96 bits. Only of a configured transform; it is not negotiated.
+    /// Whether the ICV is truncated to 96 bits. This is configured and not negotiated.
     pub truncated: bool,
     /// Tunnel or transport, perhaps in UDP.
     pub mode: EncapsulationMode,
@@ -47,7 +47,7 @@ pub enum Phase2Mismatch {
     /// Another protocol.
     Protocol(Sides<Protocol>),
     /// Another transform of the same protocol.
-    Phase2Transform {
+    Transform {
         /// The protocol.
         protocol: Protocol,
         /// The transform identifiers.
@@ -55,13 +55,13 @@ pub enum Phase2Mismatch {
     },
     /// Another authentication algorithm.
     Authentication(Sides<AuthAlgorithm>),
-    /// Tunnel instead of transport or the other way round, or UDP where no NAT is.
+    /// Tunnel instead of transport mode or vice versa, or UDP encapsulation without a NAT.
     Mode(Sides<EncapsulationMode>),
-    /// A key that is too short, or under `exact` not as long as ours, in bits.
+    /// A key, in bits, that is shorter than ours, or under `exact` of another length.
     KeyLength(Sides<u16>),
-    /// A lifetime that is too long, or under `exact` not as long as ours, in seconds.
+    /// A lifetime, in seconds, that is longer than ours, or under `exact` another one.
     Lifetime(Sides<u32>),
-    /// A lifetime in kilobytes that is too long, or under `exact` not as long as ours.
+    /// A lifetime, in kilobytes, that is longer than ours, or under `exact` another one.
     Kilobytes(Sides<Option<u32>>),
     /// Another group, or none.
     Group(Sides<Option<Group>>),
@@ -77,7 +77,7 @@ pub enum Phase2Mismatch {
 /// Checks the lifetimes and the group that a peer proposes, or answers to an initiator.
 ///
 /// # Errors
-/// The first difference that `level` does not allow.
+/// If `level` does not allow a difference: the first one.
 pub fn check_phase2(
     level: CheckLevel,
     offered: &Phase2Terms,
@@ -100,7 +100,7 @@ pub fn check_phase2(
     Ok(Phase2Agreement { terms, claims_lifetime: longer || larger })
 }
 
-/// The differences in lifetimes and group that `level` does not allow.
+/// Returns the differences in lifetimes and group that `level` does not allow.
 pub(crate) fn terms_mismatches(
     level: CheckLevel,
     offered: &Phase2Terms,
@@ -113,6 +113,7 @@ pub(crate) fn terms_mismatches(
         CheckLevel::Strict => (
             theirs.lifetime > ours.lifetime,
             limit(theirs.kilobytes) > limit(ours.kilobytes),
+            // A group where none is configured is safer than what is configured.
             other_group && ours.group.is_some(),
         ),
         CheckLevel::Claim => (false, false, other_group && ours.group.is_some()),
@@ -124,7 +125,7 @@ pub(crate) fn terms_mismatches(
     [lifetime, kilobytes, group].into_iter().flatten()
 }
 
-/// A limit in kilobytes as a number that can be compared.
+/// Returns a limit in kilobytes as a number that can be compared.
 fn limit(kilobytes: Option<u32>) -> u64 {
     kilobytes.map_or(u64::MAX, u64::from)
 }
@@ -133,7 +134,7 @@ fn limit(kilobytes: Option<u32>) -> u64 {
 /// (RFC 3947 section 5.1).
 ///
 /// # Errors
-/// The first difference that `level` does not allow.
+/// If `level` does not allow a difference: the first one.
 pub fn check_transform(
     level: CheckLevel,
     nat: bool,
@@ -146,7 +147,7 @@ pub fn check_transform(
     Ok(Phase2Transform { truncated: configured.truncated, ..*offered })
 }
 
-/// The differences in algorithms, key length and mode that `level` does not allow.
+/// Returns the differences in algorithms, key length and mode that `level` does not allow.
 pub(crate) fn transform_mismatches(
     level: CheckLevel,
     nat: bool,
@@ -157,7 +158,7 @@ pub(crate) fn transform_mismatches(
     let other_protocol = theirs.protocol != ours.protocol;
     let protocol = other_protocol.then_some(Phase2Mismatch::Protocol(Sides(theirs.protocol, ours.protocol)));
     let other_id = theirs.id != ours.id && !other_protocol;
-    let ids = Phase2Mismatch::Phase2Transform { protocol: ours.protocol, ids: Sides(theirs.id, ours.id) };
+    let ids = Phase2Mismatch::Transform { protocol: ours.protocol, ids: Sides(theirs.id, ours.id) };
     let authentication = (theirs.authentication != ours.authentication)
         .then_some(Phase2Mismatch::Authentication(Sides(theirs.authentication, ours.authentication)));
     let other_mode = theirs.mode.plain() != ours.mode.plain() || (theirs.mode.in_udp() && !nat);

@@ -15,7 +15,7 @@ pub struct Sides<T>(pub T, pub T);
 pub enum ProposalRefusal {
     /// Nothing was compared, because the line will not be logged.
     NotCompared,
-    /// No proposal has only attributes that are understood.
+    /// Every proposal has an unknown attribute or value.
     NotUnderstood,
     /// An authentication method of phase 1 that is not supported.
     Method(AuthMethod),
@@ -55,7 +55,7 @@ impl ProposalRefusal {
         }
     }
 
-    /// The number of differences; of several refusals the one with the smallest is reported.
+    /// Returns a measure of the difference. Of several refusals, the one with the smallest is reported.
     pub(crate) fn distance(&self) -> usize {
         match self {
             Self::Phase1 { mismatches, .. } => mismatches.len(),
@@ -99,7 +99,7 @@ fn write_all(f: &mut fmt::Formatter<'_>, mismatches: &[impl fmt::Display]) -> fm
     Ok(())
 }
 
-/// Names the level, if another one could allow the difference.
+/// Writes the level, if another one could allow the difference.
 fn write_level(f: &mut fmt::Formatter<'_>, is_by_level: bool, level: CheckLevel) -> fmt::Result {
     if is_by_level { write!(f, " (proposal_check {level})") } else { Ok(()) }
 }
@@ -109,7 +109,7 @@ fn names(protocols: &[Protocol]) -> String {
 }
 
 impl Phase1Mismatch {
-    /// Another `proposal_check` could allow it.
+    /// Whether another level of `proposal_check` could allow it.
     fn is_by_level(&self) -> bool {
         matches!(self, Self::KeyLength(_) | Self::Lifetime(_))
     }
@@ -139,7 +139,7 @@ impl<T: fmt::Display> fmt::Display for Sides<T> {
 }
 
 impl Phase2Mismatch {
-    /// Another `proposal_check` could allow it.
+    /// Whether another level of `proposal_check` could allow it.
     fn is_by_level(&self) -> bool {
         matches!(self, Self::KeyLength(_) | Self::Lifetime(_) | Self::Kilobytes(_) | Self::Group(_))
     }
@@ -149,7 +149,7 @@ impl fmt::Display for Phase2Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Protocol(sides) => sides.fmt(f),
-            Self::Phase2Transform { protocol, ids: Sides(offered, configured) } => {
+            Self::Transform { protocol, ids: Sides(offered, configured) } => {
                 Sides(protocol.transform_name(*offered), protocol.transform_name(*configured)).fmt(f)
             }
             Self::Authentication(sides) => sides.fmt(f),

@@ -1,4 +1,4 @@
-//! Selects the sections of the configuration for a peer. Look-ups go by key, so that only sections that may fit are compared.
+//! Selects the sections of the configuration for a peer. Sections are indexed, so that only those that may match are compared.
 
 mod remotes;
 mod sainfos;

@@ -23,7 +23,7 @@ pub struct Remotes {
     by_name: HashMap<String, RemoteIndex>,
     by_address: HashMap<PeerAddress, Vec<RemoteIndex>>,
     anonymous: Vec<RemoteIndex>,
-    /// The addresses that blocks name.
+    /// The addresses that sections name.
     addresses: BTreeSet<IpAddr>,
 }
 
@@ -47,7 +47,7 @@ pub struct RemoteQuery<'a> {
     pub accepted: Option<&'a Phase1Terms>,
     /// The identity that the peer claims.
     pub claimed: Option<Claimed<'a>>,
-    /// The certificate that the peer asks for. Give it only if certificates are used: a section without one matches none.
+    /// The certificate that the peer requests. Set it only if certificates are used: a section without one matches no request.
     pub certificate_request: Option<CertificateQuery<'a>>,
 }
 
@@ -68,16 +68,16 @@ impl RemoteQuery<'_> {
     }
 }
 
-/// A Certificate Request payload (RFC 2408 section 3.10).
+/// The content of a Certificate Request payload (RFC 2408 section 3.10).
 #[derive(Clone, Copy, Debug)]
 pub struct CertificateQuery<'a> {
     /// The encoding of the certificate.
     pub encoding: CertEncoding,
-    /// The authority that has to have issued it; `None` for any.
+    /// The authority that must have issued it; `None` for any.
     pub issuer: Option<&'a Name>,
 }
 
-/// Several sections fit equally well. One may be selected when more is known about the peer.
+/// Several sections match equally well. One may be selected when more is known about the peer.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{} remote sections fit equally well", .0.len())]
 pub struct Ambiguous(pub Vec<RemoteIndex>);
@@ -89,11 +89,11 @@ pub struct ProposalChoice {
     pub remote: RemoteIndex,
     /// The accepted transform.
     pub acceptance: Phase1Acceptance,
-    /// Whether any section that is still possible wants NAT traversal.
+    /// Whether NAT traversal is on in any section that may still be selected.
     pub nat_traversal: bool,
 }
 
-/// How well a section fits: by what is known about the peer, then by the port.
+/// How well a section matches: by what is known about the peer, then by the port.
 type Score = (u8, u8);
 
 impl Remotes {
@@ -102,7 +102,7 @@ impl Remotes {
         let mut remotes = Self::default();
         for (at, block) in blocks.iter().enumerate() {
             let index = RemoteIndex(at);
-            // Of blocks in the old style several may have one name; the first one is meant by it.
+            // Sections in the old style may share a name, which then means the first one.
             remotes.by_name.entry(block.name.clone()).or_insert(index);
             match block.address {
                 Some(RemoteAddress::At(address)) => {
@@ -142,7 +142,7 @@ impl Remotes {
         blocks.into_iter().filter_map(|index| self.get(*index)).map(|block| block.name.clone()).collect()
     }
 
-    /// Explains why no section fits a peer of which the address and the exchange are known.
+    /// Returns the reason why no section matches a peer whose address and exchange are known.
     pub(crate) fn missing(&self, peer: IpAddr, query: &RemoteQuery<'_>) -> MissingRemote {
         let here = self.candidates(&RemoteQuery { exchange: None, skip_passive: false, ..*query });
         if here.is_empty() {
@@ -159,10 +159,10 @@ impl Remotes {
         }
     }
 
-    /// Selects the section that fits best.
+    /// Selects the section that matches best.
     ///
     /// # Errors
-    /// [`Ambiguous`] if several fit best.
+    /// [`Ambiguous`] if several match equally well.
     pub fn select(&self, query: &RemoteQuery<'_>) -> Result<Option<RemoteIndex>, Ambiguous> {
         let mut best = Vec::new();
         let mut highest = Score::default();
@@ -182,15 +182,15 @@ impl Remotes {
         }
     }
 
-    /// Returns all sections that fit, in the order of the file.
+    /// Returns all sections that match, in the order of the file.
     pub fn candidates(&self, query: &RemoteQuery<'_>) -> Vec<RemoteIndex> {
         let mut fitting = self.scores(query).map(|(index, _)| index).collect::<Vec<_>>();
         fitting.sort_unstable();
         fitting
     }
 
-    /// Selects the first of the peer's transforms, in the peer's order, that a fitting section accepts, and the first such section
-    /// in the order of the file.
+    /// Selects the first of the peer's transforms, in the peer's order, that a matching section accepts, and the first such section in
+    /// the order of the file.
     pub fn choose_proposal(&self, query: &RemoteQuery<'_>, offered: &[Phase1Terms]) -> Option<ProposalChoice> {
         let candidates = self.candidates(query);
         let blocks = || candidates.iter().filter_map(|index| Some((*index, self.get(*index)?)));
@@ -211,6 +211,7 @@ impl Remotes {
         let anywhere = PeerAddress::from(query.address.ip);
         let on_any_link = self.by_address.get(&anywhere).filter(|_| query.address != anywhere);
         let is_named = here.is_some() || on_any_link.is_some();
+        // Otherwise a peer whose address has a section could claim another identity, and be served by `remote anonymous`.
         let skip_anonymous = query.skip_anonymous || (query.key_of_address && is_named);
         let anonymous = (!skip_anonymous).then_some(&self.anonymous);
         here.into_iter()
@@ -227,7 +228,7 @@ impl Remote {
         accept_phase1(self.proposal_check, offered, &self.proposals)
     }
 
-    /// Returns how well the section fits; `None` if it does not.
+    /// Returns how well the section matches; `None` if it does not.
     fn score(&self, query: &RemoteQuery<'_>) -> Option<Score> {
         if self.passive && query.skip_passive {
             return None;
@@ -240,7 +241,7 @@ impl Remote {
         Some((points, self.score_port(query)))
     }
 
-    /// 2 points for the peer's address.
+    /// Returns 2 points for the peer's address.
     fn score_address(&self, query: &RemoteQuery<'_>) -> Option<u8> {
         match self.address {
             Some(RemoteAddress::At(address)) => {
@@ -252,7 +253,7 @@ impl Remote {
         }
     }
 
-    /// How well the port fits, which decides between equals only.
+    /// Returns how well the port matches. This decides only between sections that are otherwise equal.
     fn score_port(&self, query: &RemoteQuery<'_>) -> u8 {
         match (self.port, query.port) {
             (0, _) | (_, 0) => 1,
@@ -261,7 +262,7 @@ impl Remote {
         }
     }
 
-    /// 4 points for an exchange that is listed, with a transform that is acceptable.
+    /// Returns 4 points if the exchange is listed and the transform is acceptable.
     fn score_exchange(&self, query: &RemoteQuery<'_>) -> Option<u8> {
         let listed = query.exchange.is_none_or(|exchange| self.exchange_modes.contains(&exchange));
         let acceptable = query.accepted.is_none_or(|terms| self.accept(std::slice::from_ref(terms)).is_some());
@@ -269,7 +270,7 @@ impl Remote {
         (listed && acceptable).then_some(points)
     }
 
-    /// 8 points for an identity that has to be verified and is expected.
+    /// Returns 8 points for an expected identity that must be verified.
     fn score_identity(&self, query: &RemoteQuery<'_>) -> Option<u8> {
         match query.claimed {
             Some(claimed) if self.verify_identifier && !self.peers_identifiers.is_empty() => {
@@ -279,7 +280,7 @@ impl Remote {
         }
     }
 
-    /// 16 points for a certificate of the kind and the authority that is asked for.
+    /// Returns 16 points for a certificate of the requested kind and authority.
     fn score_certificate(&self, query: &RemoteQuery<'_>) -> Option<u8> {
         let Some(request) = &query.certificate_request else {
             return Some(0);

@@ -12,7 +12,7 @@ use crate::phase2::traffic::enclosing_prefix;
 use crate::reason::{MissingSainfo, Named, SainfoName};
 use crate::spd::Prefixes;
 
-/// Sainfos that are compared to find out which come closest.
+/// Number of sainfos that are compared to find the most similar ones.
 const COMPARED_MAX: usize = 1024;
 
 /// The index of a sainfo of [`Sainfos`], in the order of the file.
@@ -24,18 +24,18 @@ pub struct SainfoIndex(usize);
 pub struct Sainfos {
     blocks: Vec<Sainfo>,
     buckets: HashMap<Key, Bucket>,
-    /// What they name as a peer's side, but for everything.
+    /// The peers' sides that they name, except those of all addresses.
     remote_sides: Prefixes<SainfoIndex>,
 }
 
-/// The traffic that a phase 2 is to protect, and the peer that it is for.
+/// The traffic that a phase 2 will protect, and its peer.
 #[derive(Clone, Copy, Debug)]
 pub struct SainfoQuery<'a> {
     /// Our identity in phase 2.
     pub local: &'a Identity,
     /// The peer's identity in phase 2.
     pub remote: &'a Identity,
-    /// The peer's identity in phase 1; `None` before phase 1, when a `from` excludes nothing.
+    /// The peer's identity in phase 1; `None` before phase 1, when every `from` matches.
     pub claimed: Option<Claimed<'a>>,
     /// The address that was assigned to the peer, or else its source address; `None` for an initiator.
     pub client: Option<IpAddr>,
@@ -43,7 +43,7 @@ pub struct SainfoQuery<'a> {
     pub remoteid: u32,
 }
 
-/// The parts of an identity that count: type, protocol and bytes, without the port.
+/// The parts of an identity that are compared: type, protocol and bytes, but not the port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct IdKey {
     kind: IdType,
@@ -73,7 +73,7 @@ struct Key {
     remote: Pattern,
 }
 
-/// What a sainfo comes before others by: its priority, then its place in the file. The smallest comes first.
+/// The rank of a sainfo: its priority, then its place in the file. The smallest one is selected.
 type Rank = (Reverse<u8>, SainfoIndex);
 
 /// The sainfos of one key, by the peers that they are for. Each list is in order of rank.
@@ -96,7 +96,7 @@ impl Sainfos {
                 sainfos.remote_sides.insert(side, SainfoIndex(at));
             }
         }
-        // In order of rank, so that each list is.
+        // Sorted, so that each list below is in order of rank.
         let mut ranks = sainfos.iter().map(|(index, block)| (Reverse(block.priority()), index)).collect::<Vec<_>>();
         ranks.sort_unstable();
         for rank in ranks {
@@ -114,7 +114,7 @@ impl Sainfos {
         sainfos
     }
 
-    /// Whether a block names addresses of `side` as a peer's. A range counts as the smallest prefix around it.
+    /// Whether a sainfo names addresses of `side` as a peer's. A range counts as the smallest prefix that contains it.
     pub(crate) fn names_remote_side(&self, side: Prefix) -> bool {
         self.remote_sides.overlapping(side).next().is_some()
     }
@@ -144,7 +144,7 @@ impl Sainfos {
         best.map(|(_, index)| index)
     }
 
-    /// Explains why no sainfo matches the traffic: the closest ones are for other identities, or for other peers.
+    /// Returns the reason why no sainfo matches the traffic, with the most similar ones.
     pub(crate) fn missing(&self, outbound: Selector, traffic: &SainfoQuery<'_>) -> MissingSainfo {
         let local = |block: &Sainfo| match &block.local {
             Side::Anonymous => 1,
@@ -155,7 +155,7 @@ impl Sainfos {
             RemoteSide::ClientAddress => u8::from(is_client(traffic)),
             RemoteSide::Id(id) => 2 * u8::from(IdKey::from(id) == IdKey::from(traffic.remote)),
         };
-        // Of one that serves neither end anything else does not matter.
+        // A sainfo that matches both ends is closer than one that names only one of them.
         let fits = |block: &Sainfo| (local(block) > 0 && remote(block) > 0, local(block) + remote(block));
         let mut blocks = self.blocks.iter().take(COMPARED_MAX).collect::<Vec<_>>();
         blocks.sort_by_key(|block| Reverse(fits(block)));
@@ -165,7 +165,7 @@ impl Sainfos {
         MissingSainfo { traffic: outbound, peer, ph1id: traffic.remoteid, present }
     }
 
-    /// The first one of a bucket that is for this peer.
+    /// Returns the first sainfo of a bucket that is for this peer.
     fn best(&self, bucket: &Bucket, claimed: Option<Claimed<'_>>) -> Option<Rank> {
         let Some(claimed) = claimed else {
             return bucket.all.first().copied();
@@ -180,7 +180,7 @@ impl Sainfos {
 }
 
 impl Sainfo {
-    /// The priority; sainfos with a higher one are tried first.
+    /// Returns the priority; sainfos with a higher one are selected first.
     fn priority(&self) -> u8 {
         let points = |holds: bool, points: u8| if holds { points } else { 0 };
         points(self.remoteid != 0, 3)

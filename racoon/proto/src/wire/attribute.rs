@@ -1,4 +1,4 @@
-//! Data attributes (RFC 2408 section 3.3): in transforms and in Attributes payloads.
+//! Data attributes (RFC 2408 section 3.3), which are part of transforms and of Attributes payloads.
 //!
 //! ```text
 //!                      1                   2                   3
@@ -18,13 +18,13 @@ use super::WireError;
 use super::reader::Reader;
 use super::writer::Writer;
 
-/// The attribute format bit: the value is in the two bytes behind the type.
+/// The attribute format bit: the value is in the two bytes after the type.
 const SHORT: u16 = 0x8000;
 
 /// An attribute: its type, 15 bits, and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attribute {
-    /// Type; what it means depends on where the attribute stands.
+    /// Type; its meaning depends on the payload.
     pub kind: u16,
     /// Value.
     pub value: AttributeValue,
@@ -41,7 +41,7 @@ impl Attribute {
         Self { kind, value: AttributeValue::Long(value.into()) }
     }
 
-    /// A number that may have either form: short if it fits, else 4 bytes.
+    /// An attribute whose number may have either form: short if it fits, else 4 bytes.
     pub fn number(kind: u16, value: u32) -> Self {
         match u16::try_from(value) {
             Ok(value) => Self::short(kind, value),
@@ -49,22 +49,22 @@ impl Attribute {
         }
     }
 
-    /// The attributes that `data` is, as in a RESPONDER-LIFETIME notify (RFC 2407 section 4.6.3.1).
+    /// Parses bytes that consist of attributes, such as the data of a RESPONDER-LIFETIME notify (RFC 2407 section 4.6.3.1).
     ///
     /// # Errors
-    /// A length that goes beyond the end.
+    /// If a length exceeds the remaining bytes.
     pub fn parse_list(data: &[u8]) -> Result<Vec<Self>, WireError> {
         Self::parse_all(&mut Reader::new("attributes", data))
     }
 
-    /// The bytes of attributes, one after the other.
+    /// Encodes attributes, one after the other.
     pub fn encode_list(attributes: &[Self]) -> Vec<u8> {
         let mut writer = Writer::default();
         attributes.iter().for_each(|attribute| attribute.emit(&mut writer));
         writer.into_bytes()
     }
 
-    /// The attributes that fill `reader`.
+    /// Parses attributes up to the end of `reader`.
     pub(super) fn parse_all(reader: &mut Reader<'_>) -> Result<Vec<Self>, WireError> {
         let mut attributes = Vec::new();
         while !reader.is_empty() {
@@ -100,14 +100,14 @@ impl Attribute {
 /// The value of an attribute.
 #[derive(Clone, PartialEq, Eq)]
 pub enum AttributeValue {
-    /// Short form, "basic": two bytes.
+    /// Short form, called *basic* in RFC 2408: two bytes.
     Short(u16),
-    /// Long form, "variable": as many bytes as there are.
+    /// Long form, called *variable*: any number of bytes.
     Long(Vec<u8>),
 }
 
 impl AttributeValue {
-    /// It as a number; none if it has more than 64 bits.
+    /// Returns the value as a number; `None` if it has more than 64 bits.
     pub fn as_u64(&self) -> Option<u64> {
         match self {
             Self::Short(value) => Some((*value).into()),
@@ -117,7 +117,7 @@ impl AttributeValue {
         }
     }
 
-    /// Encodes it.
+    /// Returns the bytes of the value, in network order.
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
             Self::Short(value) => value.to_be_bytes().to_vec(),
@@ -127,7 +127,7 @@ impl AttributeValue {
 }
 
 impl fmt::Debug for AttributeValue {
-    /// Of a long value only its length: it may be a password.
+    /// Shows only the length of a long value, which may be a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Short(value) => write!(f, "Short({value})"),

@@ -17,7 +17,7 @@ use crate::num::CertEncoding;
 /// The body of a Certificate payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// What the data are.
+    /// The kind of data.
     pub encoding: CertEncoding,
     /// The certificate, at least one byte.
     pub data: Vec<u8>,
@@ -27,7 +27,7 @@ impl Certificate {
     /// Reads the body of a Certificate payload.
     ///
     /// # Errors
-    /// No data.
+    /// If there is no data.
     pub fn parse(body: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new("Certificate payload", body);
         let encoding = CertEncoding(reader.u8()?);
@@ -37,7 +37,7 @@ impl Certificate {
         }
     }
 
-    /// Encodes it.
+    /// Encodes the body.
     pub fn encode(&self) -> Vec<u8> {
         [&[self.encoding.0], self.data.as_slice()].concat()
     }
@@ -46,9 +46,9 @@ impl Certificate {
 /// The body of a Certificate Request payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateRequest {
-    /// What is asked for.
+    /// The kind of certificate that is requested.
     pub encoding: CertEncoding,
-    /// Name in DER of the authority that has to have issued it; empty if any will do.
+    /// DER of the name of the authority that must have issued it; empty for any.
     pub authority: Vec<u8>,
 }
 
@@ -56,13 +56,13 @@ impl CertificateRequest {
     /// Reads the body of a Certificate Request payload.
     ///
     /// # Errors
-    /// An empty body.
+    /// If the body is empty.
     pub fn parse(body: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new("Certificate Request payload", body);
         Ok(Self { encoding: CertEncoding(reader.u8()?), authority: reader.rest().to_vec() })
     }
 
-    /// Encodes it.
+    /// Encodes the body.
     pub fn encode(&self) -> Vec<u8> {
         [&[self.encoding.0], self.authority.as_slice()].concat()
     }

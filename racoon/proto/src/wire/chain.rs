@@ -16,7 +16,7 @@ use crate::num::PayloadType;
 /// Length of the generic header in bytes.
 pub const GENERIC_LEN: usize = 4;
 
-/// The number of payloads that is accepted.
+/// Maximum number of payloads in a message.
 pub const PAYLOADS_MAX: usize = 64;
 
 /// The name of the part in errors.
@@ -48,8 +48,8 @@ pub struct RawPayload<'a> {
 /// but nothing depends on them).
 ///
 /// # Errors
-/// A length that is less than a generic header or goes beyond the end, more than [`PAYLOADS_MAX`] payloads, and bytes
-/// after the last one that `tail` does not allow.
+/// If a length is less than a generic header or exceeds the remaining bytes, if there are more than [`PAYLOADS_MAX`] payloads,
+/// or if bytes follow the last one that `tail` does not allow.
 pub fn walk(first: PayloadType, body: &[u8], tail: Tail) -> Result<Vec<RawPayload<'_>>, WireError> {
     let mut payloads = Vec::new();
     let mut reader = Reader::new(PART, body);
@@ -59,12 +59,15 @@ pub fn walk(first: PayloadType, body: &[u8], tail: Tail) -> Result<Vec<RawPayloa
         if payloads.len() == PAYLOADS_MAX {
             return Err(WireError::TooMany { part: PART, at: offset, limit: PAYLOADS_MAX });
         }
+        // A second cursor finds the length, so that `reader` can return the payload together with its generic header.
         let mut ahead = reader.clone();
         let (next, mut payload) = generic(&mut ahead, PART)?;
         let body = payload.rest();
         payloads.push(RawPayload { kind, body, offset, whole: reader.bytes(GENERIC_LEN + body.len())? });
         kind = next;
     }
+    // The length of encrypted payloads is a multiple of the cipher's block, and the padding has no length field
+    // (RFC 2409 Appendix B).
     if tail == Tail::Exact {
         reader.finish()?;
     }

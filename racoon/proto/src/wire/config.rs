@@ -1,4 +1,4 @@
-//! The Attributes payload of mode configuration and XAUTH (the ISAKMP configuration draft).
+//! The Attributes payload of mode configuration and XAUTH (draft-dukes-ike-mode-cfg).
 //!
 //! ```text
 //!                      1                   2                   3
@@ -20,7 +20,7 @@ use crate::num::ConfigType;
 pub struct Attributes {
     /// Request, reply, set or acknowledgement.
     pub kind: ConfigType,
-    /// Ties an answer to its question.
+    /// The same in a request and its reply.
     pub id: u16,
     /// Attributes, in order; their types are [`ConfigAttribute`](crate::num::ConfigAttribute)s.
     pub attributes: Vec<Attribute>,
@@ -30,7 +30,7 @@ impl Attributes {
     /// Reads the body of an Attributes payload.
     ///
     /// # Errors
-    /// An attribute that goes beyond the end.
+    /// If an attribute exceeds the remaining bytes.
     pub fn parse(body: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new("Attributes payload", body);
         let kind = ConfigType(reader.u8()?);
@@ -39,7 +39,7 @@ impl Attributes {
         Ok(Self { kind, id, attributes: Attribute::parse_all(&mut reader)? })
     }
 
-    /// Encodes it.
+    /// Encodes the body.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.u8(self.kind.0);

@@ -32,14 +32,14 @@ impl Delete {
     /// Reads the body of a Delete payload.
     ///
     /// # Errors
-    /// An unknown protocol, SPIs of a size that the protocol does not have, no SPI at all, and another number of them
-    /// than there are.
+    /// If the protocol is unknown, if SPIs of this protocol have another size, or if the number of SPIs is 0 or not the stated one.
     pub fn parse(body: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new("Delete payload", body);
         let doi = Doi(reader.u32()?);
         let protocol = Protocol(reader.u8()?);
         let size = usize::from(reader.u8()?);
         let expected = match (protocol, size) {
+            // A CPI is sent in 2 bytes, or as the low half of 4 (RFC 3173 section 4.1).
             (Protocol::ISAKMP, 16) | (Protocol::AH | Protocol::ESP, 4) | (Protocol::IPCOMP, 2 | 4) => None,
             (Protocol::ISAKMP, _) => Some("16"),
             (Protocol::AH | Protocol::ESP, _) => Some("4"),
@@ -53,14 +53,14 @@ impl Delete {
         if count == 0 {
             return Err(reader.value("number of SPIs", "at least 1", count));
         }
-        // Checked as a whole first: nothing is allocated by a number of SPIs that are not there.
+        // All bytes are taken before any SPI is allocated, so that a false number cannot make us allocate much.
         let mut spis = reader.sub("SPIs", size * usize::from(count))?;
         reader.finish()?;
         let spis = (0..count).map(|_| spis.bytes(size).map(<[u8]>::to_vec)).collect::<Result<_, _>>()?;
         Ok(Self { doi, protocol, spis })
     }
 
-    /// Its bytes. The SPIs are as long as the first; no more than 65535 are written.
+    /// Encodes the body. All SPIs must be as long as the first one; at most 65535 are written.
     pub fn encode(&self) -> Vec<u8> {
         let size = self.spis.first().map_or(0, Vec::len);
         let spis = self.spis.get(..usize::from(u16::MAX)).unwrap_or(&self.spis);

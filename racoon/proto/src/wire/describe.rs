@@ -1,6 +1,6 @@
 //! Describes messages for the log, with a line for each payload.
 //!
-//! Of keys, nonces, hashes, signatures and a peer's answers to questions, only the length is given.
+//! Of keys, nonces, hashes, signatures and logins, it shows only the length.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The fragment payload: a piece of a message that was too large for one datagram.
+//! The fragment payload of Cisco and Microsoft: a part of a message that is too large for one datagram.
 //!
 //! ```text
 //!                      1                   2                   3
@@ -20,13 +20,13 @@ const LAST: u8 = 1;
 /// The body of a fragment payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fragment {
-    /// The same in all fragments of a message.
+    /// Number of the message; the same in all of its fragments.
     pub id: u16,
-    /// Which of them, from 1.
+    /// Number of the fragment, counted from 1.
     pub index: u8,
-    /// No other follows.
+    /// Whether it is the last fragment.
     pub last: bool,
-    /// Bytes of the message, at least one.
+    /// A part of the message, at least one byte.
     pub data: Vec<u8>,
 }
 
@@ -34,7 +34,7 @@ impl Fragment {
     /// Reads the body of a fragment payload.
     ///
     /// # Errors
-    /// Index 0, or no data.
+    /// If the index is 0, or if there is no data.
     pub fn parse(body: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new("fragment payload", body);
         let id = reader.u16()?;
@@ -49,7 +49,7 @@ impl Fragment {
         }
     }
 
-    /// Encodes it.
+    /// Encodes the body.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.u16(self.id);

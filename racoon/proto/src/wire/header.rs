@@ -33,15 +33,15 @@ pub const MESSAGE_MAX: usize = 65_535;
 /// The name of the header in errors.
 const PART: &str = "ISAKMP header";
 
-/// A cookie: one side's half of the name of an ISAKMP SA.
+/// A cookie: the half of an ISAKMP SA's name that one side has chosen.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cookie(pub [u8; 8]);
 
 impl Cookie {
-    /// No cookie yet: the responder's in the first message.
+    /// Stands for the responder's cookie while it is unknown, as in the first message.
     pub const ZERO: Self = Self([0; 8]);
 
-    /// Whether it is not known yet.
+    /// Whether it is unknown.
     pub fn is_zero(self) -> bool {
         self == Self::ZERO
     }
@@ -70,7 +70,7 @@ pub struct CookiePair {
 }
 
 impl CookiePair {
-    /// Both cookies, as the SPI of protocol ISAKMP has them (RFC 2407 section 4.6.3).
+    /// Returns the SPI of protocol ISAKMP, which consists of both cookies (RFC 2407 section 4.6.3).
     pub fn to_bytes(self) -> [u8; 16] {
         let mut bytes = [0; 16];
         for (to, from) in bytes.iter_mut().zip(self.initiator.0.iter().chain(&self.responder.0)) {
@@ -79,7 +79,7 @@ impl CookiePair {
         bytes
     }
 
-    /// The pair that an SPI of protocol ISAKMP names, if it has 16 bytes.
+    /// Returns the cookies that an SPI of protocol ISAKMP consists of; `None` unless it has 16 bytes.
     pub fn from_spi(spi: &[u8]) -> Option<Self> {
         let (initiator, responder) = spi.split_first_chunk()?;
         Some(Self { initiator: Cookie(*initiator), responder: Cookie(responder.try_into().ok()?) })
@@ -138,8 +138,8 @@ impl Header {
     /// Parses the header of a datagram, and returns it with the bytes after it up to its length; further bytes are cut off.
     ///
     /// # Errors
-    /// Fewer bytes than a header; a length that is shorter than it, greater than 65535 or beyond the datagram; no initiator's
-    /// cookie; another major version than 1; unknown flags.
+    /// If the datagram is shorter than a header or than the length in it; if this length is less than 28 or greater than 65535; if
+    /// the initiator's cookie is 0, the major version is not 1, or an unknown flag is set.
     pub fn parse(datagram: &[u8]) -> Result<(Self, &[u8]), WireError> {
         let mut reader = Reader::new(PART, datagram);
         let initiator = Cookie(reader.array()?);
@@ -159,6 +159,7 @@ impl Header {
         }
         let flags = Flags::from_bits(flags).ok_or(WireError::Flags { found: flags })?;
         let body = match usize::try_from(length) {
+            // ipsec-tools allocated as much as a forged length claimed (CVE-2004-0403).
             Ok(length @ HEADER_LEN..=MESSAGE_MAX) => reader.bytes(length - HEADER_LEN)?,
             _ => return Err(reader.value("length", "28 to 65535", length)),
         };

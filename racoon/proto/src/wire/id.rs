@@ -20,12 +20,12 @@ use crate::identity::{Identity, Name};
 use crate::num::{IdType, IpProtocol};
 
 impl Identity {
-    /// Reads the body of an Identification payload. NULs at the end of a name, which RFC 2407 forbids, are left out.
-    /// Data of a type without a name here may be anything.
+    /// Reads the body of an Identification payload. NULs at the end of a name, which RFC 2407 forbids, are removed.
+    /// The data of an unknown type are not checked.
     ///
     /// # Errors
-    /// Data of a length that its type does not have, a mask with holes, a range that ends before it begins, an empty
-    /// name.
+    /// If the data of this type have another length, if a mask is not contiguous, if a range ends before it begins, or if a name is
+    /// empty.
     pub fn parse(body: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new("ID payload", body);
         let kind = IdType(reader.u8()?);
@@ -40,6 +40,7 @@ impl Identity {
             IdType::IPV4_ADDR_RANGE => check_range(halves::<4>(&reader, data, "8")?, &reader)?,
             IdType::IPV6_ADDR_RANGE => check_range(halves::<16>(&reader, data, "32")?, &reader)?,
             IdType::FQDN | IdType::USER_FQDN => {
+                // With a NUL, the name would equal no configured one.
                 while let [name @ .., 0] = data {
                     data = name;
                 }
@@ -52,7 +53,7 @@ impl Identity {
         Ok(Self { kind, protocol, port, data: data.to_vec() })
     }
 
-    /// Encodes it.
+    /// Encodes the body.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.u8(self.kind.0);
@@ -64,8 +65,8 @@ impl Identity {
 }
 
 impl fmt::Display for Identity {
-    /// Type and value, and protocol and port if they matter: `IPv4_subnet 10.0.0.0/8, protocol udp, port 53`. Bytes that
-    /// are no ASCII are escaped; of what is no name in DER only the length is told.
+    /// Type and value, and protocol and port unless they are 0: `IPv4_subnet 10.0.0.0/8, protocol udp, port 53`. Bytes outside ASCII
+    /// are escaped; of DER that is not a name, only the length is shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match value(self.kind, &self.data) {
             Some(value) => write!(f, "{} {value}", self.kind)?,
@@ -79,7 +80,7 @@ impl fmt::Display for Identity {
     }
 }
 
-/// Data in words, if they are no text and as their type wants them.
+/// Returns the data as text, if their type is not text itself and they are well-formed.
 fn value(kind: IdType, data: &[u8]) -> Option<String> {
     let (first, second) = data.split_at_checked(data.len() / 2)?;
     match kind {
@@ -101,7 +102,7 @@ fn address(octets: &[u8]) -> Option<IpAddr> {
     <[u8; 4]>::try_from(octets).map(IpAddr::from).or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
 }
 
-/// Both halves of data of 2·N bytes.
+/// Returns both halves of data of 2·N bytes.
 fn halves<'a, const N: usize>(
     reader: &Reader<'_>,
     data: &'a [u8],
@@ -112,7 +113,7 @@ fn halves<'a, const N: usize>(
         .ok_or_else(|| reader.length("length of data", expected, data.len()))
 }
 
-/// A mask has its ones before its zeros.
+/// Checks that all ones of a mask precede its zeros.
 fn check_mask(mask: &[u8], reader: &Reader<'_>) -> Result<(), WireError> {
     let mut octets = mask.iter().skip_while(|octet| **octet == 0xff);
     let edge = octets.next().copied().unwrap_or(0);
@@ -122,7 +123,7 @@ fn check_mask(mask: &[u8], reader: &Reader<'_>) -> Result<(), WireError> {
     Err(reader.value("mask", "ones before zeros", edge))
 }
 
-/// A range begins before it ends.
+/// Checks that a range does not end before it begins.
 fn check_range<const N: usize>((first, last): (&[u8; N], &[u8; N]), reader: &Reader<'_>) -> Result<(), WireError> {
     if first <= last {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The NAT-OA payload: an original address (RFC 3947 section 5.2). A NAT-D payload is just a hash.
+//! The NAT-OA payload, which contains an original address (RFC 3947 section 5.2). A NAT-D payload is a hash without structure.
 //!
 //! ```text
 //!                      1                   2                   3
@@ -20,7 +20,7 @@ use crate::num::IdType;
 /// The body of a NAT-OA payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NatOa {
-    /// The address that its sender sees.
+    /// The address as its sender sees it.
     pub address: IpAddr,
 }
 
@@ -28,7 +28,7 @@ impl NatOa {
     /// Reads the body of a NAT-OA payload.
     ///
     /// # Errors
-    /// Another type than one address, or another length than the type's.
+    /// If the type is not that of a single address, or if the length is not the type's.
     pub fn parse(body: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new("NAT-OA payload", body);
         let kind = IdType(reader.u8()?);
@@ -42,7 +42,7 @@ impl NatOa {
         Ok(Self { address })
     }
 
-    /// Encodes it.
+    /// Encodes the body.
     pub fn encode(&self) -> Vec<u8> {
         // The layout of an Identification payload whose protocol and port are 0.
         Identity::address(self.address).encode()

@@ -9,10 +9,10 @@ pub const NONCE_MIN: usize = 8;
 /// Length of the longest nonce in bytes (RFC 2409 section 5).
 pub const NONCE_MAX: usize = 256;
 
-/// The nonce that the body of a Nonce payload is.
+/// Returns the nonce of a Nonce payload, which is its whole body.
 ///
 /// # Errors
-/// Fewer than 8 bytes, or more than 256.
+/// If it has fewer than 8 or more than 256 bytes.
 pub fn nonce(body: &[u8]) -> Result<&[u8], WireError> {
     let mut reader = Reader::new("Nonce payload", body);
     let nonce = reader.rest();

@@ -27,18 +27,18 @@ const SPI_MAX: usize = 16;
 pub struct Notify {
     /// Domain of Interpretation.
     pub doi: Doi,
-    /// The protocol that it is about, 0 if none.
+    /// The protocol of the SA in question; 0 if there is none.
     pub protocol: Protocol,
-    /// The SA that it is about, in network order; may be empty.
+    /// The SPI of that SA, in network order; may be empty.
     pub spi: Vec<u8>,
-    /// What it says.
+    /// The notify type.
     pub kind: NotifyType,
-    /// What belongs to that.
+    /// Further data, whose format depends on the type.
     pub data: Vec<u8>,
 }
 
 impl Notify {
-    /// A notification about an ISAKMP SA, whose SPI are both cookies (RFC 2407 section 4.6.3).
+    /// A notification about an ISAKMP SA, whose SPI consists of both cookies (RFC 2407 section 4.6.3).
     pub fn of_isakmp(cookies: CookiePair, kind: NotifyType, data: &[u8]) -> Self {
         let spi = cookies.to_bytes().to_vec();
         Self { doi: Doi::IPSEC, protocol: Protocol::ISAKMP, spi, kind, data: data.to_vec() }
@@ -47,7 +47,7 @@ impl Notify {
     /// Reads the body of a Notification payload.
     ///
     /// # Errors
-    /// An SPI of more than 16 bytes or beyond the end.
+    /// If the SPI has more than 16 bytes or exceeds the remaining ones.
     pub fn parse(body: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new("Notification payload", body);
         let doi = Doi(reader.u32()?);
@@ -61,7 +61,7 @@ impl Notify {
         Ok(Self { doi, protocol, spi, kind, data: reader.rest().to_vec() })
     }
 
-    /// Encodes it.
+    /// Encodes the body.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.u32(self.doi.0);

@@ -36,7 +36,7 @@ use crate::num::{Doi, IDENTITY_ONLY, PayloadType, Protocol};
 /// Length of the longest SPI in bytes: both cookies.
 const SPI_MAX: usize = 16;
 
-/// Most transforms of a proposal.
+/// Maximum number of transforms in a proposal.
 const TRANSFORMS_MAX: usize = 255;
 
 /// The body of an SA payload.
@@ -46,7 +46,7 @@ pub struct SaBody {
     pub doi: Doi,
     /// [`IDENTITY_ONLY`].
     pub situation: u32,
-    /// The proposals, at least one. Those that follow each other with the same number belong together.
+    /// The proposals, at least one. Consecutive ones with the same number form a bundle.
     pub proposals: Vec<Proposal>,
 }
 
@@ -59,8 +59,8 @@ impl SaBody {
     /// Reads the body of an SA payload.
     ///
     /// # Errors
-    /// Another DOI or situation; lengths that do not nest; a chain of proposals or transforms that does not end where
-    /// its payload ends; none of them; a wrong number of transforms; an SPI of more than 16 bytes.
+    /// If the DOI or the situation is not supported; if lengths do not nest; if a chain of proposals or transforms is empty or does not
+    /// end where its payload ends; if the number of transforms is not the stated one; if an SPI has more than 16 bytes.
     pub fn parse(body: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new("SA payload", body);
         let doi = Doi(reader.u32()?);
@@ -75,7 +75,7 @@ impl SaBody {
         Ok(Self { doi, situation, proposals })
     }
 
-    /// Encodes it.
+    /// Encodes the body.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.u32(self.doi.0);
@@ -85,7 +85,7 @@ impl SaBody {
     }
 }
 
-/// A proposal: one protocol.
+/// A proposal of one protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
     /// Proposal number.
@@ -94,7 +94,7 @@ pub struct Proposal {
     pub protocol: Protocol,
     /// SPI, in network order; empty in phase 1.
     pub spi: Vec<u8>,
-    /// The transforms to choose one of, at least one; no more than 255 of them are written.
+    /// The alternative transforms, at least one; at most 255 are written.
     pub transforms: Vec<Transform>,
 }
 
@@ -126,12 +126,12 @@ impl Proposal {
     }
 }
 
-/// A transform: one way to do what the protocol does.
+/// A transform: one set of algorithms for the protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transform {
     /// Transform number.
     pub number: u8,
-    /// Transform identifier; what it means depends on the protocol.
+    /// Transform identifier; its meaning depends on the protocol.
     pub id: u8,
     /// Attributes, in order.
     pub attributes: Vec<Attribute>,
@@ -153,7 +153,7 @@ impl Transform {
     }
 }
 
-/// The payloads of one type that fill the rest of `reader`.
+/// Parses payloads of one type up to the end of `reader`.
 fn nested<'a, T>(
     reader: &mut Reader<'a>,
     kind: PayloadType,

@@ -6,7 +6,7 @@ use crate::num::{EncapsulationMode, PayloadType};
 /// MD5 of `FRAGMENTATION`.
 const FRAGMENTATION: [u8; 16] = 0x4048_b7d5_6ebc_e885_25e7_de7f_00d6_c2d3_u128.to_be_bytes();
 
-/// The vendor IDs that are just their bytes.
+/// The vendor IDs without parameters.
 const KNOWN: &[(VendorId, &[u8])] = &[
     (VendorId::Dpd, &0xafca_d713_68a1_f1c9_6b86_96fc_7757_0100_u128.to_be_bytes()),
     // The first half of MD5 of `draft-ietf-ipsra-isakmp-xauth-06.txt`.
@@ -19,7 +19,7 @@ const KNOWN: &[(VendorId, &[u8])] = &[
     (VendorId::OwnIpsecTools, &0x20a3_622c_1cea_7ce3_7bee_3ca4_8442_5276_u128.to_be_bytes()),
 ];
 
-/// What a Vendor ID payload says that its sender is or can do.
+/// What a Vendor ID payload says about its sender: the program, or a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VendorId {
     /// Dead peer detection (RFC 3706).
@@ -35,9 +35,9 @@ pub enum VendorId {
     Fragmentation(u32),
     /// KAME's racoon.
     Kame,
-    /// IPsec-tools' racoon: us.
+    /// The racoon of IPsec-tools, which this program identifies itself as.
     OwnIpsecTools,
-    /// Somebody else.
+    /// Any other vendor ID.
     Unknown,
 }
 
@@ -48,7 +48,7 @@ impl VendorId {
     /// Capability of [`Fragmentation`](Self::Fragmentation): messages of base mode.
     pub const FRAGMENT_BASE: u32 = 0x4000_0000;
 
-    /// What the body of a Vendor ID payload is. A longer one whose beginning is known is that, too.
+    /// Recognizes the body of a Vendor ID payload by its beginning: some vendors append a version to it.
     pub fn recognise(body: &[u8]) -> Self {
         if let Some(rest) = body.strip_prefix(&FRAGMENTATION) {
             return Self::Fragmentation(rest.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes)));
@@ -59,12 +59,12 @@ impl VendorId {
         KNOWN.iter().find(|(_, bytes)| body.starts_with(bytes)).map_or(Self::Unknown, |(id, _)| *id)
     }
 
-    /// Whether `body`, which is recognised as it, has more bytes than it.
+    /// Whether `body`, which was recognized as this vendor ID, has further bytes.
     pub fn is_shorter_than(self, body: &[u8]) -> bool {
         self != Self::Unknown && self.encode().len() < body.len()
     }
 
-    /// The body of a Vendor ID payload; empty for [`Unknown`](Self::Unknown).
+    /// Encodes the body of a Vendor ID payload; empty for [`Unknown`](Self::Unknown).
     pub fn encode(self) -> Vec<u8> {
         match self {
             Self::NatT(version) => version.digest().to_vec(),
@@ -73,7 +73,7 @@ impl VendorId {
         }
     }
 
-    /// Its name.
+    /// Returns the name for log lines.
     pub fn name(self) -> &'static str {
         match self {
             Self::Dpd => "DPD",
@@ -88,7 +88,7 @@ impl VendorId {
     }
 }
 
-/// A version of NAT traversal, the oldest first: the best that both sides know is the greatest.
+/// A version of NAT traversal. The order is that of age, so that the greatest one that both sides know is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NatTVersion {
     /// Draft 00, which stays on port 500.
@@ -116,7 +116,7 @@ pub enum NatTVersion {
 }
 
 impl NatTVersion {
-    /// All of them.
+    /// All versions, the oldest first.
     pub const ALL: [Self; 11] = [
         Self::Draft00,
         Self::Draft01,
@@ -131,10 +131,10 @@ impl NatTVersion {
         Self::Rfc3947,
     ];
 
-    /// Those that an initiator names, the best first.
+    /// The versions that an initiator proposes, the preferred one first.
     pub const PROPOSED: [Self; 3] = [Self::Rfc3947, Self::Draft02Newline, Self::Draft02];
 
-    /// MD5 of its name.
+    /// Returns the MD5 digest of the name, which is the vendor ID.
     fn digest(self) -> [u8; 16] {
         let digest: u128 = match self {
             Self::Draft00 => 0x4485_152d_18b6_bbcd_0be8_a846_9579_ddcc,
@@ -152,7 +152,7 @@ impl NatTVersion {
         digest.to_be_bytes()
     }
 
-    /// The text whose digest is the vendor ID; the newline is written as an escape.
+    /// Returns the text whose digest is the vendor ID, with a newline shown as an escape.
     pub fn name(self) -> &'static str {
         match self {
             Self::Draft00 => "draft-ietf-ipsec-nat-t-ike-00",
@@ -169,12 +169,12 @@ impl NatTVersion {
         }
     }
 
-    /// Whether it moves to port 4500, as all do that are supported.
+    /// Whether the exchange moves to port 4500.
     pub fn floats(self) -> bool {
         self >= Self::Draft02
     }
 
-    /// Its type of NAT-D payloads.
+    /// Returns the type of NAT-D payloads in this version.
     pub fn nat_d(self) -> PayloadType {
         match self {
             Self::Rfc3947 => PayloadType::NAT_D,
@@ -183,7 +183,7 @@ impl NatTVersion {
         }
     }
 
-    /// Its type of NAT-OA payloads.
+    /// Returns the type of NAT-OA payloads in this version.
     pub fn nat_oa(self) -> PayloadType {
         match self {
             Self::Rfc3947 => PayloadType::NAT_OA,
@@ -192,7 +192,7 @@ impl NatTVersion {
         }
     }
 
-    /// Its number for `mode` in UDP.
+    /// Returns the number of `mode` in UDP in this version.
     pub fn in_udp(self, mode: EncapsulationMode) -> EncapsulationMode {
         match (mode.plain(), self >= Self::Draft04) {
             (EncapsulationMode::TUNNEL, true) => EncapsulationMode::UDP_TUNNEL,

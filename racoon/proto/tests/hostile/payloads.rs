@@ -93,7 +93,7 @@ impl Faults<'_> {
                 self.by_peer(
                     format!("{kind} twice"),
                     more,
-                    format!("{kind} payload comes too often in {}", self.name()),
+                    format!("{kind} payload occurs too often in {}", self.name()),
                 );
             }
         }
@@ -115,7 +115,7 @@ impl Faults<'_> {
                     }
                     PayloadType::DELETE => self.by_peer(what, other, ""),
                     PayloadType::KEY_EXCHANGE | PayloadType::ID if in_quick_mode => {
-                        self.by_peer(what, other, format!("{kind} payload does not belong in {}", self.name()));
+                        self.by_peer(what, other, format!("{kind} payload is not allowed in {}", self.name()));
                     }
                     _ => self.by_peer(what, other, format!("{was} payload is missing in {}", self.name())),
                 }
@@ -130,7 +130,7 @@ impl Faults<'_> {
             self.by_peer(
                 "a fragment behind it".into(),
                 more,
-                format!("FRAG payload does not belong in {}", self.name()),
+                format!("FRAG payload is not allowed in {}", self.name()),
             );
         }
     }

@@ -9,15 +9,15 @@ use crate::crypto::{CryptoError, GroupError, PeerValueError, Secret};
 use crate::num::Group;
 use crate::random::Random;
 
-/// First byte of a point with both coordinates (SEC 1 section 2.3.3); it is not on the wire.
+/// First byte of a point with both coordinates (SEC 1 section 2.3.3). IKE does not transmit it.
 const UNCOMPRESSED: u8 = 4;
 
 /// A group.
 pub(super) struct Ecp {
     curve: EcGroup,
-    /// How many points there are, less 1.
+    /// The order of the curve minus 1.
     last: BigNum,
-    /// Bytes of a coordinate.
+    /// Length of a coordinate in bytes.
     length: usize,
 }
 
@@ -31,8 +31,8 @@ impl Ecp {
         Ok(Self { curve, last, length })
     }
 
-    /// A number from 1 to the order less 1. With 64 bits more than it has the remainder is as good as uniform (FIPS
-    /// 186-4 appendix B.4.1).
+    /// Draws a number from 1 to the order minus 1. It is the remainder of a random number with 64 additional bits, and therefore
+    /// practically uniform (FIPS 186-4 appendix B.4.1).
     pub(super) fn draw(&self, random: &mut dyn Random) -> Result<Secret, CryptoError> {
         let mut bytes = Secret::from(vec![0; self.length + 8]);
         random.fill(bytes.as_mut_bytes());
@@ -58,7 +58,8 @@ impl Ecp {
             return Err(PeerValueError::Length { group, expected: 2 * self.length, found: peer.len() }.into());
         }
         let peer = [&[UNCOMPRESSED], peer].concat();
-        // It refuses coordinates that are no point of the curve, or not below the prime.
+        // An invalid point could reveal bits of our scalar. libcrypto refuses coordinates that are not a point of the curve or not
+        // below the prime.
         let peer = EcPoint::from_bytes(&self.curve, &peer, &mut *BigNumContext::new()?)
             .map_err(|_| PeerValueError::NotOnCurve(group))?;
         let scalar = SecretNumber::from_bytes(scalar)?;
@@ -68,7 +69,8 @@ impl Ecp {
         Ok(x.to_padded(self.length)?)
     }
 
-    /// Fails for the point at infinity, which no multiple is: these curves have no small subgroups.
+    /// Returns the coordinates of a point. This would fail for the point at infinity, but no multiple of a valid point is that, because
+    /// these curves have no small subgroups.
     fn coordinates(&self, point: &EcPointRef) -> Result<(SecretNumber, SecretNumber), CryptoError> {
         let (mut x, mut y) = (SecretNumber::zero()?, SecretNumber::zero()?);
         point.affine_coordinates(&self.curve, x.as_mut(), y.as_mut(), &mut *BigNumContext::new()?)?;

@@ -10,12 +10,12 @@ use crate::random::Random;
 /// A group.
 pub(super) struct Modp {
     prime: BigNum,
-    /// The prime less 1, of order 2.
+    /// The prime minus 1, whose order is 2.
     last: BigNum,
     generator: BigNum,
-    /// Bytes of the prime.
+    /// Length of the prime in bytes.
     length: usize,
-    /// Bytes of our exponents.
+    /// Length of our exponents in bytes.
     exponent_length: usize,
 }
 

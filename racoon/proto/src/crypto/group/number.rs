@@ -10,24 +10,24 @@ use crate::crypto::{CryptoError, Secret};
 pub(super) struct SecretNumber(BigNum);
 
 impl SecretNumber {
-    /// A number from its bytes, the highest first.
+    /// The number with these bytes, in network order.
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, CryptoError> {
         let mut number = Self(BigNum::from_slice(bytes)?);
         number.0.set_const_time();
         Ok(number)
     }
 
-    /// Zero, as the place for a result.
+    /// Zero, to be overwritten with a result.
     pub(super) fn zero() -> Result<Self, CryptoError> {
         Self::from_bytes(&[])
     }
 
-    /// To be written to.
+    /// Returns the number as the place for a result.
     pub(super) fn as_mut(&mut self) -> &mut BigNumRef {
         &mut self.0
     }
 
-    /// Its bytes, the highest first, with as many zeros before them as make `length` bytes.
+    /// Returns `length` bytes in network order, with zeros first.
     pub(super) fn to_padded(&self, length: usize) -> Result<Secret, CryptoError> {
         padded(&self.0, length).map(Secret::from)
     }
@@ -47,7 +47,7 @@ impl Drop for SecretNumber {
     }
 }
 
-/// The bytes of a number, the highest first, with as many zeros before them as make `length` bytes.
+/// Returns the bytes of a number in network order, with zeros first so that there are `length` bytes.
 pub(super) fn padded(number: &BigNumRef, length: usize) -> Result<Vec<u8>, CryptoError> {
     let length = i32::try_from(length).unwrap_or(i32::MAX);
     Ok(number.to_vec_padded(length)?)

@@ -7,10 +7,10 @@ use crate::crypto::{CryptoError, GroupError, PeerValueError, Secret};
 use crate::num::Group;
 use crate::random::Random;
 
-/// Bytes of everything.
+/// Length of scalars, public values and secrets in bytes.
 const LENGTH: usize = 32;
 
-/// Whether libcrypto has it.
+/// Whether libcrypto supports the group.
 pub(super) fn works() -> bool {
     public_value(&[1; LENGTH]).is_ok()
 }
@@ -29,7 +29,7 @@ pub(super) fn shared_secret(group: Group, secret: &[u8], peer: &[u8]) -> Result<
     derive(group, &key(secret)?, peer)
 }
 
-/// Both: libcrypto computes the public value with each key, needed or not.
+/// Returns the public value and the secret. libcrypto computes the public value together with the key, so one call is faster than two.
 pub(super) fn exchange(group: Group, secret: &[u8], peer: &[u8]) -> Result<(Vec<u8>, Secret), GroupError> {
     let key = key(secret)?;
     let shared = derive(group, &key, peer)?;
@@ -48,7 +48,7 @@ fn derive(group: Group, key: &PKey<Private>, peer: &[u8]) -> Result<Secret, Grou
     let mut deriver = Deriver::new(key)?;
     deriver.set_peer_ex(&peer, false)?;
     let mut shared = Secret::from(vec![0; LENGTH]);
-    // Every value is one of the curve; libcrypto fails for those that make the secret zero.
+    // Every 32 bytes are a valid value. libcrypto fails for those that make the secret zero (RFC 7748 section 6.1).
     let written = deriver.derive(shared.as_mut_bytes()).map_err(|_| PeerValueError::ZeroSecret(group))?;
     if written != LENGTH || shared.as_bytes().iter().all(|byte| *byte == 0) {
         return Err(PeerValueError::ZeroSecret(group).into());

@@ -14,13 +14,13 @@ enum Lengths {
     Any,
 }
 
-/// Key length in bits if there is no attribute, as other daemons assume it.
+/// Key length in bits if there is no attribute. Other daemons assume the same.
 const DEFAULT: u16 = 128;
 
-/// The key length in bits of a cipher of phase 1, for which the attribute names `offered`; 0 if it has only one.
+/// Returns the key length in bits of a cipher of phase 1, given the value `offered` of its attribute; 0 if the cipher has only one.
 ///
 /// # Errors
-/// The invalid value.
+/// The value, if the cipher does not have this key length.
 pub(super) fn phase1(cipher: Cipher, offered: Option<u16>) -> Result<u16, u16> {
     let lengths = match cipher {
         Cipher::DES | Cipher::TRIPLE_DES | Cipher::IDEA => Lengths::Fixed,
@@ -33,10 +33,10 @@ pub(super) fn phase1(cipher: Cipher, offered: Option<u16>) -> Result<u16, u16> {
     lengths.check(offered)
 }
 
-/// The key length in bits of a transform of ESP, for which the attribute names `offered`; 0 if it has only one.
+/// Returns the key length in bits of a transform of ESP, given the value `offered` of its attribute; 0 if the transform has only one.
 ///
 /// # Errors
-/// The invalid value.
+/// The value, if the transform does not have this key length.
 pub(super) fn esp(transform: EspTransform, offered: Option<u16>) -> Result<u16, u16> {
     let lengths = match transform {
         EspTransform::DES_IV64

@@ -1,7 +1,7 @@
 //! Translates between SA payloads and terms (RFC 2409 Appendix A, RFC 2407 section 4.5).
 //!
-//! Only bytes that violate the layout make a peer's payload invalid. A transform that is invalid or not understood is skipped, with
-//! the reason kept for the log; the others may still be acceptable.
+//! A peer's payload is invalid only if its layout is. A transform with invalid or unknown values is skipped, and the reason is kept
+//! for the log; other transforms may be acceptable.
 
 mod key_length;
 mod phase1;
@@ -45,26 +45,26 @@ impl fmt::Display for Skipped {
 /// The reason why a transform or a proposal is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum SkipReason {
-    /// A protocol that this phase does not negotiate.
-    #[error("protocol {0} does not belong here")]
+    /// This phase does not negotiate the protocol.
+    #[error("protocol {0} is not allowed here")]
     Protocol(Protocol),
     /// A second proposal for a protocol under one number.
-    #[error("protocol {0} is there twice")]
+    #[error("protocol {0} occurs twice")]
     ProtocolTwice(Protocol),
     /// An SPI of a wrong length or with a reserved value.
-    #[error("the SPI for {0} is none")]
+    #[error("the SPI for {0} is invalid")]
     Spi(Protocol),
     /// All transforms of a protocol were skipped.
     #[error("no transform for {0} is understood")]
     NoTransform(Protocol),
     /// A transform identifier that phase 1 does not know.
-    #[error("transform identifier {0} does not belong here")]
+    #[error("transform identifier {0} is not allowed here")]
     TransformId(u8),
     /// An attribute that is not understood.
     #[error("attribute {0} is not understood")]
     Unsupported(AttributeName),
     /// An attribute that occurs more than once.
-    #[error("attribute {0} is there twice")]
+    #[error("attribute {0} occurs twice")]
     Doubled(AttributeName),
     /// An attribute in long form that must be in short form.
     #[error("attribute {0} is in long form")]
@@ -100,10 +100,10 @@ impl fmt::Display for AttributeName {
     }
 }
 
-/// An SA payload whose proposals cannot be told apart.
+/// An SA payload whose proposal numbers are invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ProposalError {
-    /// Proposal numbers decrease; they have to increase (RFC 2408 section 4.2).
+    /// Proposal numbers decrease, but RFC 2408 section 4.2 requires that they increase.
     #[error("proposal {number} follows proposal {before}")]
     Order {
         /// The previous number.
@@ -116,10 +116,10 @@ pub enum ProposalError {
 /// The reason why an SA payload is not an answer to what was proposed (RFC 2408 section 4.2, RFC 2409 section 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum AnswerError {
-    /// The proposals cannot be told apart.
+    /// The proposal numbers are invalid.
     #[error(transparent)]
     Proposal(#[from] ProposalError),
-    /// The chosen transform is not understood.
+    /// The chosen transform has an invalid or unknown value.
     #[error("{0}")]
     Unusable(Skipped),
     /// It does not have exactly one proposal with one transform for each protocol.

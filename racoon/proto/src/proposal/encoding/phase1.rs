@@ -27,17 +27,17 @@ const MODP: u16 = 1;
 /// Group Type of elliptic curves over a prime field.
 const ECP: u16 = 2;
 
-/// What a peer proposes for phase 1, in its order.
+/// The proposals of a peer for phase 1, in its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Phase1Offer {
-    /// The transforms that are understood.
+    /// The valid transforms.
     pub transforms: Vec<OfferedPhase1>,
     /// The others, for the log.
     pub skipped: Vec<Skipped>,
 }
 
 impl Phase1Offer {
-    /// The terms alone, as [`accept_phase1`](crate::proposal::accept_phase1) wants them.
+    /// Returns the terms of the transforms, for [`accept_phase1`](crate::proposal::accept_phase1).
     pub fn terms(&self) -> Vec<Phase1Terms> {
         self.transforms.iter().map(|one| one.terms).collect()
     }
@@ -48,13 +48,13 @@ impl Phase1Offer {
 pub struct OfferedPhase1 {
     /// Proposal number.
     pub proposal: u8,
-    /// What it means.
+    /// The terms that it stands for.
     pub terms: Phase1Terms,
-    /// The transform as received: an answer has to repeat it as it is.
+    /// The transform as received, because an answer must repeat it unchanged.
     pub transform: Transform,
 }
 
-/// An SA payload that proposes `terms`, at most 255 of them, as transforms numbered from 1 of one proposal without SPI.
+/// Makes an SA payload that proposes `terms`, at most 255 of them, as the transforms, numbered from 1, of one proposal without SPI.
 pub fn phase1_sa(terms: &[Phase1Terms]) -> SaBody {
     let transforms = (1..=u8::MAX).zip(terms).map(|(number, terms)| Transform {
         number,
@@ -64,7 +64,7 @@ pub fn phase1_sa(terms: &[Phase1Terms]) -> SaBody {
     sa(1, transforms.collect())
 }
 
-/// What an SA payload proposes.
+/// Reads the proposals of an SA payload.
 pub fn offered_phase1(body: &SaBody) -> Phase1Offer {
     let mut offer = Phase1Offer::default();
     for proposal in &body.proposals {
@@ -86,22 +86,23 @@ pub fn offered_phase1(body: &SaBody) -> Phase1Offer {
     offer
 }
 
-/// The answer that chooses a transform, which it repeats unchanged (RFC 2409 section 5).
+/// Makes the answer that chooses a transform. It repeats the transform unchanged (RFC 2409 section 5).
 pub fn phase1_answer(chosen: &OfferedPhase1) -> SaBody {
     sa(chosen.proposal, vec![chosen.transform.clone()])
 }
 
-/// Which of the terms that were `sent` an answer chooses, from 0, and these with the lifetime that the answer names.
-/// All the rest has to be as sent; whether the lifetime will do is for [`check_phase1`](crate::proposal::check_phase1).
+/// Returns the index of the terms, among those that were `sent`, that an answer chooses, and these terms with the lifetime in the
+/// answer. Everything else must be as sent. The caller checks the lifetime with [`check_phase1`](crate::proposal::check_phase1).
 ///
 /// # Errors
-/// Not exactly one transform, or one that was not sent.
+/// If the answer does not have exactly one transform, or if this was not sent.
 pub fn answered_phase1(answer: &SaBody, sent: &[Phase1Terms]) -> Result<(usize, Phase1Terms), AnswerError> {
     let offer = offered_phase1(answer);
     if let Some(skipped) = offer.skipped.first() {
         return Err(AnswerError::Unusable(*skipped));
     }
     let [chosen] = offer.transforms.as_slice() else { return Err(AnswerError::NotOne) };
+    // A responder may change the lifetime, as far as `proposal_check` allows.
     let lifetime = chosen.terms.lifetime;
     sent.iter()
         .map(|ours| Phase1Terms { lifetime, ..*ours })
@@ -110,12 +111,12 @@ pub fn answered_phase1(answer: &SaBody, sent: &[Phase1Terms]) -> Result<(usize, 
         .ok_or(AnswerError::NotProposed { proposal: chosen.proposal, transform: chosen.transform.number })
 }
 
-/// A payload with one proposal.
+/// Makes a payload with one proposal.
 fn sa(number: u8, transforms: Vec<Transform>) -> SaBody {
     SaBody::new(vec![Proposal { number, protocol: Protocol::ISAKMP, spi: Vec::new(), transforms }])
 }
 
-/// Terms as attributes.
+/// Encodes terms as attributes.
 fn attributes(terms: &Phase1Terms) -> Vec<Attribute> {
     let mut list = vec![Attribute::short(A::ENCRYPTION_ALGORITHM.0, terms.cipher.0)];
     if terms.key_length > 0 {
@@ -128,7 +129,7 @@ fn attributes(terms: &Phase1Terms) -> Vec<Attribute> {
     list
 }
 
-/// Attributes as terms. A lifetime in kilobytes is the business of the side that proposes it.
+/// Decodes attributes. A lifetime in kilobytes is ignored: the side that proposes it can end the SA at this limit.
 fn terms(transform: &Transform) -> Result<Phase1Terms, SkipReason> {
     if transform.id != KEY_IKE {
         return Err(SkipReason::TransformId(transform.id));

@@ -1,6 +1,6 @@
 //! SA payloads of phase 2: suites of protocols (RFC 2408 section 4.2, RFC 2407 sections 4.4 and 4.5).
 //!
-//! Proposals with the same number belong together: all of them, or none. Those with different numbers are alternatives.
+//! Proposals with the same number form a suite, of which all or none are accepted. Those with different numbers are alternatives.
 
 use super::values::{Layout, Values};
 use super::{AnswerError, AttributeName, ProposalError, SkipReason, Skipped, key_length};
@@ -26,15 +26,15 @@ static LAYOUT: Layout = Layout {
 /// Extended Sequence Number: 64 bits (RFC 4304 section 2).
 const ESN_64: u16 = 1;
 
-/// The least SPI of AH and ESP that is not reserved (RFC 4302 section 2.4, RFC 4303 section 2.1).
+/// The smallest SPI of AH and ESP that is not reserved (RFC 4302 section 2.4, RFC 4303 section 2.1).
 const SPI_MIN: u32 = 256;
 
-/// Protocols that protect the same packets: one of the alternatives.
+/// One of the alternatives: the protocols that together protect the same packets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suite {
     /// Proposal number.
     pub number: u8,
-    /// Its protocols, each once, in order.
+    /// The protocols in order, each once.
     pub protocols: Vec<SuiteProtocol>,
 }
 
@@ -43,9 +43,9 @@ pub struct Suite {
 pub struct SuiteProtocol {
     /// AH, ESP or IPComp.
     pub protocol: Protocol,
-    /// The SPI at the side that sends the payload; of IPComp the CPI.
+    /// The SPI that the sender of the payload has chosen; for IPComp the CPI.
     pub spi: u32,
-    /// The transforms to choose one of, in order of preference.
+    /// The alternative transforms, in order of preference.
     pub transforms: Vec<SuiteTransform>,
 }
 
@@ -58,12 +58,12 @@ pub struct SuiteTransform {
     pub terms: Phase2Terms,
     /// Extended sequence numbers.
     pub esn: bool,
-    /// How it stands in the payload: an answer has to repeat it as it is.
+    /// The transform as in the payload, because an answer must repeat it unchanged.
     wire: wire::Transform,
 }
 
 impl SuiteTransform {
-    /// A transform to propose.
+    /// Makes a transform to propose.
     pub fn new(number: u8, transform: Phase2Transform, terms: Phase2Terms, esn: bool) -> Self {
         let attributes = attributes(&transform, &terms, esn);
         Self { transform, terms, esn, wire: wire::Transform { number, id: transform.id, attributes } }
@@ -74,7 +74,7 @@ impl SuiteTransform {
         self.wire.number
     }
 
-    /// How it stands in the payload.
+    /// The transform as in the payload.
     pub fn wire(&self) -> &wire::Transform {
         &self.wire
     }
@@ -83,7 +83,7 @@ impl SuiteTransform {
         self.wire.attributes.iter().any(|attribute| attribute.kind == LAYOUT.life_type)
     }
 
-    /// The same but for lifetimes and for what is not on the wire.
+    /// Whether both differ only in lifetimes, and in what is not transmitted.
     fn agrees_with(&self, other: &Self) -> bool {
         let truncated = self.transform.truncated;
         self.transform == Phase2Transform { truncated, ..other.transform }
@@ -92,25 +92,25 @@ impl SuiteTransform {
     }
 }
 
-/// What a peer proposes for phase 2, in its order.
+/// The proposals of a peer for phase 2, in its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Phase2Offer {
-    /// The suites of which every protocol is understood.
+    /// The suites that have a valid transform for every protocol.
     pub suites: Vec<Suite>,
-    /// The transforms and proposals that are not, for the log.
+    /// The other transforms and proposals, for the log.
     pub skipped: Vec<Skipped>,
 }
 
-/// What is chosen of one protocol of a suite.
+/// The choice for one protocol of a suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// Which of its transforms, from 0.
+    /// The index of the transform.
     pub transform: usize,
-    /// Our SPI, of IPComp the CPI.
+    /// Our SPI; for IPComp the CPI.
     pub spi: u32,
 }
 
-/// An SA payload that proposes `suites`.
+/// Makes an SA payload that proposes `suites`.
 pub fn phase2_sa(suites: &[Suite]) -> SaBody {
     let proposals = suites.iter().flat_map(|suite| {
         suite.protocols.iter().map(|one| {
@@ -121,11 +121,11 @@ pub fn phase2_sa(suites: &[Suite]) -> SaBody {
     SaBody::new(proposals.collect())
 }
 
-/// What an SA payload proposes. A transform that names no mode has the mode `unspecified` (RFC 2407 section 4.5 leaves
-/// it to the host).
+/// Reads the proposals of an SA payload. `unspecified` is the mode of transforms without one, which RFC 2407 section 4.5 leaves to
+/// the host.
 ///
 /// # Errors
-/// Proposal numbers that go down.
+/// If proposal numbers decrease.
 pub fn offered_phase2(body: &SaBody, unspecified: EncapsulationMode) -> Result<Phase2Offer, ProposalError> {
     let mut offer = Phase2Offer::default();
     let mut before = 0;
@@ -143,8 +143,8 @@ pub fn offered_phase2(body: &SaBody, unspecified: EncapsulationMode) -> Result<P
     Ok(offer)
 }
 
-/// The answer that chooses from `suite` a transform of each protocol, in the suite's order, and repeats it unchanged
-/// (RFC 2408 section 4.2). None if there is not one choice for each, or one that does not exist.
+/// Makes the answer that chooses a transform of each protocol of `suite`, in its order, and repeats it unchanged (RFC 2408
+/// section 4.2). Returns `None` if there is not one choice for each protocol, or if a chosen transform does not exist.
 pub fn phase2_answer(suite: &Suite, choices: &[Choice]) -> Option<SaBody> {
     if suite.protocols.len() != choices.len() {
         return None;
@@ -156,16 +156,16 @@ pub fn phase2_answer(suite: &Suite, choices: &[Choice]) -> Option<SaBody> {
     Some(SaBody::new(proposals.collect::<Option<_>>()?))
 }
 
-/// What an answer chooses of the suites that were `sent`: the suite in the order in which it was sent, with the peer's
-/// SPIs and one transform for each protocol. Its lifetimes are the peer's, whether they will do is for
-/// [`check_phase2`](crate::proposal::check_phase2); all the rest has to be as sent. A lifetime that is left out is 8 hours
-/// (RFC 2407 section 4.5), or what was sent if that is shorter.
+/// Returns the suite, among those that were `sent`, that an answer chooses: in the order in which it was sent, with the peer's SPIs
+/// and one transform for each protocol. The lifetimes are the peer's, and the caller checks them with
+/// [`check_phase2`](crate::proposal::check_phase2); everything else must be as sent. An omitted lifetime is 8 hours (RFC 2407
+/// section 4.5), or the one that was sent if that is shorter.
 ///
-/// A proposal under a number that was not sent chooses nothing and is passed over. strongSwan, asked for ESP with IPComp,
-/// puts one beside its choice: the same ESP alone.
+/// Proposals with a number that was not sent are ignored: when strongSwan chooses ESP with IPComp, it adds a proposal of the same
+/// ESP alone.
 ///
 /// # Errors
-/// Not exactly one suite with one transform for each protocol, or one that was not sent.
+/// If the answer does not have exactly one suite with one transform for each protocol, or if this was not sent.
 pub fn answered_phase2(answer: &SaBody, sent: &[Suite]) -> Result<Suite, AnswerError> {
     let transforms = || sent.iter().flat_map(|suite| &suite.protocols).flat_map(|one| &one.transforms);
     let unspecified = transforms().next().map_or(EncapsulationMode::TRANSPORT, |one| one.transform.mode);
@@ -189,7 +189,7 @@ pub fn answered_phase2(answer: &SaBody, sent: &[Suite]) -> Result<Suite, AnswerE
     })
 }
 
-/// `chosen`, which has one transform for each protocol, if it is of the suite `sent`.
+/// Returns `chosen`, which has one transform for each protocol, in the order of the suite `sent`; `None` if it is not of this suite.
 fn as_sent(sent: &Suite, chosen: &Suite) -> Option<Suite> {
     if sent.number != chosen.number || sent.protocols.len() != chosen.protocols.len() {
         return None;
@@ -208,7 +208,7 @@ fn as_sent(sent: &Suite, chosen: &Suite) -> Option<Suite> {
     Some(Suite { number: sent.number, protocols: protocols.collect::<Option<_>>()? })
 }
 
-/// A proposal; a CPI takes 2 bytes (RFC 3173 section 4.1).
+/// Makes a proposal. A CPI is sent in 2 bytes (RFC 3173 section 4.1).
 fn proposal(number: u8, protocol: Protocol, spi: u32, transforms: Vec<wire::Transform>) -> Proposal {
     let spi = match (protocol, u16::try_from(spi)) {
         (Protocol::IPCOMP, Ok(cpi)) => cpi.to_be_bytes().to_vec(),
@@ -217,7 +217,7 @@ fn proposal(number: u8, protocol: Protocol, spi: u32, transforms: Vec<wire::Tran
     Proposal { number, protocol, spi, transforms }
 }
 
-/// The protocols of proposals with one number. Transforms that are passed over are added to `skipped`.
+/// Reads the proposals with one number. Invalid transforms are added to `skipped`.
 fn suite(
     proposals: &[Proposal],
     unspecified: EncapsulationMode,
@@ -251,7 +251,7 @@ fn suite(
     Ok(protocols)
 }
 
-/// A suite has one group. IPComp has no keys, and some peers name the group beside what has keys only.
+/// Copies the group of ESP or AH to IPComp: a suite has one group, but some peers propose it only with the protocols that have keys.
 fn give_group_to_ipcomp(protocols: &mut [SuiteProtocol]) {
     let keyed = protocols.iter().filter(|one| one.protocol != Protocol::IPCOMP);
     let group = keyed.flat_map(|one| &one.transforms).find_map(|one| one.terms.group);
@@ -260,7 +260,7 @@ fn give_group_to_ipcomp(protocols: &mut [SuiteProtocol]) {
     }
 }
 
-/// An SPI that may be one.
+/// Returns an SPI as a number, unless its length or value is invalid.
 fn spi(protocol: Protocol, bytes: &[u8]) -> Option<u32> {
     let number = match *bytes {
         [high, low] if protocol == Protocol::IPCOMP => u16::from_be_bytes([high, low]).into(),
@@ -273,7 +273,7 @@ fn spi(protocol: Protocol, bytes: &[u8]) -> Option<u32> {
     possible.contains(&number).then_some(number)
 }
 
-/// A transform as attributes.
+/// Encodes a transform as attributes.
 fn attributes(transform: &Phase2Transform, terms: &Phase2Terms, esn: bool) -> Vec<Attribute> {
     let mut list = LAYOUT.lifetime(LifeType::SECONDS, terms.lifetime).to_vec();
     if let Some(kilobytes) = terms.kilobytes {
@@ -295,7 +295,7 @@ fn attributes(transform: &Phase2Transform, terms: &Phase2Terms, esn: bool) -> Ve
     list
 }
 
-/// Attributes as a transform.
+/// Decodes the attributes of a transform.
 fn transform(
     protocol: Protocol,
     wire: &wire::Transform,
@@ -321,7 +321,7 @@ fn transform(
     })
 }
 
-/// Key length and authentication algorithm of the transform `id` of a protocol.
+/// Returns key length and authentication algorithm of the transform `id` of a protocol.
 fn algorithms(protocol: Protocol, id: u8, values: &Values) -> Result<(u16, AuthAlgorithm), SkipReason> {
     let key_length = values.short(A::KEY_LENGTH.0);
     let authentication = values.short(A::AUTHENTICATION_ALGORITHM.0);
@@ -334,7 +334,7 @@ fn algorithms(protocol: Protocol, id: u8, values: &Values) -> Result<(u16, AuthA
         (_, Some(length)) => Err(values.value(A::KEY_LENGTH.0, length)),
         (Protocol::AH, None) => {
             let algorithm = AuthAlgorithm(values.required(A::AUTHENTICATION_ALGORITHM.0)?);
-            // AH names its algorithm twice, and both have to fit (RFC 2407 section 4.4.3).
+            // The transform identifier and the attribute of AH must name the same algorithm (RFC 2407 section 4.4.3).
             match algorithm.ah_transform() {
                 Some(transform) if transform.0 != id => Err(values.value(A::AUTHENTICATION_ALGORITHM.0, algorithm.0)),
                 _ => Ok((0, algorithm)),

@@ -1,23 +1,23 @@
-//! The attributes of one transform as values: each at most once, in its form, lifetimes by their unit.
+//! The values of one transform's attributes. Each may occur once, lifetimes once for each unit.
 
 use super::{AttributeName, SkipReason};
 use crate::num::{DEFAULT_LIFETIME, LifeType};
 use crate::wire::{Attribute, AttributeValue};
 
-/// Which attributes a phase has, and how it numbers them.
+/// The attributes of a phase, with their numbers.
 pub(super) struct Layout {
-    /// The name of an attribute.
+    /// Returns the name of an attribute.
     pub(super) name: fn(u16) -> AttributeName,
     /// Life Type.
     pub(super) life_type: u16,
     /// Life Duration.
     pub(super) life_duration: u16,
-    /// The attributes with short values that are understood, Life Type aside.
+    /// The supported attributes with short values, except Life Type.
     pub(super) short: &'static [u16],
 }
 
 impl Layout {
-    /// A lifetime as its two attributes.
+    /// Encodes a lifetime as its two attributes.
     pub(super) fn lifetime(&self, unit: LifeType, duration: u32) -> [Attribute; 2] {
         [Attribute::short(self.life_type, unit.0), Attribute::number(self.life_duration, duration)]
     }
@@ -32,13 +32,14 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// Reads `attributes`. A duration that needs more than 32 bits is the longest that does not.
+    /// Reads `attributes`. A duration of more than 32 bits counts as the longest of 32 bits.
     ///
     /// # Errors
-    /// The first attribute that is unknown, doubled, or in the wrong form; a Life Type without a Life Duration behind
-    /// it, or the other way round, or with an unknown unit; a lifetime of no second.
+    /// If an attribute is unknown, repeated, or in the wrong form; if a Life Type has an unknown unit or is not followed by a Life
+    /// Duration; if a Life Duration does not follow a Life Type, or is 0 seconds.
     pub(super) fn read(layout: &'static Layout, attributes: &[Attribute]) -> Result<Self, SkipReason> {
         let mut values = Self { layout, short: Vec::new(), seconds: None, kilobytes: None };
+        // A Life Type applies to the Life Duration that follows it (RFC 2407 section 4.5).
         let mut unit = None;
         for attribute in attributes {
             let kind = attribute.kind;
@@ -78,36 +79,36 @@ impl Values {
         }
     }
 
-    /// A short value.
+    /// Returns a short value, if it is present.
     pub(super) fn short(&self, kind: u16) -> Option<u16> {
         self.short.iter().find(|(other, _)| *other == kind).map(|(_, value)| *value)
     }
 
-    /// A short value that has to be there.
+    /// Returns a short value.
     ///
     /// # Errors
-    /// It is missing.
+    /// If it is missing.
     pub(super) fn required(&self, kind: u16) -> Result<u16, SkipReason> {
         self.short(kind).ok_or(SkipReason::Missing((self.layout.name)(kind)))
     }
 
-    /// The lifetime in seconds.
+    /// Returns the lifetime in seconds, or the default of RFC 2407.
     pub(super) fn seconds(&self) -> u32 {
         self.seconds.unwrap_or(DEFAULT_LIFETIME)
     }
 
-    /// The lifetime in kilobytes; 0 is no limit.
+    /// Returns the lifetime in kilobytes. A proposed 0 means no limit.
     pub(super) fn kilobytes(&self) -> Option<u32> {
         self.kilobytes.filter(|limit| *limit > 0)
     }
 
-    /// That an attribute cannot have this value.
+    /// The reason for a value that the attribute cannot have.
     pub(super) fn value(&self, kind: u16, value: u16) -> SkipReason {
         SkipReason::Value { attribute: (self.layout.name)(kind), value: value.into() }
     }
 }
 
-/// The value of an attribute that is always short.
+/// Returns the value of an attribute that must be in short form.
 fn short(layout: &Layout, attribute: &Attribute) -> Result<u16, SkipReason> {
     match attribute.value {
         AttributeValue::Short(value) => Ok(value),

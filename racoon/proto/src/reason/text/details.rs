@@ -67,9 +67,9 @@ impl fmt::Display for PayloadProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Missing => "is missing",
-            Self::Repeated => "comes too often",
+            Self::Repeated => "occurs too often",
             Self::NotFirst => "is not the first",
-            Self::Unexpected => "does not belong",
+            Self::Unexpected => "is not allowed",
         })
     }
 }

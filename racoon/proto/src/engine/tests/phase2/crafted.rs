@@ -223,7 +223,7 @@ fn an_initiator_does_not_take_everything() {
     assert_eq!(other(changed_by_b(&with_pfs, remove(PayloadType::SA)).1), "SA is missing");
     assert_eq!(other(changed_by_b(&with_pfs, remove(PayloadType::NONCE)).1), "NONCE is missing");
     let with_key = |all: &mut Payloads| all.push((PayloadType::KEY_EXCHANGE, vec![9; 32]));
-    assert_eq!(other(changed_by_b(&sainfo(), with_key).1), "KE does not belong");
+    assert_eq!(other(changed_by_b(&sainfo(), with_key).1), "KE is not allowed");
     let with_ids = |initiator, responder| {
         move |all: &mut Payloads| {
             all.retain(|one| one.0 != PayloadType::ID);

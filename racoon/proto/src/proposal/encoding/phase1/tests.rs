@@ -100,7 +100,7 @@ fn an_answer_is_one_of_what_was_sent() {
     assert_eq!(answered(&[Phase1Terms { hash: Hash::SHA1, ..AES }]), not_proposed);
     let unknown = sa(1, vec![Transform { number: 1, id: 9, attributes: plain() }]);
     let error = answered_phase1(&unknown, &sent).unwrap_err();
-    assert_eq!(error.to_string(), "proposal 1, transform 1: transform identifier 9 does not belong here");
+    assert_eq!(error.to_string(), "proposal 1, transform 1: transform identifier 9 is not allowed here");
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn one_bad_transform_leaves_the_others() {
     assert_eq!(offer.transforms.iter().map(|one| one.transform.number).collect::<Vec<_>>(), [1, 3]);
     assert_eq!(
         offer.skipped.iter().map(Skipped::to_string).collect::<Vec<_>>(),
-        ["proposal 1, transform 2: attribute 99 is not understood", "proposal 2: protocol esp does not belong here"]
+        ["proposal 1, transform 2: attribute 99 is not understood", "proposal 2: protocol esp is not allowed here"]
     );
 }
 

@@ -400,7 +400,7 @@ fn what_was_not_offered_is_passed_over_beside_what_was() {
     let mut both = body.clone();
     both.proposals[2].number = 1;
     let error = answered_phase2(&both, &proposed(600, None)).unwrap_err();
-    assert_eq!(error.to_string(), "proposal 1: protocol esp is there twice");
+    assert_eq!(error.to_string(), "proposal 1: protocol esp occurs twice");
     let mut unknown = body;
     unknown.proposals[2].protocol = Protocol(9);
     assert!(answered_phase2(&unknown, &proposed(600, None)).is_ok(), "not even understood, and nobody minds");
