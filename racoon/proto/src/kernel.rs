@@ -35,7 +35,7 @@ pub enum KernelRequest {
 /// A request to reserve an SPI.
 #[derive(Clone, Debug)]
 pub struct SpiAllocation {
-    /// The number of the request.
+    /// Number of the request.
     pub id: RequestId,
     /// ESP, AH or IPComp (whose CPI is from 0x100 to 0xefff).
     pub protocol: Protocol,
@@ -76,9 +76,9 @@ impl fmt::Display for SaName {
 /// An SA to install.
 #[derive(Debug)]
 pub struct SaInstallation {
-    /// Its number.
+    /// Number of the request.
     pub id: RequestId,
-    /// The direction: an inbound SA replaces its reserved SPI, an outbound one is new.
+    /// The direction. An inbound SA replaces its reserved SPI; an outbound one is new.
     pub way: Way,
     /// Its name.
     pub name: SaName,
@@ -86,21 +86,21 @@ pub struct SaInstallation {
     pub mode: Mode,
     /// Whether its tunnel carries IPv6 over IPv4 or IPv4 over IPv6.
     pub crosses_families: bool,
-    /// Reqid, 0 for none: that of the policy's template, or the SA would not be found by it.
+    /// Reqid, 0 for none. It must be that of the policy's template, which otherwise does not find the SA.
     pub reqid: u32,
     /// The transform, with its keys.
     pub transform: SaTransform,
-    /// When the SA ends.
+    /// The limits at which the SA ends.
     pub hard: Lifetime,
-    /// When the kernel announces the end.
+    /// The limits at which the kernel announces the end.
     pub soft: Lifetime,
     /// The size of the replay window, in packets.
     pub replay_window: u32,
     /// Extended sequence numbers (RFC 4304).
     pub esn: bool,
-    /// Ports of ESP in UDP: of source and destination of the SA.
+    /// Ports of ESP in UDP, of the SA's source and destination.
     pub udp: Option<UdpPorts>,
-    /// [`Acquire::seq`] of what began it; 0 if nothing did.
+    /// [`Acquire::seq`] of the acquire that it answers, or 0.
     pub acquire: u32,
 }
 
@@ -111,7 +111,7 @@ pub struct LeftoverSa {
     pub name: SaName,
     /// Its reqid, 0 for none.
     pub reqid: u32,
-    /// Whether the kernel still has it, or only had it.
+    /// Whether the kernel still has it.
     pub in_kernel: bool,
 }
 
@@ -192,23 +192,23 @@ impl fmt::Display for Direction {
     }
 }
 
-/// The packets that a policy is for.
+/// The packets that a policy applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Selector {
-    /// Where they come from.
+    /// Their source addresses.
     pub source: Prefix,
-    /// Where they go to.
+    /// Their destination addresses.
     pub destination: Prefix,
-    /// Upper-layer protocol; 0: any.
+    /// Upper-layer protocol; 0 for any.
     pub protocol: u8,
-    /// Source port, or ICMP type; 0: any.
+    /// Source port, or ICMP type; 0 for any.
     pub source_port: u16,
-    /// Destination port, or ICMP code; 0: any.
+    /// Destination port, or ICMP code; 0 for any.
     pub destination_port: u16,
 }
 
 impl Selector {
-    /// The selector of the opposite direction.
+    /// Returns the selector of the opposite direction.
     pub fn mirrored(self) -> Self {
         Self {
             source: self.destination,
@@ -221,6 +221,10 @@ impl Selector {
 }
 
 /// An address prefix. The bits after it are zero.
+///
+/// This is not the type of the crate `ipnet`, whose values keep the bits after the prefix: prefixes are keys of maps and ends of
+/// ranges here, and must be equal if they contain the same addresses. A wrapper that guarantees this would have the same methods
+/// as this type, and save only the two masks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix {
     address: IpAddr,
@@ -228,7 +232,7 @@ pub struct Prefix {
 }
 
 impl Prefix {
-    /// The prefix of the first `length` bits of an address, at most all of them.
+    /// The prefix of the first `length` bits of an address. A length greater than that of the address counts as the full length.
     pub fn new(address: IpAddr, length: u8) -> Self {
         match address {
             IpAddr::V4(v4) => {
@@ -249,12 +253,12 @@ impl Prefix {
         Self::new(address, u8::MAX)
     }
 
-    /// The first address.
+    /// Returns the first address.
     pub fn address(self) -> IpAddr {
         self.address
     }
 
-    /// The number of significant bits.
+    /// Returns the number of significant bits.
     pub fn length(self) -> u8 {
         self.length
     }
@@ -264,7 +268,7 @@ impl Prefix {
         self.length == if self.address.is_ipv4() { 32 } else { 128 }
     }
 
-    /// The last address.
+    /// Returns the last address.
     pub fn last(self) -> IpAddr {
         match self.address {
             IpAddr::V4(v4) => {
@@ -278,7 +282,7 @@ impl Prefix {
         }
     }
 
-    /// Whether both have an address in common.
+    /// Whether both prefixes have an address in common.
     pub fn overlaps(self, other: Self) -> bool {
         self.contains(other) || other.contains(self)
     }
@@ -302,9 +306,9 @@ impl fmt::Display for Prefix {
 pub struct Policy {
     /// The kernel's index of the policy; 0 while it is unknown.
     pub index: u32,
-    /// Which way its packets go.
+    /// The direction of its packets.
     pub direction: Direction,
-    /// Which packets.
+    /// The packets that it applies to.
     pub selector: Selector,
     /// The action for these packets.
     pub action: PolicyAction,
@@ -313,7 +317,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The name of the policy in the kernel.
+    /// Returns the name of the policy in the kernel.
     pub fn name(&self) -> PolicyName {
         PolicyName { index: self.index, direction: self.direction, selector: self.selector }
     }
@@ -324,9 +328,9 @@ impl Policy {
 pub struct PolicyName {
     /// The kernel's index. Linux assigns the first one of a network namespace twice.
     pub index: u32,
-    /// Which way its packets go.
+    /// The direction of its packets.
     pub direction: Direction,
-    /// Which packets.
+    /// The packets that it applies to.
     pub selector: Selector,
 }
 
@@ -363,9 +367,9 @@ pub enum TemplateLevel {
     Default,
     /// The SA is used if there is one.
     Use,
-    /// Packets are held or dropped without the SA.
+    /// Without the SA, packets are held or dropped.
     Require,
-    /// As `Require`, with an SA that serves no other policy.
+    /// Like `Require`, with an SA that no other policy uses.
     Unique,
 }
 
@@ -461,7 +465,7 @@ pub struct KernelError {
     pub explanation: Option<String>,
     /// The algorithm or protocol that the kernel lacks, with the module that may have it.
     pub missing: Option<String>,
-    /// What was to be added exists already.
+    /// Whether it failed because the SA or policy exists already.
     pub exists: bool,
 }
 
@@ -482,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_has_no_host_bits() {
+    fn bits_after_a_prefix_are_cleared() {
         assert_eq!(prefix("10.1.2.3/8").to_string(), "10.0.0.0/8");
         assert_eq!(prefix("10.1.2.3/0").to_string(), "0.0.0.0/0");
         assert_eq!(prefix("2001:db8:1::1/33").to_string(), "2001:db8::/33");
@@ -490,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_ends_with_its_last_address() {
+    fn last_address_and_overlap_of_prefixes() {
         for (text, last) in [
             ("10.1.2.0/24", "10.1.2.255"),
             ("0.0.0.0/0", "255.255.255.255"),
@@ -510,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_contain_prefixes() {
+    fn prefixes_contain_longer_ones_and_themselves() {
         assert!(prefix("10.0.0.0/8").contains(prefix("10.1.0.0/16")));
         assert!(prefix("10.0.0.0/8").contains(prefix("10.0.0.0/8")));
         assert!(!prefix("10.1.0.0/16").contains(prefix("10.0.0.0/8")));

@@ -56,9 +56,9 @@ pub enum Urgency {
 pub struct LogLine {
     /// Its severity.
     pub level: Level,
-    /// The peer that it is about.
+    /// The peer in question.
     pub peer: Option<SocketAddr>,
-    /// The line of source code that logs it.
+    /// The line of source code that logs it, for `-L`.
     pub place: &'static Location<'static>,
     /// The text. It may contain bytes of a peer, so the log must escape it.
     pub text: String,
@@ -67,13 +67,13 @@ pub struct LogLine {
 /// The severity of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// Something has failed.
+    /// A failure.
     Error,
-    /// Something may be wrong.
+    /// A possible problem.
     Warning,
-    /// Something is unusual.
+    /// An unusual but harmless event.
     Notify,
-    /// Something happens as it should.
+    /// A normal event.
     Info,
     /// Details for debugging.
     Debug,
@@ -109,7 +109,7 @@ impl fmt::Display for Level {
 /// An event for programs that watch the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// What has happened.
+    /// The kind of event.
     pub kind: EventKind,
     /// Our address in phase 1.
     pub local: Option<SocketAddr>,
@@ -119,7 +119,7 @@ pub struct Event {
     pub cookies: Option<CookiePair>,
     /// The message id of phase 2; 0 for phase 1.
     pub message_id: u32,
-    /// The identity that the peer has proved, if it has.
+    /// The identity that the peer has proved, if any.
     pub identity: Option<Identity>,
     /// The name of the peer's remote section, if one was selected.
     pub remote_section: Option<String>,
@@ -151,7 +151,7 @@ impl Event {
 }
 
 impl fmt::Display for Event {
-    /// One line: what has happened to whom, and why.
+    /// One line: what has happened to which peer, and why.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.kind.fmt(f)?;
         if let Some(remote) = self.remote {
@@ -173,7 +173,7 @@ impl fmt::Display for Event {
     }
 }
 
-/// What has happened.
+/// The kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
     /// A phase 1 is established.
@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_are_raised_up_to_the_last() {
+    fn level_is_raised_to_the_last_one_at_most() {
         assert_eq!(Level::Info.raised(0), Level::Info);
         assert_eq!(Level::Info.raised(1), Level::Debug);
         assert_eq!(Level::Error.raised(2), Level::Notify);

@@ -32,7 +32,7 @@ pub(crate) enum Next {
 }
 
 impl Engine {
-    /// Does what a step of a phase 1 asks for.
+    /// Carries out what a step of a phase 1 leaves to the engine.
     pub(crate) fn perform_for_phase1(&mut self, next: Next) {
         match next {
             Next::Wait => {}
@@ -59,7 +59,7 @@ impl Phase1s {
     /// Begins phase 1 as initiator.
     ///
     /// # Errors
-    /// If message 1 cannot be sent. The failure has been logged and recorded then.
+    /// If message 1 cannot be sent. The failure has been logged and recorded by then.
     pub(crate) fn begin(
         &mut self,
         core: &mut Core,
@@ -107,6 +107,7 @@ impl Phase1s {
         let remote = path.remote;
         core.check_exchange(remote, header.exchange)?;
         let choice = FirstChoice::read(&core.settings, remote, &header, body, record)?;
+        // Only now: a message that is refused anyway must not evict another negotiation.
         if !self.admit_half_open(core, remote) {
             return Ok(Next::Wait);
         }
@@ -159,7 +160,7 @@ impl Phase1s {
         self.perform(core, id, transition)
     }
 
-    /// Does what a step of an exchange asks for.
+    /// Carries out the result of a step of an exchange.
     fn perform(&mut self, core: &mut Core, id: Phase1Id, transition: Transition) -> Next {
         match transition {
             Transition::Continue(exchange, action) => {
@@ -187,7 +188,7 @@ impl Phase1s {
         }
     }
 
-    /// Puts back the exchange of a negotiation that continues, and does what its step asks for.
+    /// Puts back the exchange of a negotiation that continues, and carries out the action of its step.
     fn continue_exchange(&mut self, core: &mut Core, id: Phase1Id, exchange: Box<Exchange>, action: ExchangeAction) {
         // The step has just been performed, and removes nothing.
         let Some(phase1) = self.get_mut(id) else { return };
@@ -197,9 +198,9 @@ impl Phase1s {
             ExchangeAction::Send(message) => phase1.answer(core, message),
             ExchangeAction::Ignore(reason) => self.note_fault(core, id, reason),
             ExchangeAction::RunJob(job) => {
-                // The peer may have answered: if the job shows that it has not, the retransmission resumes.
+                // The peer seems to have answered. If the job shows that the message was forged, retransmission resumes.
                 phase1.conversation.suspend_retransmission(core);
-                // The message had the cookie that was sent to its address.
+                // The message contained the cookie that was sent to its address.
                 if is_proved {
                     self.admit_proved(core, id);
                 }
@@ -230,14 +231,14 @@ impl Phase1s {
 }
 
 impl Core {
-    /// The exchange to begin with: the first supported one of the remote section, or else its first one.
+    /// Returns the exchange to begin with: the first supported one of the remote section, or else its first one.
     fn first_exchange(&self, block: RemoteIndex) -> ExchangeType {
         let modes = self.settings.remotes.get(block).map(|block| block.exchange_modes.as_slice()).unwrap_or_default();
         let begun = modes.iter().find(|mode| Exchange::is_supported(**mode)).or(modes.first());
         begun.copied().unwrap_or(ExchangeType::MAIN)
     }
 
-    /// Checks that a remote section for the peer allows the exchange.
+    /// Checks that a remote section for the peer allows the exchange, and that it is supported.
     fn check_exchange(&self, remote: SocketAddr, exchange: ExchangeType) -> Result<(), FailureReason> {
         let address = RemoteQuery { key_of_address: true, ..RemoteQuery::address(remote) };
         let known = RemoteQuery { port: remote.port(), exchange: Some(exchange), ..address };

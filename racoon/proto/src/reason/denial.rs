@@ -1,4 +1,4 @@
-//! Why a peer may not have some traffic.
+//! The reasons why a peer may not have some traffic.
 
 use std::net::IpAddr;
 
@@ -11,18 +11,19 @@ use crate::kernel::{Direction, Prefix, Selector};
 pub struct Denied {
     /// The traffic, as an outbound selector.
     pub traffic: Selector,
-    /// Why not.
+    /// The reason.
     pub problem: DenialReason,
 }
 
-/// Why a peer may not have the traffic that it asks for. A peer's *side* is the part of the traffic that is behind it.
+/// The reason why a peer may not have the traffic that it requests. A peer's *side* is the part of the selector that names addresses
+/// behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DenialReason {
     /// In transport mode the identities are not the endpoints of phase 1.
     NotEndpoints {
-        /// Our end of phase 1.
+        /// Our address in phase 1.
         local: IpAddr,
-        /// The peer's end.
+        /// The peer's address in phase 1.
         remote: IpAddr,
         /// Whether `support_proxy` is on, so that a sainfo could permit it.
         support_proxy: bool,
@@ -59,7 +60,7 @@ pub enum DenialReason {
 }
 
 impl FailureReason {
-    /// The peer may not have `traffic`.
+    /// The reason of a peer that may not have `traffic`.
     pub(crate) fn not_authorized(traffic: Selector, problem: DenialReason) -> Self {
         Self::NotAuthorized(Box::new(Denied { traffic, problem }))
     }

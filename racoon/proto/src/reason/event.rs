@@ -1,11 +1,11 @@
-//! The event that each failure is reported as.
+//! The event for each reason.
 
 use super::FailureReason;
 use crate::num::NotifyType;
 use crate::output::EventKind;
 
 impl FailureReason {
-    /// The event for a failed phase 1, if there is one.
+    /// Returns the event for a phase 1 that failed for this reason, if there is one.
     pub fn phase1_event(&self) -> Option<EventKind> {
         Some(match self {
             Self::NoAnswer(_) => EventKind::Phase1NoResponse,
@@ -20,7 +20,7 @@ impl FailureReason {
         })
     }
 
-    /// The event for a failed phase 2, if there is one.
+    /// Returns the event for a phase 2 that failed for this reason, if there is one.
     pub fn phase2_event(&self) -> Option<EventKind> {
         match self {
             Self::NoPhase1(_) | Self::Phase1Late(_) => Some(EventKind::Phase2NoPhase1),

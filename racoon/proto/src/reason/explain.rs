@@ -1,4 +1,4 @@
-//! Explains at level debug what was chosen and why, and warns of tunnels that racoon cannot negotiate for.
+//! Lines at level debug about what was selected and why, and warnings about tunnels for which racoon cannot negotiate.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! Why negotiations fail, as values. `text` and `text_details` put them into words, `notify` chooses the notify for the peer, and
-//! `event` the event.
+//! The reasons why negotiations fail, as values. [`text`](super::text) makes text of them, [`notify`](super::notify) chooses the notify
+//! for the peer, and [`event`](super::event) the event.
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -7,7 +7,7 @@ use super::FailureReason;
 use crate::crypto::CryptoError;
 use crate::kernel::{KernelError, SaName};
 
-/// What the kernel refused or has lost.
+/// A failure of the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KernelFailure {
     /// It refused a request.
@@ -29,22 +29,22 @@ pub enum KernelFailure {
     NameInUse(SaName),
 }
 
-/// What failed in our own cryptography.
+/// A failure of our own cryptography.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CryptoFailure {
-    /// A computation.
+    /// A computation failed.
     Library(CryptoError),
     /// No thread was available for a job.
     NotComputed,
     /// A job did not finish before the deadline of its negotiation.
     Late,
-    /// The result of a job lacks what was ordered.
+    /// The result of a job lacks something that was requested.
     Incomplete,
-    /// A job finished that was not ordered.
+    /// A job finished that was not requested.
     Unexpected,
 }
 
-/// Why there is no phase 1 for a phase 2.
+/// The reason why there is no phase 1 for a phase 2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoPhase1 {
     /// The phase 1 under which it was negotiated is gone: deleted, expired, or not renewed.
@@ -60,17 +60,17 @@ pub enum NoPhase1 {
 }
 
 impl FailureReason {
-    /// The phase 1 under which it was negotiated is gone.
+    /// The reason of a phase 2 whose phase 1 is gone.
     pub(crate) fn phase1_gone() -> Self {
         Self::NoPhase1(NoPhase1::Gone)
     }
 
-    /// No thread was available for a job.
+    /// The reason of a job that was dropped.
     pub(crate) fn not_computed() -> Self {
         Self::Crypto(CryptoFailure::NotComputed)
     }
 
-    /// A job did not finish in time.
+    /// The reason of a job that did not finish in time.
     pub(crate) fn computed_late() -> Self {
         Self::Crypto(CryptoFailure::Late)
     }

@@ -1,4 +1,4 @@
-//! What a negotiation needs and the configuration does not have: remote sections, sainfos and policies.
+//! Remote sections, sainfos and policies that a negotiation needs and the configuration does not have.
 
 use std::net::IpAddr;
 
@@ -7,21 +7,21 @@ use crate::identity::{Expected, Identity};
 use crate::kernel::{Direction, KernelError, Policy, Selector};
 use crate::num::ExchangeType;
 
-/// More entries than this of a configuration are not named in a failure.
+/// Maximum number of sections or policies that the reason of a failure names.
 pub(crate) const NAMED_MAX: usize = 4;
 
-/// The first few of several, and how many there are besides.
+/// The first few of a list, and the number of the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Named<T> {
     /// The first ones.
     pub first: Vec<T>,
-    /// How many more there are.
+    /// The number of the others.
     pub more: usize,
 }
 
 impl<T> Named<T> {
-    /// Takes the first of several whose number is known, and does not look at the others: what unknown peers cause costs the same
-    /// however many there are.
+    /// Takes the first of a list of known length and does not iterate over the others, so that an unknown peer cannot cause work in
+    /// proportion to the configuration.
     pub(crate) fn first_of(all: impl ExactSizeIterator<Item = T>) -> Self {
         let more = all.len().saturating_sub(NAMED_MAX);
         Self { first: all.take(NAMED_MAX).collect(), more }
@@ -36,101 +36,101 @@ impl<T> FromIterator<T> for Named<T> {
     }
 }
 
-/// Why no remote section can be used.
+/// The reason why no remote section can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MissingRemote {
-    /// None is for the peer's address.
+    /// None matches the peer's address.
     Address {
         /// The address.
         peer: IpAddr,
-        /// The names of those that there are.
+        /// The names of the sections that exist.
         present: Named<String>,
     },
-    /// Those for the peer do not have the exchange that it begins with.
+    /// None of those for the peer allows the exchange.
     Exchange {
         /// The exchange.
         exchange: ExchangeType,
         /// Their names and exchanges.
         present: Named<(String, Vec<ExchangeType>)>,
     },
-    /// Those for the peer are passive.
+    /// All of those for the peer are passive.
     Passive {
-        /// Its address.
+        /// The peer's address.
         peer: IpAddr,
         /// Their names.
         present: Named<String>,
     },
-    /// Several fit equally well.
+    /// Several match equally well.
     Ambiguous(Named<String>),
     /// It was removed from the configuration.
     Removed,
 }
 
-/// Why no policy can be used.
+/// The reason why no policy can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingPolicy {
     /// The traffic, as an outbound selector.
     pub traffic: Selector,
-    /// What is missing.
+    /// The problem.
     pub problem: PolicyProblem,
 }
 
-/// What is wrong with the policies for some traffic.
+/// A problem of the policies for some traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PolicyProblem {
-    /// There is none.
+    /// No policy matches.
     Missing {
-        /// The one that is needed.
+        /// The policy that is needed.
         needed: Box<Policy>,
-        /// The one that comes closest to it.
+        /// The most similar policy.
         nearest: Option<Box<Policy>>,
     },
-    /// It does not protect its packets.
+    /// The policy does not protect its packets.
     Unprotected(Box<Policy>),
-    /// Its tunnel has other ends than phase 1.
+    /// The policy's tunnel has other endpoints than phase 1.
     Tunnel {
-        /// Our end of its tunnel and the other one.
+        /// Our endpoint of the tunnel and the other one.
         policy: (IpAddr, IpAddr),
-        /// Our end of phase 1 and the peer's.
+        /// Our address in phase 1 and the peer's.
         phase1: (IpAddr, IpAddr),
     },
-    /// None is generated, because somebody else has one with this selector.
+    /// None is generated, because another program has set one with this selector.
     Foreign(Direction),
     /// None is generated, because all reqids for unique policies are taken.
     NoReqid,
     /// None is generated, because the kernel refuses it.
     Kernel(Box<KernelError>),
-    /// The peer leaves out the ports, and several policies have some: their selectors.
+    /// The peer omits ports, and several policies with ports match: their selectors.
     Several(Named<Selector>),
-    /// Our end of the policy is no address that we use.
+    /// Our side of the policy is this address, which the daemon does not use.
     NotOurs(IpAddr),
 }
 
-/// No sainfo is for the traffic and the peer.
+/// No sainfo matches the traffic and the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingSainfo {
     /// The traffic, as an outbound selector.
     pub traffic: Selector,
     /// The peer's identity in phase 1, if it is known.
     pub peer: Option<Identity>,
-    /// `ph1id` of the remote section, which `remoteid` of a sainfo has to be equal to.
+    /// `ph1id` of the remote section, which must equal `remoteid` of the sainfo.
     pub ph1id: u32,
-    /// Those that there are, the nearest first.
+    /// The sainfos that exist, the most similar first.
     pub present: Named<SainfoName>,
 }
 
-/// What a sainfo is for.
+/// The traffic and the peers of a sainfo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SainfoName {
     /// Our side of the traffic.
     pub local: Side,
     /// The peer's side.
     pub remote: RemoteSide,
-    /// Only for peers with this identity.
+    /// The identity of its peers, if there is a restriction.
     pub from: Option<Expected>,
-    /// Only for members of this group.
+    /// The group of its users, if there is a restriction.
     pub group: Option<String>,
-    /// Only for remote sections with this `ph1id`, if it is not 0.
+    /// The `ph1id` of its remote sections; 0 for no restriction.
     pub remoteid: u32,
 }
 
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_of_many_are_taken_and_no_others_looked_at() {
+    fn the_rest_of_a_list_is_not_iterated_over() {
         let mut looked_at = 0;
         let named = Named::first_of((0..10_000_u32).inspect(|_| looked_at += 1));
         assert_eq!((named.first, named.more, looked_at), (vec![0, 1, 2, 3], 9_996, NAMED_MAX));

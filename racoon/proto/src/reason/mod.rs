@@ -1,4 +1,4 @@
-//! What became of a negotiation, and why. Log lines, events and what is shown later are views of this one value.
+//! The outcomes of negotiations, with the reasons for failures. Log lines and events are views of these values.
 
 mod denial;
 mod event;
@@ -31,23 +31,23 @@ pub use peer_fault::{
 /// A negotiation that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// Which one.
+    /// The negotiation.
     pub negotiation: Negotiation,
-    /// Our end.
+    /// Our address.
     pub local: SocketAddr,
-    /// The peer's.
+    /// The peer's address.
     pub remote: SocketAddr,
-    /// Name of the remote section, once it was chosen.
+    /// Name of the remote section, if one was selected.
     pub block: Option<String>,
     /// When it began.
     pub began: Time,
     /// When it ended.
     pub ended: Time,
-    /// What was reached on the way, and how long after the beginning.
+    /// The steps that were completed, each with the time since the beginning.
     pub steps: Vec<(&'static str, Duration)>,
-    /// What the initiator offered, in words: a line for each transform.
+    /// What the initiator offered, as text: a line for each transform.
     pub offered: Vec<String>,
-    /// What the responder has configured, in words.
+    /// What the responder has configured, as text.
     pub configured: Vec<String>,
     /// Errors of which the peer notified us.
     pub peer_said: Vec<NotifyType>,
@@ -57,58 +57,58 @@ pub struct Outcome {
     pub undelivered: Vec<DeliveryError>,
     /// Whether it failed because its time was up. The reason is then the best explanation that is known.
     pub timed_out: bool,
-    /// How it ended.
+    /// The result.
     pub result: NegotiationResult,
 }
 
-/// Which negotiation.
+/// A negotiation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Negotiation {
     /// Of an ISAKMP SA.
     Phase1 {
-        /// How.
+        /// The exchange.
         exchange: ExchangeType,
-        /// Who began.
+        /// Our role.
         role: Role,
-        /// Which.
+        /// The cookies of the ISAKMP SA.
         cookies: CookiePair,
     },
     /// Of IPsec SAs.
     Phase2 {
-        /// Who began.
+        /// Our role.
         role: Role,
-        /// Under which phase 1, once there is one.
+        /// The cookies of the phase 1 that protects it, once there is one.
         cookies: Option<CookiePair>,
-        /// Which; 0 if it did not come to a message.
+        /// The message id; 0 if no message was sent.
         message_id: u32,
         /// The traffic, as an outbound selector.
         traffic: Selector,
     },
 }
 
-/// Who began an exchange.
+/// Our role in an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// We.
+    /// We began it.
     Initiator,
-    /// The peer.
+    /// The peer began it.
     Responder,
 }
 
-/// How a negotiation ended.
+/// The result of a negotiation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NegotiationResult {
-    /// With an SA.
+    /// SAs were established.
     Established,
-    /// Without one.
+    /// It failed.
     Failed(FailureReason),
-    /// Another one has come to the same before it.
+    /// Another negotiation has established the same SAs earlier.
     Superseded,
-    /// Nobody needs it any more: shutdown, reload, a delete.
+    /// It is no longer needed, because of a shutdown, a reload, or a delete.
     Abandoned,
 }
 
-/// The last outcomes, bounded.
+/// The most recent outcomes, up to a limit.
 #[derive(Debug)]
 pub struct Journal {
     kept: VecDeque<Arc<Outcome>>,
@@ -116,12 +116,12 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Keeps the last `limit`.
+    /// A journal of the last `limit` outcomes.
     pub fn new(limit: usize) -> Self {
         Self { kept: VecDeque::new(), limit }
     }
 
-    /// Adds one; the oldest goes when there are too many.
+    /// Adds an outcome, and drops the oldest one if there are too many.
     pub fn add(&mut self, outcome: Arc<Outcome>) {
         if self.limit == 0 {
             return;
@@ -132,7 +132,7 @@ impl Journal {
         self.kept.push_back(outcome);
     }
 
-    /// Keeps another number from now on.
+    /// Changes the limit.
     pub fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
         while self.kept.len() > limit {
@@ -140,7 +140,7 @@ impl Journal {
         }
     }
 
-    /// All that are kept, the oldest first.
+    /// Returns all outcomes, the oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Outcome> {
         self.kept.iter().map(|outcome| &**outcome)
     }

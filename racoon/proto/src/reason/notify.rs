@@ -1,10 +1,10 @@
-//! The notify that is sent for each failure (RFC 2408 section 3.14.1).
+//! The notify for each reason (RFC 2408 section 3.14.1).
 
 use super::FailureReason;
 use crate::num::NotifyType;
 
 impl FailureReason {
-    /// The notify for the peer, if one is sent.
+    /// Returns the type of the notify for the peer; `None` if none is sent.
     pub fn notify(&self) -> Option<NotifyType> {
         Some(match self {
             // No notify reports a refusal by our kernel or a policy that cannot be negotiated. Without one the peer would wait,
@@ -16,6 +16,7 @@ impl FailureReason {
             | Self::Kernel(_)
             | Self::RepeatedProtocol(_)
             | Self::UnsupportedTransform { .. } => NotifyType::NO_PROPOSAL_CHOSEN,
+            // The peer's choice is a malformed answer to our proposals, not an unacceptable proposal.
             Self::BadChoice(_) => NotifyType::BAD_PROPOSAL_SYNTAX,
             Self::Authentication(_) | Self::NoPreSharedKey { .. } => NotifyType::AUTHENTICATION_FAILED,
             Self::Identity { .. } | Self::Phase2Identity(_) | Self::NoPolicy(_) | Self::NotAuthorized(_) => {
@@ -25,6 +26,7 @@ impl FailureReason {
             Self::KeyExchange { .. } => NotifyType::INVALID_KEY_INFORMATION,
             Self::UnsupportedExchange(_) => NotifyType::UNSUPPORTED_EXCHANGE_TYPE,
             Self::NoCertificate => NotifyType::CERTIFICATE_UNAVAILABLE,
+            // The peer does not answer, knows the reason already, or cannot help.
             Self::NoAnswer(_)
             | Self::OtherVersion { .. }
             | Self::NoPhase1(_)

@@ -1,4 +1,4 @@
-//! What is wrong with a peer's messages, and with its proof and identities.
+//! Faults of a peer's messages, proof and identities.
 
 use crate::identity::Expected;
 use crate::num::ExchangeType;
@@ -7,14 +7,14 @@ use crate::wire::WireError;
 pub use crate::message::protection::Unreadable;
 pub use crate::phase2::traffic::TrafficError;
 
-/// Why a message is refused before its payloads are looked at, or one of them cannot be parsed.
+/// The reason why a message cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Malformed {
     /// It cannot be parsed.
     Wire(WireError),
     /// It cannot be decrypted.
     Unreadable(Unreadable),
-    /// It should be encrypted and is not, or the other way round.
+    /// It must be encrypted and is not, or vice versa.
     Encryption {
         /// Whether it is encrypted.
         encrypted: bool,
@@ -30,31 +30,31 @@ pub enum Malformed {
         /// The exchange with the cookies.
         expected: ExchangeType,
     },
-    /// Its SA payload has this many bytes, more than are accepted of an unauthenticated peer.
+    /// Its SA payload has this many bytes, more than are accepted from an unauthenticated peer.
     LongSa(usize),
     /// The previous message is still being processed.
     Busy,
 }
 
-/// What is wrong with a payload of a message.
+/// A fault of a payload in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PayloadProblem {
     /// It is missing.
     Missing,
-    /// There are too many of them.
+    /// It occurs too often.
     Repeated,
     /// It is not the first payload.
     NotFirst,
-    /// It is not allowed there.
+    /// It is not allowed in the message.
     Unexpected,
 }
 
-/// Why a peer's proof is not accepted.
+/// The reason why a peer's proof is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthenticationFailure {
     /// The hash is wrong.
     Hash,
-    /// The message cannot be decrypted. In main mode this is what another pre-shared key leads to.
+    /// The message cannot be decrypted. In main mode, a wrong pre-shared key has this effect.
     Unreadable(Unreadable),
 }
 
@@ -67,7 +67,7 @@ pub struct ExpectedIdentity {
     pub identifiers: Vec<Expected>,
 }
 
-/// Why the identities of a quick mode cannot be used.
+/// The reason why the identities of a quick mode cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase2IdentityError {
     /// There is only one; there must be two or none.
@@ -76,7 +76,7 @@ pub enum Phase2IdentityError {
     Malformed(WireError),
     /// No policy can match them.
     Traffic(TrafficError),
-    /// The responder returned other identities than were sent.
+    /// The responder returned identities that differ from those that were sent.
     Changed,
     /// The responder returned none.
     NotReturned,

@@ -1,8 +1,8 @@
 //! How a peer is authenticated (RFC 2409 section 5): what must be looked up for it, how SKEYID is derived, and which payload
 //! proves an identity.
 //!
-//! An exchange asks [`lookups`] for the tasks to add to its job, makes an [`Authenticator`] of their results, and leaves
-//! everything that depends on the method to that. Signatures and hybrid authentication become variants of it, with files next
+//! An exchange adds the tasks of [`lookups`] to its job and makes an [`Authenticator`] of their results, which does everything that
+//! depends on the method. Signatures and hybrid authentication become variants of it, with files next
 //! to [`pre_shared_key`]; their signing and verifying are tasks of a job, like the look-up of a key.
 
 mod pre_shared_key;
@@ -42,7 +42,7 @@ impl Authenticator {
     /// Makes an authenticator of what [`lookups`] has found.
     ///
     /// # Errors
-    /// If an initiator has no key for the peer; a responder goes on without, see [`pre_shared_key`]. If the method is not
+    /// If an initiator has no key for the peer (a responder continues without, see [`pre_shared_key`]), or if the method is not
     /// implemented.
     pub(crate) fn new(
         cx: &mut ExchangeContext<'_>,
@@ -68,7 +68,7 @@ impl Authenticator {
         }
     }
 
-    /// Wipes a secret that only SKEYID depends on.
+    /// Wipes a secret that is needed only for SKEYID.
     pub(crate) fn forget_secret(&mut self) {
         match self {
             Self::PreSharedKey(key) => key.forget_secret(),
@@ -99,7 +99,7 @@ impl Authenticator {
         }
     }
 
-    /// Whose key the proof depends on.
+    /// Returns the owner of the key that the proof depends on.
     pub(crate) fn key_owner(&self) -> KeyOwner {
         match self {
             Self::PreSharedKey(key) => key.owner(),

@@ -17,7 +17,7 @@ use crate::psk;
 use crate::reason::{AuthenticationFailure, CryptoFailure, FailureReason};
 use crate::wire::RawPayload;
 
-/// Bytes of the random key that stands in for a missing one.
+/// Length in bytes of the random key that replaces a missing one.
 const RANDOM_KEY_LEN: usize = 32;
 
 /// A pre-shared key that was found.
@@ -27,13 +27,16 @@ pub(crate) struct PreSharedKey {
 }
 
 impl PreSharedKey {
-    /// The task that looks up the peer's key.
+    /// Returns the task that looks up the peer's key.
     pub(super) fn lookup(cx: &ExchangeContext<'_>, claimed: Option<&Identity>) -> Task {
         let verify_identifier = cx.remote_section().is_ok_and(|section| section.verify_identifier);
         Task::FindKey(KeyQuery { names: psk::names(cx.exchange, claimed, cx.path.remote.ip(), verify_identifier) })
     }
 
-    /// The key that a job has found.
+    /// Takes the key from the result of the look-up.
+    ///
+    /// # Errors
+    /// If the peer has no key.
     pub(super) fn found(cx: &ExchangeContext<'_>, result: Option<KeyResult>) -> Result<Self, FailureReason> {
         match result {
             Some(KeyResult::Found { key, shared, .. }) => {
@@ -44,7 +47,7 @@ impl PreSharedKey {
         }
     }
 
-    /// The key that was found, or a random one if there is none.
+    /// Returns the key that was found, or a random one if the peer has none.
     pub(super) fn or_random(
         cx: &mut ExchangeContext<'_>,
         found: Result<Self, FailureReason>,
@@ -58,7 +61,7 @@ impl PreSharedKey {
             }
             other => other?,
         };
-        // An earlier look-up for the same exchange may have failed.
+        // After an invalid message 3, the key is looked up again, and may have been added to the file in the meantime.
         cx.record.no_key = None;
         Ok(key)
     }
@@ -77,14 +80,14 @@ impl PreSharedKey {
     }
 }
 
-/// Compares the HASH payload of the peer with the one that it should be.
+/// Compares the HASH payload of the peer with the expected value.
 pub(super) fn verify(hash: &Secret, payloads: &[RawPayload<'_>]) -> Result<(), FailureReason> {
     let proof = rules::find(payloads, PayloadType::HASH).unwrap_or_default();
     let wrong = FailureReason::Authentication(AuthenticationFailure::Hash);
     if equal(hash.as_bytes(), proof) { Ok(()) } else { Err(wrong) }
 }
 
-/// A message that cannot be decrypted is most likely encrypted with another key.
+/// Returns the reason for a message that cannot be decrypted, which is most likely another key.
 pub(super) fn unreadable(error: Unreadable) -> FailureReason {
     match error {
         Unreadable::Encryption(_) => FailureReason::Malformed(error.into()),

@@ -1,4 +1,4 @@
-//! A responder's choice among the proposals of a first message.
+//! The responder's choice among the proposals of a first message.
 
 use std::net::SocketAddr;
 
@@ -15,14 +15,14 @@ use crate::select::{ProposalChoice, RemoteIndex, RemoteQuery};
 use crate::settings::Settings;
 use crate::wire::{Header, RawPayload, SaBody};
 
-/// Longest SA payload that is accepted, in bytes: room for some 400 transforms. It is kept until the keys are derived, also
-/// for peers with forged addresses.
+/// Longest SA payload in bytes that is accepted; about 400 transforms. It is kept until the keys are derived, even for a peer whose
+/// address may be forged.
 const SA_MAX: usize = 1 << 14;
 
-/// Remote sections that are compared with a proposal that none of them accepts.
+/// Number of remote sections that are compared to find the smallest difference.
 const BLOCKS_COMPARED: usize = 16;
 
-/// What a responder chooses from a first message.
+/// A first message, and what a responder chooses from it.
 pub(crate) struct FirstChoice<'a> {
     /// The first remote section that accepts it.
     pub(crate) block: RemoteIndex,
@@ -31,7 +31,7 @@ pub(crate) struct FirstChoice<'a> {
     pub(super) sa_i: Vec<u8>,
     /// Our SA payload.
     pub(super) answer: SaBody,
-    /// The chosen transform as the peer offers it.
+    /// The chosen transform as the peer has offered it.
     pub(super) offered: Phase1Terms,
     /// The terms that are agreed on.
     pub(super) terms: Phase1Terms,
@@ -74,14 +74,14 @@ impl<'a> FirstChoice<'a> {
     }
 }
 
-/// What is known of a peer when its first message arrives.
+/// What is known about a peer when its first message arrives.
 pub(super) fn peer_query(remote: SocketAddr, exchange: ExchangeType) -> RemoteQuery<'static> {
-    // Main mode has no other pre-shared key than that of the peer's address.
+    // In main mode, the pre-shared key is always that of the peer's address (RFC 2409 section 5.4).
     let key_of_address = exchange == ExchangeType::MAIN;
     RemoteQuery { port: remote.port(), exchange: Some(exchange), key_of_address, ..RemoteQuery::address(remote) }
 }
 
-/// The choice among the transforms whose authentication method is supported.
+/// Chooses among the transforms whose authentication method is supported.
 fn choose(settings: &Settings, query: &RemoteQuery<'_>, terms: &[Phase1Terms]) -> Option<ProposalChoice> {
     let choice_of = |(at, terms): (usize, &Phase1Terms)| {
         let mut choice = settings.remotes.choose_proposal(query, std::slice::from_ref(terms))?;
@@ -92,8 +92,8 @@ fn choose(settings: &Settings, query: &RemoteQuery<'_>, terms: &[Phase1Terms]) -
     supported.filter_map(choice_of).next()
 }
 
-/// Adds what the peer offers and what is configured to the record. This costs more than refusing a message, so it is not done
-/// for every first message of a flood.
+/// Adds the peer's offer and the configured proposals to the record. This costs more than to refuse a message, so it is not done for
+/// every message of a flood.
 fn describe(settings: &Settings, query: &RemoteQuery<'_>, offer: &Phase1Offer, record: &mut Record) {
     record.offered = bounded(in_words(&offer.terms()).chain(offer.skipped.iter().map(ToString::to_string)));
     let candidates = settings.remotes.candidates(query);
@@ -101,7 +101,7 @@ fn describe(settings: &Settings, query: &RemoteQuery<'_>, offer: &Phase1Offer, r
     record.configured = bounded(blocks.flat_map(|block| in_words(&block.proposals)));
 }
 
-/// The smallest difference between a transform of the peer and one of the remote sections for its address.
+/// Returns the smallest difference between a transform of the peer and one of the remote sections for its address.
 fn closest(settings: &Settings, query: &RemoteQuery<'_>, offered: &[Phase1Terms]) -> ProposalRefusal {
     let candidates = settings.remotes.candidates(query);
     let blocks = candidates.iter().filter_map(|index| settings.remotes.get(*index));
@@ -117,7 +117,7 @@ fn closest(settings: &Settings, query: &RemoteQuery<'_>, offered: &[Phase1Terms]
     closest.or_else(unsupported).unwrap_or(ProposalRefusal::NotUnderstood)
 }
 
-/// Adds what an SA payload of the peer offers, and what is configured, to the record.
+/// Adds the offer in an SA payload of the peer, and the configured proposals, to the record.
 pub(super) fn describe_offer(
     settings: &Settings,
     (remote, exchange): (SocketAddr, ExchangeType),

@@ -1,4 +1,4 @@
-//! The check of the identity that a peer has proved.
+//! Checks the identity that a peer has proved.
 
 use super::ExchangeContext;
 use super::choice::peer_query;
@@ -10,13 +10,13 @@ use crate::proposal::Phase1Terms;
 use crate::reason::{ExpectedIdentity, FailureReason, MissingRemote};
 use crate::select::{Ambiguous, RemoteIndex, RemoteQuery};
 
-/// Remote sections that are named in the failure of a peer that none of them expects.
+/// Maximum number of remote sections in the reason for the failure of a peer that none of them expects.
 const BLOCKS_NAMED: usize = 4;
 
 /// Checks a proved identity against `peers_identifier` of the remote section.
 ///
 /// # Errors
-/// If it is another one and `verify_identifier` is on.
+/// If it is not an expected one and `verify_identifier` is on.
 pub(super) fn expected_peer(cx: &mut ExchangeContext<'_>, proved: &Proved) -> Result<(), FailureReason> {
     let block = cx.remote_section()?;
     match verify(&block.peers_identifiers, block.verify_identifier, proved.peer.claimed()) {
@@ -33,19 +33,23 @@ pub(super) fn expected_peer(cx: &mut ExchangeContext<'_>, proved: &Proved) -> Re
     }
 }
 
-/// The identities that remote sections expect.
+/// Returns the identities that remote sections expect.
 fn expected_identities<'a>(blocks: impl IntoIterator<Item = &'a Remote>) -> Vec<ExpectedIdentity> {
     let of =
         |block: &Remote| ExpectedIdentity { remote: block.name.clone(), identifiers: block.peers_identifiers.clone() };
     blocks.into_iter().map(of).collect()
 }
 
-/// Selects the remote section that fits best now that the identity is known; the first one of several.
+/// Selects the remote section that matches best now that the identity is known, or the first one of several.
+///
+/// # Errors
+/// If no section matches.
 pub(super) fn select_remote_by_identity(
     cx: &mut ExchangeContext<'_>,
     offered: &Phase1Terms,
     proved: &Proved,
 ) -> Result<RemoteIndex, FailureReason> {
+    // The section must also accept the chosen transform, which perhaps only another section has: that of the first guess.
     let offered = RemoteQuery { accepted: Some(offered), ..peer_query(cx.path.remote, cx.exchange) };
     let query = RemoteQuery { claimed: Some(proved.peer.claimed()), ..offered };
     let remotes = &cx.settings.remotes;
@@ -58,7 +62,7 @@ pub(super) fn select_remote_by_identity(
         }
         Err(Ambiguous(blocks)) => {
             cx.note(Level::Debug, || {
-                format!("{} remote sections fit equally well, the first one is taken", blocks.len())
+                format!("{} remote sections match equally well, using the first one", blocks.len())
             });
             blocks.into_iter().min().ok_or(FailureReason::NoRemote(MissingRemote::Removed))
         }

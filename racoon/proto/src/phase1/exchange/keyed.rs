@@ -62,6 +62,7 @@ impl Keyed {
         g_xy: &Secret,
     ) -> Result<Self, FailureReason> {
         let skeyid = authenticator.skeyid(terms.hash, &transcript, g_xy)?;
+        // The exchange may wait long for the peer's proof, which depends on SKEYID only.
         authenticator.forget_secret();
         let keys = Phase1Keys::derive(&terms, &skeyid, g_xy, &cx.cookies.initiator.0, &cx.cookies.responder.0)?;
         let iv = Iv::phase1(terms.hash, &transcript.g_xi, &transcript.g_xr, keys.cipher.block_length())?;
@@ -109,6 +110,7 @@ impl Keyed {
         payloads: &[RawPayload<'_>],
     ) -> Result<Identity, FailureReason> {
         let id = rules::find(payloads, PayloadType::ID).unwrap_or_default();
+        // The hash covers the body as received (RFC 2409 section 5). It is parsed only after it has been authenticated.
         self.authenticator.verify(&self.hash_of(cx, peer, id)?, payloads)?;
         Identity::parse(id).map_err(FailureReason::from)
     }
@@ -123,7 +125,7 @@ impl Keyed {
         open_informational(&self.keys, &self.iv, message, codec, read)
     }
 
-    /// HASH_I or HASH_R over the identity of the side with this role.
+    /// Computes HASH_I or HASH_R over the identity of the side with this role.
     fn hash_of(&self, cx: &ExchangeContext<'_>, role: Role, id: &[u8]) -> Result<Secret, FailureReason> {
         let input = HashInput {
             g_xi: &self.transcript.g_xi,
@@ -144,7 +146,7 @@ impl Keyed {
         self.iv = proved.iv;
     }
 
-    /// What the peer supports.
+    /// Returns what the peer supports.
     pub(super) fn features(&self) -> Features {
         self.features
     }

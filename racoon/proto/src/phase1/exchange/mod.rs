@@ -8,7 +8,7 @@
 //!
 //! Another exchange is one variant of [`Exchange`] and a folder like [`main`]. What exchanges share is here: the first choice
 //! of a responder ([`choice`]), the payloads ([`payloads`]), the state once keys exist ([`keyed`]) and the check of the
-//! peer's identity ([`expected_peer`](identity)). How a peer proves its identity is the matter of [`super::auth`].
+//! peer's identity ([`expected_peer`](identity)). [`super::auth`] is about how a peer proves its identity.
 
 pub(crate) mod choice;
 mod context;
@@ -80,7 +80,7 @@ impl Exchange {
         }
     }
 
-    /// Processes the result of the job that was asked for.
+    /// Processes the result of the job that was requested.
     pub(crate) fn job_done(self, cx: &mut ExchangeContext<'_>, result: JobResult) -> Transition {
         match self {
             Self::Main(main) => main.job_done(cx, result),
@@ -105,7 +105,7 @@ impl Exchange {
         }
     }
 
-    /// Adds what the peer has offered to the record of a negotiation that has not got beyond message 1.
+    /// Adds the peer's offer to the record of a negotiation in which only message 1 has arrived.
     pub(crate) fn describe_offer(&self, settings: &Settings, remote: SocketAddr, record: &mut Record) {
         match self {
             Self::Main(main) => main.describe_offer(settings, remote, record),

@@ -69,7 +69,10 @@ pub(super) fn has_initial_contact(payloads: &[RawPayload<'_>]) -> bool {
         .any(|notify| notify.kind == NotifyType::INITIAL_CONTACT)
 }
 
-/// Our identity, as configured.
+/// Returns our identity as configured.
+///
+/// # Errors
+/// If it is that of a certificate, which is not supported.
 pub(super) fn own_identity(cx: &ExchangeContext<'_>) -> Result<Identity, FailureReason> {
     match &cx.remote_section()?.my_identifier {
         LocalIdentity::Address => Ok(Identity::address(cx.path.local.ip()).with_protocol(UDP, ISAKMP_PORT)),
@@ -92,6 +95,7 @@ pub(super) fn draw_nonce(cx: &mut ExchangeContext<'_>) -> Result<Vec<u8>, Failur
 
 /// Encodes a message with a public value and a nonce.
 pub(super) fn key_message(cx: &ExchangeContext<'_>, public: &[u8], nonce: &[u8]) -> Vec<u8> {
+    // ipsec-tools, too, identifies itself in messages 3 and 4.
     let own = VendorId::OwnIpsecTools.encode();
     wire::message(
         &cx.header(),

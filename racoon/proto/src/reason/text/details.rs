@@ -1,4 +1,4 @@
-//! The text of what a failure reason contains.
+//! The text of the values in a reason.
 
 use std::fmt;
 
@@ -79,7 +79,7 @@ impl fmt::Display for AuthenticationFailure {
         const WRONG_KEY: &str = "the message cannot be decrypted, wrong pre-shared key?";
         match self {
             Self::Hash => f.write_str("the hash is wrong"),
-            // With another key the bytes are random: where the first of them is wrong says nothing.
+            // With another key the bytes are random, and the position of the first fault says nothing.
             Self::Unreadable(Unreadable::Payloads(_)) => f.write_str(WRONG_KEY),
             Self::Unreadable(error) => write!(f, "{WRONG_KEY} ({error})"),
         }

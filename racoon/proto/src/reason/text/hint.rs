@@ -1,4 +1,4 @@
-//! What to look at after a failure, and what else its line says: the offered and configured proposals.
+//! The end of a failure's line: the offered and configured proposals, and what to check.
 
 use crate::kernel::Direction;
 use crate::num::{ExchangeType, NotifyType};
@@ -10,7 +10,7 @@ use crate::reason::{
 /// A longer message may need fragments on a path with a small MTU: IPv6 guarantees packets of 1280 bytes.
 const LARGE: usize = 1200;
 
-/// What to do about a peer that speaks IKEv2.
+/// Advice for a peer that speaks IKEv2.
 const IKEV1_AT_PEER: &str = "configure the peer for IKEv1 (strongSwan: `version = 1` or `keyexchange=ikev1`, \
                              libreswan: `ikev2=no` or `keyexchange=ikev1`)";
 
@@ -36,7 +36,7 @@ pub(super) fn context(outcome: &Outcome, reason: &FailureReason) -> String {
     text
 }
 
-/// Whether what was offered and what is configured say more about a failure.
+/// Whether the offered and the configured proposals help to explain a failure.
 fn is_about_proposals(reason: &FailureReason, exchange: ExchangeType, role: Role) -> bool {
     match reason {
         FailureReason::NoProposalChosen(_) | FailureReason::BadChoice(_) => true,
@@ -57,7 +57,7 @@ fn is_about_proposals(reason: &FailureReason, exchange: ExchangeType, role: Role
     }
 }
 
-/// The one thing to look at.
+/// Returns the one thing to check.
 pub(super) fn hint(reason: &FailureReason, exchange: ExchangeType) -> Option<&'static str> {
     let is_phase2 = exchange == ExchangeType::QUICK;
     Some(match reason {
@@ -83,7 +83,7 @@ pub(super) fn hint(reason: &FailureReason, exchange: ExchangeType) -> Option<&'s
 }
 
 impl Unanswered {
-    /// What the silence means, and where to look.
+    /// Returns the probable cause of the silence, and what to check.
     fn hint(&self) -> &'static str {
         const LOST: &str =
             "packets of this size seem to be lost on the path to the peer: check its MTU, and that fragments pass";
@@ -122,7 +122,7 @@ impl Unanswered {
 }
 
 impl MissingPolicy {
-    /// The one thing to look at.
+    /// Returns the one thing to check.
     fn hint(&self) -> Option<&'static str> {
         match &self.problem {
             PolicyProblem::Missing { needed, .. } if needed.direction == Direction::In => {

@@ -1,4 +1,4 @@
-//! The text of what is missing in a configuration.
+//! The text of reasons about something that is missing in the configuration.
 
 use std::fmt;
 
@@ -81,7 +81,7 @@ impl fmt::Display for MissingPolicy {
     }
 }
 
-/// Whether a policy is the one for the packets the other way.
+/// Whether a policy is the one for the opposite direction.
 fn is_other_way(needed: &Policy, other: &Policy) -> bool {
     needed.direction != other.direction && needed.selector == other.selector.mirrored()
 }
@@ -99,7 +99,7 @@ fn port(port: u16) -> String {
 }
 
 impl fmt::Display for Policy {
-    /// As setkey(8) is told of it, without `spdadd`.
+    /// The syntax of setkey(8), without `spdadd`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Selector { source, destination, protocol, source_port, destination_port } = self.selector;
         write!(f, "{source}{} {destination}{}", port(source_port), port(destination_port))?;
@@ -153,7 +153,7 @@ impl fmt::Display for MissingSainfo {
 }
 
 impl fmt::Display for SainfoName {
-    /// As it begins in racoon.conf(5).
+    /// The beginning of the section in racoon.conf(5).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("sainfo")?;
         let (local, remote) = match (&self.local, &self.remote) {

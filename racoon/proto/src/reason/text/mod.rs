@@ -1,5 +1,5 @@
-//! The text of failures: what happened, what was offered and configured, and the one thing to look at. No other module makes
-//! text of them.
+//! The text of reasons and outcomes: what happened, what was offered and configured, and the one thing to check. No other module
+//! makes text of them.
 
 mod details;
 mod hint;
@@ -46,7 +46,7 @@ impl fmt::Display for FailureReason {
             Self::KeyExchange { group, problem } => write!(f, "key exchange in group {group}: {problem}"),
             Self::Refused(notify) => write!(f, "the peer says {notify}"),
             Self::Deleted(protocol) => write!(f, "the peer deleted its {protocol} SA"),
-            // The text then begins with the word itself.
+            // This text begins with `kernel` already.
             Self::Kernel(KernelFailure::Refused(error)) if error.missing.is_some() => error.fmt(f),
             Self::Kernel(failure) => write!(f, "kernel: {failure}"),
             Self::KernelTimeout(wait) => write!(f, "the kernel did not answer within {} s", wait.as_secs()),
@@ -69,19 +69,19 @@ impl fmt::Display for FailureReason {
 impl std::error::Error for FailureReason {}
 
 impl FailureReason {
-    /// What happened, and what to look at.
+    /// Returns what happened and what to check.
     pub(crate) fn explained(&self) -> String {
         let hint = hint::hint(self, ExchangeType::MAIN);
         format!("{self}{}", hint.map(|hint| format!("; {hint}")).unwrap_or_default())
     }
 
-    /// Whether its text names the traffic that was negotiated.
+    /// Whether the text names the traffic that was negotiated.
     pub(crate) fn names_traffic(&self) -> bool {
         matches!(self, Self::NoPolicy(_) | Self::NoSainfo(_) | Self::NotAuthorized(_))
     }
 }
 
-/// The texts of several values, separated.
+/// Joins the texts of several values.
 fn joined(values: &[impl fmt::Display], separator: &str) -> String {
     values.iter().map(ToString::to_string).collect::<Vec<_>>().join(separator)
 }

@@ -91,7 +91,7 @@ impl Initiator {
         }
     }
 
-    /// Processes the result of the job that was asked for.
+    /// Processes the result of the job that was requested.
     pub(super) fn job_done(self, cx: &mut ExchangeContext<'_>, result: JobResult) -> Transition {
         match self {
             Self::PreparesKey(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
@@ -117,6 +117,7 @@ impl AwaitsChoice {
     fn receive(self, cx: &mut ExchangeContext<'_>, header: &Header, body: &[u8]) -> Transition {
         let (terms, features) = match self.read(cx, header, body) {
             Ok(read) => read,
+            // Message 2 is not authenticated. If this one is forged, the true one may still arrive.
             Err(reason) => return Transition::ignore(Initiator::AwaitsChoice(self), reason),
         };
         let exponent = match Exponent::draw(terms.group, cx.random) {
@@ -124,6 +125,7 @@ impl AwaitsChoice {
             Err(error) => return Transition::Failed(error.into()),
         };
         let exchange = Task::DiffieHellman(DhTask { exponent, operation: DhOperation::Public });
+        // One job for both: message 3 needs the public value, and without a key for the peer it need not be sent.
         let tasks = [exchange].into_iter().chain(auth::lookups(cx, terms.method, None)).collect();
         Transition::run_job(Initiator::PreparesKey(PreparesKey { sa_i: self.sa_i, terms, features }), Job { tasks })
     }
@@ -215,6 +217,7 @@ impl AwaitsIdentity {
             Err(reason) => return Transition::ignore(Initiator::AwaitsIdentity(self), reason),
         };
         self.keyed.accept(&proved);
+        // The peer has the SA already. If its identity is refused, it must be told under this SA.
         let verdict = expected_peer(cx, &proved);
         let Proved { peer, initial_contact, .. } = proved;
         let features = self.keyed.features();

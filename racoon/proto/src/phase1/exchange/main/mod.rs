@@ -41,7 +41,7 @@ impl MainMode {
         }
     }
 
-    /// Processes the result of the job that was asked for.
+    /// Processes the result of the job that was requested.
     pub(super) fn job_done(self, cx: &mut ExchangeContext<'_>, result: JobResult) -> Transition {
         match self {
             Self::Initiator(initiator) => initiator.job_done(cx, result),
@@ -53,12 +53,12 @@ impl MainMode {
     pub(super) fn keys_before_last_message(&self) -> Option<&Keyed> {
         match self {
             Self::Initiator(Initiator::AwaitsIdentity(state)) => Some(state.keyed()),
-            // A responder has the SA when it sends the last message. If the initiator then refuses, it does so under the SA.
+            // A responder has the SA when it sends the last message, so an initiator refuses that under the SA.
             Self::Initiator(_) | Self::Responder(_) => None,
         }
     }
 
-    /// Adds what the peer has offered to the record of a negotiation that has not got beyond message 1.
+    /// Adds the peer's offer to the record of a negotiation in which only message 1 has arrived.
     pub(super) fn describe_offer(&self, settings: &Settings, remote: SocketAddr, record: &mut Record) {
         if let Self::Responder(responder) = self {
             responder.describe_offer(settings, remote, record);

@@ -54,6 +54,7 @@ impl Responder {
     pub(crate) fn begin(cx: &mut ExchangeContext<'_>, choice: FirstChoice<'_>) -> Result<Transition, FailureReason> {
         let FirstChoice { payloads, sa_i, answer, offered, terms, .. } = choice;
         let features = features(cx, &payloads, Features::default());
+        // A responder announces only what the initiator has announced.
         let dpd = features.dpd && cx.remote_section()?.dpd.is_some();
         let message = proposal_message(cx, &answer.encode(), dpd);
         Ok(Transition::send(Self::AwaitsKey(AwaitsKey { sa_i, offered, terms, features }), message))
@@ -68,7 +69,7 @@ impl Responder {
         }
     }
 
-    /// Processes the result of the job that was asked for.
+    /// Processes the result of the job that was requested.
     pub(super) fn job_done(self, cx: &mut ExchangeContext<'_>, result: JobResult) -> Transition {
         match self {
             Self::DerivesKeys(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
@@ -113,7 +114,7 @@ impl AwaitsKey {
         let exchange = Task::DiffieHellman(DhTask { exponent, operation: DhOperation::Both(g_xi.clone()) });
         let tasks = [exchange].into_iter().chain(auth::lookups(cx, self.terms.method, None)).collect();
         let features = features(cx, &payloads, self.features);
-        // The peer has returned our cookie, so the cost of this is not that of a flood from forged addresses.
+        // The peer has returned our cookie, so a flood from forged addresses cannot cause this cost.
         self.describe_offer(cx.settings, cx.path.remote, cx.record);
         Transition::run_job(Responder::DerivesKeys(DerivesKeys { awaited: self, features, g_xi, ni }), Job { tasks })
     }
@@ -150,7 +151,7 @@ impl AwaitsIdentity {
     fn receive(mut self, cx: &mut ExchangeContext<'_>, header: &Header, body: &[u8]) -> Transition {
         let proved = match self.keyed.read(cx, &MAIN[4], Role::Initiator, header, body) {
             Ok(proved) => proved,
-            // With a random key in place of a missing one no proof is right: the missing key is the reason to report.
+            // If a random key stands in for a missing one, every proof is wrong, and the missing key is the true reason.
             Err(FailureReason::Authentication(why)) => {
                 let reason = cx.record.no_key.clone().unwrap_or(FailureReason::Authentication(why));
                 return Transition::ignore(Responder::AwaitsIdentity(self), reason);
@@ -158,6 +159,7 @@ impl AwaitsIdentity {
             Err(reason) => return Transition::ignore(Responder::AwaitsIdentity(self), reason),
         };
         self.keyed.accept(&proved);
+        // Until now the section was a guess by the address: main mode hides the identity until message 5.
         let verdict = select_remote_by_identity(cx, &self.offered, &proved).and_then(|block| {
             cx.block = block;
             expected_peer(cx, &proved)
