@@ -237,6 +237,7 @@ impl Prefix {
         match address {
             IpAddr::V4(v4) => {
                 let length = length.min(32);
+                // A shift by all bits, for length 0, would overflow.
                 let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
                 Self { address: IpAddr::V4((v4.to_bits() & mask).into()), length }
             }

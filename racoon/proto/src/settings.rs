@@ -21,7 +21,7 @@ pub struct Settings {
     pub phase2_wait: Duration,
     /// The name of the kernel's parameter for the lifetime of a reserved SPI.
     pub larval_limit: &'static str,
-    /// The interval of NAT keepalives; `None` if there are none.
+    /// The interval of NAT keepalives; `None` to send none.
     pub natt_keepalive: Option<Duration>,
     /// The padding of encrypted messages.
     pub padding: Padding,
@@ -64,7 +64,7 @@ impl Default for Settings {
 /// When messages are retransmitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retransmission {
-    /// How often a message is sent, including the first time.
+    /// The number of transmissions of a message, including the first one.
     pub count: u32,
     /// The time between two transmissions.
     pub interval: Duration,
@@ -73,7 +73,7 @@ pub struct Retransmission {
 }
 
 impl Retransmission {
-    /// The time from the first transmission until no answer is expected any longer.
+    /// Returns the time from the first transmission until an answer is no longer expected.
     pub fn whole(&self) -> Duration {
         self.interval.saturating_mul(self.count)
     }

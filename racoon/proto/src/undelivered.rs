@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 pub struct Undelivered {
     /// The destination of the datagram.
     pub remote: SocketAddr,
-    /// Why it was not delivered.
+    /// The reason.
     pub error: DeliveryError,
 }
 
@@ -40,7 +40,7 @@ pub enum IcmpError {
     PortUnreachable,
     /// A packet filter forbids it.
     Prohibited,
-    /// The packet is larger than the next link carries, and is not to be fragmented there.
+    /// The packet exceeds the MTU of the next link, and must not be fragmented.
     FragmentationNeeded {
         /// The MTU of the next link; 0 if it is not given.
         mtu: u32,
@@ -59,7 +59,7 @@ pub enum IcmpError {
 }
 
 impl IcmpError {
-    /// The error of a type and code of ICMP (RFC 792, RFC 1812); `info` is the MTU, if the type has one.
+    /// Returns the error for a type and code of ICMP (RFC 792, RFC 1812). `info` is the MTU, if the type has one.
     pub fn v4(kind: u8, code: u8, info: u32) -> Self {
         match (kind, code) {
             (3, 0 | 6 | 11) => Self::NetworkUnreachable,
@@ -74,7 +74,7 @@ impl IcmpError {
         }
     }
 
-    /// The error of a type and code of ICMPv6 (RFC 4443); `info` is the MTU, if the type has one.
+    /// Returns the error for a type and code of ICMPv6 (RFC 4443). `info` is the MTU, if the type has one.
     pub fn v6(kind: u8, code: u8, info: u32) -> Self {
         match (kind, code) {
             (1, 0) => Self::NetworkUnreachable,
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_versions_have_the_same_words() {
+    fn icmp_and_icmpv6_errors_have_the_same_text() {
         for (v4, v6, words) in [
             ((3, 0), (1, 0), "network unreachable"),
             ((3, 1), (1, 3), "host unreachable"),

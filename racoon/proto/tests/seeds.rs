@@ -1,4 +1,4 @@
-//! Does with the seeds of the fuzz targets what the targets do, on any compiler.
+//! Runs the fuzz targets on their seeds, with any compiler.
 
 use std::fs;
 use std::path::Path;

@@ -265,6 +265,8 @@ impl PolicyName {
     }
 }
 
+/// Whether two ends have an address and a port in common. The crate `ipnet` would refuse prefix lengths that a kernel may report, and
+/// knows no ports.
 fn ends_overlap((one, one_prefix): (SocketAddr, u8), (other, other_prefix): (SocketAddr, u8)) -> bool {
     let bits = |address: SocketAddr| match address {
         SocketAddr::V4(v4) => u128::from(v4.ip().to_bits()) << 96,

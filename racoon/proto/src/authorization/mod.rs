@@ -144,6 +144,7 @@ pub(crate) fn authorize<'a>(
         .map_err(|narrower| several(peer, asked, &narrower))?;
     let gives_way = |policy: &Policy| match (environment.holder_of)(policy) {
         Some(holder) => !holder.is_same_peer(peer),
+        // A policy that discards everything is for traffic without a policy of its own.
         None => asked.block.generate_policy != GeneratePolicy::Off && is_default_discard(policy),
     };
     match inbound.filter(|policy| !gives_way(policy)) {
@@ -249,6 +250,7 @@ fn generated(environment: &Environment<'_>, peer: &Peer<'_>, asked: &TrafficRequ
                 return Err(not_the_endpoints(peer, asked));
             }
         }
+        // The administrator has decided to trust all peers of this section.
         Mode::Tunnel if !asked.block.generate_policy_bounds => {}
         Mode::Tunnel if names_a_peer(asked.sainfo) && !peer.identity_is_proved(asked.block) => {
             return Err(denied(DenialReason::Unproved(peer.identity.id.clone())));
@@ -287,6 +289,7 @@ fn replaced(environment: &Environment<'_>, peer: &Peer<'_>, outbound: &Selector)
     let mut seen = HashSet::new();
     for policy in environment.spd.at_remote_side(outbound.destination) {
         let Some(holder) = (environment.holder_of)(policy) else { continue };
+        // A policy is found twice if both its side and its tunnel endpoint are within the requested side.
         if holder.is_same_peer(peer) || !seen.insert((policy.direction, policy.selector)) {
             continue;
         }

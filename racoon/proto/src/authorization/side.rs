@@ -17,6 +17,7 @@ pub(super) fn check_side(
     outbound: &Selector,
 ) -> Result<(), DenialReason> {
     let side = outbound.destination;
+    // Everything would include the traffic of all other peers.
     if side.length() == 0 {
         return Err(DenialReason::Everything);
     }
@@ -26,12 +27,14 @@ pub(super) fn check_side(
     if link_local().iter().any(|one| one.overlaps(side)) && side != Prefix::host(peer.endpoints.remote) {
         return Err(DenialReason::LinkLocal(side));
     }
+    // Otherwise packets to this host would be sent to the peer.
     if let Some(own) = environment.addresses.range(side.address()..=side.last()).next() {
         return Err(DenialReason::OwnAddress(side, *own));
     }
     if let Some(other) = environment.settings.remotes.addresses_in(side).find(|other| *other != peer.endpoints.remote) {
         return Err(DenialReason::OtherRemote(side, other));
     }
+    // The sainfo of this peer names no side, so one that names it is for another peer.
     if environment.settings.sainfos.names_remote_side(side) {
         return Err(DenialReason::OtherSainfo(side));
     }

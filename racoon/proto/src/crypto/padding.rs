@@ -36,6 +36,7 @@ impl Padding {
     /// Pads the payloads of a message to whole blocks of a cipher.
     pub fn pad(&self, body: &mut Vec<u8>, block: usize, random: &mut dyn Random) {
         let block = block.max(1);
+        // At least one byte, which contains the length: a whole block if the payloads end with a block.
         let needed = block - body.len() % block;
         let more = if self.randomize_length { self.more_blocks(needed, block, random) * block } else { 0 };
         let length = needed + more;
@@ -65,6 +66,7 @@ impl Padding {
     /// # Errors
     /// If the last byte is not the length of padding that fits after the payloads, or if nothing follows them.
     pub fn check(&self, plain: &[u8], payload_end: usize) -> Result<(), PaddingError> {
+        // RFC 2409 Appendix B requires zeros, without a length.
         if !self.strict_check {
             return Ok(());
         }

@@ -61,6 +61,7 @@ fn encode(numbers: &str) -> Option<Vec<u8>> {
     if *first < 2 && *second > 39 {
         return None;
     }
+    // The first arc is at most 2, and under 0 and 1 the second is at most 39, so that both can be told apart.
     let joint = first.checked_mul(40)?.checked_add(*second)?;
     Some(std::iter::once(&joint).chain(rest).flat_map(|arc| base_128(*arc)).collect())
 }

@@ -36,6 +36,7 @@ impl Name {
         while !sets.is_empty() {
             let (mut pairs, rest) = take(SET, sets)?;
             sets = rest;
+            // A set has at least one attribute (RFC 5280 section 4.1.2.4).
             if pairs.is_empty() {
                 return None;
             }
@@ -101,6 +102,7 @@ fn take(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
             let (length, rest) = rest.split_first_chunk()?;
             (usize::from(u16::from_be_bytes(*length)), rest)
         }
+        // Elements with a longer length do not fit into a message; 0x80 would be an indefinite one, which is not DER.
         _ => return None,
     };
     let is_shortest = match *first {

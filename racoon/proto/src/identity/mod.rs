@@ -40,6 +40,7 @@ impl Identity {
         };
         let bits = usize::from(prefix);
         let mask = (0..data.len()).map(|at| mask_octet(bits.saturating_sub(at.saturating_mul(8)))).collect::<Vec<_>>();
+        // With host bits, identities of the same subnet would differ.
         for (octet, mask) in data.iter_mut().zip(&mask) {
             *octet &= mask;
         }
@@ -131,6 +132,7 @@ impl Expected {
     pub fn matches(&self, claimed: Claimed<'_>) -> bool {
         match self {
             Self::Anything => true,
+            // Protocol and port of a phase 1 identity are those of IKE, and say nothing about the peer.
             Self::Exactly { kind, data } => claimed.id.key() == (*kind, data.clone()),
             Self::Name(pattern) => {
                 claimed.id.kind == IdType::DER_ASN1_DN && claimed.name.is_some_and(|name| pattern.matches(name))

@@ -14,7 +14,7 @@ use crate::wire::{Header, RawPayload, describe};
 pub(crate) struct MessageCodec {
     /// The padding.
     pub(crate) padding: Padding,
-    /// The traces since the last [`MessageCodec::take_traces`]; `None` if the log level does not ask for them.
+    /// The traces since the last [`MessageCodec::take_traces`]; `None` if the log level does not include them.
     traces: Option<RefCell<Vec<PlaintextTrace>>>,
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct PlaintextTrace {
 }
 
 impl MessageCodec {
-    /// The codec that is configured.
+    /// The codec for these settings.
     pub(crate) fn new(settings: &Settings) -> Self {
         let traces = (settings.log >= Level::Debug2).then(RefCell::default);
         Self { padding: settings.padding, traces }

@@ -42,6 +42,7 @@ pub(crate) fn seal(
     codec.padding.pad(&mut body, cipher.block_length(), random);
     cipher.encrypt(iv, &mut body)?;
     let next_payload = payloads.first().map_or(PayloadType::NONE, |(kind, _)| *kind);
+    // The header is not encrypted, but names the first encrypted payload.
     let header = Header { next_payload, flags: header.flags | Flags::ENCRYPTED, ..*header };
     Ok([header.encode(body.len()).as_slice(), &body].concat())
 }
@@ -72,6 +73,7 @@ impl Opened {
     pub(crate) fn payloads(&self, codec: &MessageCodec, peer: SocketAddr) -> Result<Vec<RawPayload<'_>>, Unreadable> {
         let payloads = chain::walk(self.header.next_payload, &self.plain, Tail::Padding)?;
         codec.note_opened(peer, &self.header, &payloads);
+        // Only the lengths of the payloads say where the padding begins.
         codec.padding.check(&self.plain, end_of(&payloads))?;
         Ok(payloads)
     }

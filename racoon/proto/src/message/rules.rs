@@ -1,6 +1,6 @@
 //! The rules of each message: its payloads, whether it is encrypted, and what its HASH covers.
 //!
-//! They are data, so that a message is checked once, before a handler runs, and the handler can rely on the payloads.
+//! They are data, so that each message is checked in one place before its handler runs, and the handler can rely on its payloads.
 
 use crate::num::{ExchangeType, Flags, PayloadType};
 use crate::reason::{FailureReason, Malformed, PayloadProblem};
@@ -9,7 +9,7 @@ use crate::wire::{Header, RawPayload};
 /// The limit of a payload that may occur any number of times.
 const MANY: u8 = u8::MAX;
 
-/// How often a payload may occur in a message.
+/// The number of times that a payload may occur in a message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Occurrence {
     payload: PayloadType,
@@ -36,14 +36,13 @@ pub(crate) enum Coverage {
     Nothing,
     /// The values of phase 1 and the sender's identity: HASH_I or HASH_R.
     Phase1,
-    /// The payloads that follow it, preceded by the nonces that the exchange has by then: HASH(1), HASH(2). It is the first
-    /// payload.
+    /// The payloads that follow it, and in message 2 the initiator's nonce: HASH(1), HASH(2). It is the first payload.
     Following,
     /// Both nonces: HASH(3). It is the first payload.
     Nonces,
 }
 
-/// How payloads that are not in the list are treated.
+/// The treatment of payloads that are not in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Others {
     /// The message is refused.
@@ -64,8 +63,8 @@ pub(crate) struct MessageRules {
     others: Others,
 }
 
-/// Main Mode with a pre-shared key (RFC 2409 section 5.4). Certificates and requests for them are harmless
-/// there, and so are payloads of NAT traversal that was not agreed on.
+/// Main mode with a pre-shared key (RFC 2409 section 5.4). Certificates, requests for them, and NAT-D payloads are accepted, because
+/// they do no harm.
 pub(crate) const MAIN: [MessageRules; 6] = {
     const fn rules(message: u8, encrypted: bool, payloads: &'static [Occurrence]) -> MessageRules {
         let hash = if encrypted { Coverage::Phase1 } else { Coverage::Nothing };
@@ -103,7 +102,7 @@ pub(crate) const MAIN: [MessageRules; 6] = {
     ]
 };
 
-/// Quick Mode (RFC 2409 section 5.5); the fourth message is the answer to the commit bit.
+/// Quick mode (RFC 2409 section 5.5). The fourth message is the answer to the commit bit.
 pub(crate) const QUICK: [MessageRules; 4] = {
     const fn rules(message: u8, hash: Coverage, payloads: &'static [Occurrence]) -> MessageRules {
         MessageRules {
@@ -159,7 +158,7 @@ pub(crate) const INFORMATIONAL_IN_CLEAR: MessageRules = MessageRules {
 };
 
 impl MessageRules {
-    /// Checks that a message is encrypted if and only if it has to be.
+    /// Checks that a message is encrypted if and only if it must be.
     pub(crate) fn check_encryption(&self, header: &Header) -> Result<(), FailureReason> {
         if header.flags.contains(Flags::ENCRYPTED) == self.encrypted {
             return Ok(());
@@ -179,6 +178,7 @@ impl MessageRules {
                 return Err(self.problem(rule.payload, PayloadProblem::Repeated));
             }
         }
+        // RFC 2409 sections 5.5 and 5.7: HASH is the first payload, and covers what follows it.
         let hash_first = matches!(self.hash, Coverage::Following | Coverage::Nonces);
         if hash_first && payloads.first().map(|first| first.kind) != Some(PayloadType::HASH) {
             return Err(self.problem(PayloadType::HASH, PayloadProblem::NotFirst));

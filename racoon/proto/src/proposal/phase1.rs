@@ -52,6 +52,7 @@ pub fn check_phase1(
 ) -> Result<Phase1Terms, Phase1Mismatch> {
     match mismatches(level, offered, configured).next() {
         Some(mismatch) => Err(mismatch),
+        // The peer's values are used: the level allows them because they are safer than ours, equal, or any with `obey`.
         None => Ok(Phase1Terms { key_length: offered.key_length, lifetime: offered.lifetime, ..*configured }),
     }
 }

@@ -90,6 +90,7 @@ pub fn check_phase2(
     if level != CheckLevel::Claim {
         return Ok(as_offered);
     }
+    // The shorter lifetime is used, and the initiator is notified of it (RFC 2407 section 4.6.3.1).
     let longer = offered.lifetime > configured.lifetime;
     let larger = limit(offered.kilobytes) > limit(configured.kilobytes);
     let terms = Phase2Terms {

@@ -137,6 +137,7 @@ impl Sainfos {
         if is_client(traffic) {
             remote.push(Pattern::ClientAddress);
         }
+        // At most six keys, however many sainfos there are.
         let keys = local.iter().flat_map(|local| {
             remote.iter().map(|remote| Key { remoteid: traffic.remoteid, local: local.clone(), remote: remote.clone() })
         });
@@ -174,6 +175,7 @@ impl Sainfos {
             self.get(rank.1).and_then(|block| block.from.as_ref()).is_some_and(|from| from.matches(claimed))
         };
         let for_one = bucket.for_one.get(&claimed.id.key()).and_then(|list| list.first());
+        // Patterns of names have no key, and must be compared one by one.
         let for_name = bucket.for_names.iter().find(is_for);
         bucket.for_anybody.first().into_iter().chain(for_one).chain(for_name).min().copied()
     }

@@ -89,18 +89,18 @@ impl Spd {
         self.remotes.has(Prefix::host(address))
     }
 
-    /// The policy with an index of the kernel.
+    /// Returns the policy with an index of the kernel.
     pub(crate) fn by_index(&self, index: u32) -> Option<&Policy> {
         self.policies.get(self.by_index.get(&index)?)
     }
 
-    /// The policy with this direction and selector.
+    /// Returns the policy with this direction and selector.
     pub(crate) fn exact(&self, direction: Direction, selector: &Selector) -> Option<&Policy> {
         self.policies.get(&(direction, *selector))
     }
 
-    /// The policy for all packets of `selector`, among those that `fits` accepts: the one with the smallest priority,
-    /// and of several the most specific.
+    /// Returns the policy for all packets of `selector`, among those that `fits` accepts: the one with the smallest priority, and of
+    /// several the most specific.
     pub(crate) fn covering(
         &self,
         direction: Direction,
@@ -108,12 +108,13 @@ impl Spd {
         fits: impl Fn(&Policy) -> bool,
     ) -> Option<&Policy> {
         let shapes = self.shapes.keys().filter(|(way, _)| *way == direction);
+        // Of each shape, only one selector can cover this one: its projection.
         let candidates = shapes.filter_map(|(_, shape)| self.exact(direction, &shape.project(selector)?));
         candidates.filter(|policy| fits(policy)).min_by_key(|policy| rank(policy))
     }
 
-    /// The inbound policies for some of the ports of a selector that has a protocol but not both ports, among those that
-    /// `fits` takes: for each pair of ports the one that the kernel would choose.
+    /// Returns the inbound policies for some of the ports of a selector that has a protocol but not both ports, among those that
+    /// `fits` accepts: for each pair of ports the one that the kernel would select.
     pub(crate) fn inbound_with_ports_within(&self, inbound: &Selector, fits: impl Fn(&Policy) -> bool) -> Vec<&Policy> {
         let mut found = BTreeMap::<_, &Policy>::new();
         for policy in self.at_remote_side(inbound.source) {
@@ -129,18 +130,18 @@ impl Spd {
         found.into_values().collect()
     }
 
-    /// The policy of the opposite direction, if it protects its packets.
+    /// Returns the policy of the opposite direction, if it protects its packets.
     pub(crate) fn mirror(&self, outbound: &Policy) -> Option<&Policy> {
         let mirror = self.exact(Direction::In, &outbound.selector.mirrored())?;
         matches!(mirror.action, PolicyAction::Protect(_)).then_some(mirror)
     }
 
-    /// The policies whose peers' side, or whose tunnel's other end, has an address in common with `side`. One may come twice.
+    /// Returns the policies whose peer's side or tunnel endpoint has an address in common with `side`. A policy may occur twice.
     pub(crate) fn at_remote_side(&self, side: Prefix) -> impl Iterator<Item = &Policy> {
         self.remotes.overlapping(side).filter_map(|key| self.policies.get(key))
     }
 
-    /// All outbound policies, in no particular order.
+    /// Returns all outbound policies, in no particular order.
     pub(crate) fn outbound(&self) -> impl Iterator<Item = &Policy> {
         self.policies.values().filter(|policy| policy.direction == Direction::Out)
     }

@@ -43,6 +43,7 @@ impl Attribute {
 
     /// An attribute whose number may have either form: short if it fits, else 4 bytes.
     pub fn number(kind: u16, value: u32) -> Self {
+        // A variable attribute may be basic if its value fits into two bytes (RFC 2407 section 4.5).
         match u16::try_from(value) {
             Ok(value) => Self::short(kind, value),
             Err(_) => Self::long(kind, value.to_be_bytes()),
@@ -111,6 +112,7 @@ impl AttributeValue {
     pub fn as_u64(&self) -> Option<u64> {
         match self {
             Self::Short(value) => Some((*value).into()),
+            // Long numbers have any number of bytes; leading zeros do not count.
             Self::Long(bytes) => bytes
                 .iter()
                 .try_fold(0_u64, |number, byte| number.checked_mul(256).map(|number| number | u64::from(*byte))),

@@ -56,6 +56,7 @@ pub fn walk(first: PayloadType, body: &[u8], tail: Tail) -> Result<Vec<RawPayloa
     let mut kind = first;
     while kind != PayloadType::NONE {
         let offset = reader.at();
+        // A datagram has room for 16,000 empty payloads, each of which would cost an entry.
         if payloads.len() == PAYLOADS_MAX {
             return Err(WireError::TooMany { part: PART, at: offset, limit: PAYLOADS_MAX });
         }
@@ -97,6 +98,7 @@ pub fn message(header: &Header, payloads: &[(PayloadType, &[u8])]) -> Vec<u8> {
 pub(super) fn generic<'a>(reader: &mut Reader<'a>, part: &'static str) -> Result<(PayloadType, Reader<'a>), WireError> {
     let next = PayloadType(reader.u8()?);
     let _reserved = reader.u8()?;
+    // The length includes this header. One that is less would make the chain endless.
     let length = usize::from(reader.u16()?);
     match length.checked_sub(GENERIC_LEN) {
         Some(length) => Ok((next, reader.sub(part, length)?)),

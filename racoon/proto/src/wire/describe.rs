@@ -154,6 +154,7 @@ fn vendor_id(body: &[u8]) -> String {
 fn config(body: &Attributes) -> String {
     let attributes = list(&body.attributes, ", ", |one| {
         let kind = ConfigAttribute(one.kind);
+        // Other values may be names, passwords or answers of a user.
         match (kind, &one.value) {
             (ConfigAttribute::XAUTH_TYPE | ConfigAttribute::XAUTH_STATUS, AttributeValue::Short(value)) => {
                 format!("{kind} {value}")

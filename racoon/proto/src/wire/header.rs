@@ -154,6 +154,7 @@ impl Header {
         let message_id = reader.u32()?;
         let length = reader.u32()?;
         let (major, minor) = (version >> 4, version & 0x0f);
+        // ipsec-tools read IKEv2 messages as IKEv1.
         if major != 1 {
             return Err(WireError::Version { major, minor });
         }

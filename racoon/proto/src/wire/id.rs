@@ -47,6 +47,7 @@ impl Identity {
             }
             _ => {}
         }
+        // An empty name would equal a configured empty one.
         if data.is_empty() {
             return Err(reader.length("length of data", "at least 1", 0));
         }

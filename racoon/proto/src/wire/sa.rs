@@ -109,6 +109,7 @@ impl Proposal {
         let count = usize::from(reader.u8()?);
         let spi = reader.bytes(spi_size)?.to_vec();
         let transforms = nested(reader, PayloadType::TRANSFORM, "Transform payload", Transform::parse)?;
+        // As for the chain: a wrong number could be read in two ways.
         if transforms.len() != count {
             return Err(reader.length("number of transforms", "as many as there are", count));
         }
@@ -165,6 +166,7 @@ fn nested<'a, T>(
         let (next, mut body) = chain::generic(reader, part)?;
         list.push(parse(&mut body)?);
         body.finish()?;
+        // A chain that ends elsewhere than its payload could be read in two ways.
         match next {
             PayloadType::NONE if reader.is_empty() => return Ok(list),
             next if next == kind && !reader.is_empty() => {}

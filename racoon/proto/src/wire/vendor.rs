@@ -51,6 +51,7 @@ impl VendorId {
     /// Recognizes the body of a Vendor ID payload by its beginning: some vendors append a version to it.
     pub fn recognise(body: &[u8]) -> Self {
         if let Some(rest) = body.strip_prefix(&FRAGMENTATION) {
+            // Some senders omit the capabilities. ipsec-tools read beyond the end of such a payload.
             return Self::Fragmentation(rest.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes)));
         }
         if let Some(version) = NatTVersion::ALL.into_iter().find(|version| body.starts_with(&version.digest())) {

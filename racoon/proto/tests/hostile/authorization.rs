@@ -1,4 +1,4 @@
-//! Peers that have proved who they are, and ask for what is another one's.
+//! Authenticated peers that request the traffic of others.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use racoon_proto::wire::Notify;
 use crate::fixture::{Configuration, Fixture, TERMS, block};
 use crate::scripted_peer::{ScriptedPeer, Step};
 
-/// A gateway that generates policies for whoever has a key.
+/// A gateway that generates policies for all peers that have a key.
 fn gateway(change: impl FnOnce(&mut Configuration)) -> Fixture {
     let mut configuration = Configuration::default();
     let mut anyone = block("anyone", None);
@@ -26,7 +26,7 @@ fn gateway(change: impl FnOnce(&mut Configuration)) -> Fixture {
     fixture
 }
 
-/// A peer that wants a tunnel from its side to ours.
+/// A peer that requests a tunnel between its side and ours.
 fn client(fixture: &Fixture, address: &str, theirs: &str, ours: &str) -> ScriptedPeer {
     let address: SocketAddr = address.parse().expect("an endpoint");
     let mut client =
@@ -50,7 +50,7 @@ fn say(fixture: &mut Fixture, client: &mut ScriptedPeer, step: Step) {
     listen(fixture, client);
 }
 
-/// Hears what is for it; what is for others stays.
+/// Receives the datagrams for this peer, and leaves those for others.
 fn listen(fixture: &mut Fixture, client: &mut ScriptedPeer) {
     let (own, others) =
         fixture.sent.drain(..).partition::<Vec<_>, _>(|datagram| datagram.path.remote == client.address);
@@ -60,7 +60,7 @@ fn listen(fixture: &mut Fixture, client: &mut ScriptedPeer) {
     }
 }
 
-/// Phase 1, if there is none, and a quick mode; whether that comes to its end.
+/// Negotiates phase 1, if there is none, and a quick mode. Returns whether SAs are established.
 fn connects(fixture: &mut Fixture, client: &mut ScriptedPeer) -> bool {
     if client.is_keyed() {
         client.new_quick_mode();
@@ -77,7 +77,7 @@ fn connects(fixture: &mut Fixture, client: &mut ScriptedPeer) -> bool {
     fixture.sas.len() == before + 2
 }
 
-/// Why the last request was refused.
+/// Returns the reason why the last request was refused.
 fn refusal(fixture: &Fixture) -> String {
     match fixture.failures().last() {
         Some(cause @ (FailureReason::NotAuthorized(_) | FailureReason::NoPolicy(_))) => cause.to_string(),
@@ -85,18 +85,18 @@ fn refusal(fixture: &Fixture) -> String {
     }
 }
 
-/// The probes among what a peer has been told.
+/// Returns the probes among the messages to a peer.
 fn probes(client: &ScriptedPeer) -> Vec<Notify> {
     let notifies = client.informed.iter().filter(|(kind, _)| *kind == PayloadType::NOTIFY);
     let notifies = notifies.filter_map(|(_, body)| Notify::parse(body).ok());
     notifies.filter(|notify| notify.kind == NotifyType::R_U_THERE).collect()
 }
 
-/// An administrator blocks what is forwarded from a network: no peer gets around it, and another one beside it gets through.
+/// An administrator's policy that discards forwarded packets of a network stays in force, and a peer with another network is accepted.
 #[test]
 fn a_block_of_forwarded_packets_stays() {
     let mut fixture = gateway(|configuration| {
-        configuration.anonymous.as_mut().expect("a block").generate_policy_bounds = false;
+        configuration.anonymous.as_mut().expect("a section").generate_policy_bounds = false;
     });
     let prefix = |text: &str| Prefix::new(text.parse().expect("an address"), 24);
     let (source, destination) = (prefix("10.3.0.0"), prefix("10.1.0.0"));
@@ -104,7 +104,7 @@ fn a_block_of_forwarded_packets_stays() {
     let block =
         Policy { index: 7, direction: Direction::Forward, selector, action: PolicyAction::Discard, priority: 0 };
     fixture.policies.push(block.clone());
-    // Whether the engine knows of it, or only the kernel.
+    // Once the engine knows the policy, and once only the kernel does.
     for is_known in [false, true] {
         if is_known {
             fixture.kernel(KernelEvent::Policy(block.clone()));
@@ -122,7 +122,7 @@ fn a_block_of_forwarded_packets_stays() {
     assert_eq!(fixture.policies, [block]);
 }
 
-/// What a peer must not have under `sainfo anonymous`; afterwards it gets what is its own.
+/// Requests that are refused under `sainfo anonymous`. Afterwards the peer gets its own traffic.
 #[test]
 fn what_is_somebody_elses_is_refused() {
     let mut fixture = gateway(|_| ());
@@ -158,7 +158,8 @@ fn what_is_somebody_elses_is_refused() {
     assert!(fixture.policies.is_empty());
 }
 
-/// Two want the same. The first one keeps it as long as it is alive, and is asked once; when it is dead the other gets it.
+/// Two peers request the same traffic. The first one keeps it while it answers probes, of which one is sent; when it is dead, the
+/// other one gets the traffic.
 #[test]
 fn who_is_dead_holds_nothing() {
     let mut fixture = gateway(|_| ());
@@ -172,7 +173,7 @@ fn who_is_dead_holds_nothing() {
     listen(&mut fixture, &mut first);
     let asked = probes(&first);
     assert_eq!(asked.len(), 1, "{}", fixture.log_text());
-    // It is alive.
+    // The first peer is alive.
     let answer = first.notify(NotifyType::R_U_THERE_ACK, &asked[0].data);
     let draft = first.informational(vec![answer]);
     fixture.receive_from(first.address, &first.seal(&draft));
@@ -180,7 +181,7 @@ fn who_is_dead_holds_nothing() {
     listen(&mut fixture, &mut first);
     assert_eq!(probes(&first).len(), 1);
     assert!(!connects(&mut fixture, &mut second));
-    // Now it is not.
+    // Now it is dead.
     fixture.pass(Duration::from_secs(60));
     assert!(connects(&mut fixture, &mut second), "{}", fixture.log_text());
     let sides =
@@ -190,8 +191,8 @@ fn who_is_dead_holds_nothing() {
     assert!(fixture.policies.is_empty());
 }
 
-/// What one peer is about to get no other gets, though the kernel has not even answered: it would add policies whose
-/// selectors only overlap.
+/// Traffic that was granted to one peer is refused to others even before the kernel has answered. The kernel would accept policies
+/// whose selectors merely overlap.
 #[test]
 fn what_the_kernel_is_about_to_have_is_somebody_elses() {
     for theirs in ["10.3.0.0/16", "10.3.0.0/24", "10.3.0.128/25"] {
@@ -213,7 +214,7 @@ fn what_the_kernel_is_about_to_have_is_somebody_elses() {
         say(&mut fixture, &mut first, Step::Quick3);
         assert!(!second.is_ready_for(Step::Quick3));
         assert_eq!((fixture.policies.len(), fixture.sas.len()), (3, 2), "{theirs}: {}", fixture.log_text());
-        // What is beside it the other one gets.
+        // The other peer gets traffic that does not overlap.
         second.traffic = Some([subnet("10.4.0.0/16"), subnet("0.0.0.0/0")]);
         assert!(connects(&mut fixture, &mut second), "{theirs}: {}", fixture.log_text());
         fixture.wind_up("what the kernel is about to have");
@@ -221,7 +222,7 @@ fn what_the_kernel_is_about_to_have_is_somebody_elses() {
     }
 }
 
-/// Peers with tunnels of their own beside each other, and each again after its end.
+/// Peers with separate tunnels do not affect each other, and each gets its tunnel again after it has ended.
 #[test]
 fn the_honest_get_through_beside_each_other() {
     let mut fixture = gateway(|_| ());
@@ -238,8 +239,8 @@ fn the_honest_get_through_beside_each_other() {
     assert!(fixture.policies.is_empty());
 }
 
-/// A peer whose address has a block of its own does not get another block's rights by claiming another identity, nor by
-/// proposing what only the other block accepts.
+/// A peer whose address has a remote section does not get another section's rights by claiming another identity, nor by a proposal
+/// that only the other section accepts.
 #[test]
 fn an_address_with_a_block_has_no_other() {
     let mut fixture = gateway(|configuration| {
@@ -258,11 +259,11 @@ fn an_address_with_a_block_has_no_other() {
     assert_eq!(*claimed, attacker.identity);
     assert!(matches!(&expected[..], [ExpectedIdentity { remote, .. }] if remote == "peer"), "{expected:?}");
 
-    // From elsewhere the same identity is as good as any.
+    // From another address, the same identity is accepted.
     let mut elsewhere = client(&fixture, "192.0.2.40:500", "10.3.0.0/24", "10.1.0.0/24");
     elsewhere.identity = Identity::named(IdType::FQDN, "somebody.example");
     assert!(connects(&mut fixture, &mut elsewhere), "{}", fixture.log_text());
-    // And the honest peer has its own block, which generates nothing.
+    // The honest peer has its own section, which generates no policies.
     let mut honest = at_peer(&fixture);
     assert!(!connects(&mut fixture, &mut honest));
     assert!(honest.has_proof);
@@ -272,7 +273,7 @@ fn an_address_with_a_block_has_no_other() {
     fixture.wind_up("an address with a block");
 }
 
-/// What the block of the address does not accept is refused at once, though an anonymous block would accept it.
+/// A proposal that the section of the address does not accept is refused at once, although an anonymous section would accept it.
 #[test]
 fn the_proposals_of_another_block_are_not_accepted() {
     let mut fixture = gateway(|configuration| configuration.remote.proposals[0].key_length = 256);

@@ -1,22 +1,22 @@
-//! What went wrong in other daemons, by the public record: each attack, and the legitimate traffic that a naive cure breaks.
+//! Published defects of other daemons: each attack, and the legitimate traffic that a naive fix would break.
 //!
 //! | defect | here |
 //! |---|---|
 //! | CVE-2004-0164, CVE-2007-1841 | forged deletes and INITIAL-CONTACT |
 //! | CVE-2004-0403, CVE-2005-0398 | lengths and bytes of the header |
 //! | CVE-2015-4047 | GSS-API in the first message |
-//! | decryption (Orange Labs, 2009) | bodies and padding that are none |
+//! | decryption (Orange Labs, 2009) | invalid bodies and padding |
 //! | peers' text in the log (2009) | error texts of all lengths |
 //! | NAT-D that was not agreed (2005) | NAT-D in every message |
 //! | attributes, Vendor IDs (0.9.x #37 to #39) | of all lengths |
 //! | phase 1 flushed with phase 2s bound, deleting while enumerating (0.9.x) | flush, INITIAL-CONTACT with many phase 2s |
 //!
-//! Elsewhere: CVE-2004-0392 and CVE-2005-3732 with `payloads`, CVE-2008-3651, -3652 and CVE-2016-5361 with `flood`. The public
-//! values of Diffie-Hellman and the constant-time comparison are tested where they are made.
+//! In other files: CVE-2004-0392 and CVE-2005-3732 in `payloads`; CVE-2008-3651, -3652 and CVE-2016-5361 in `flood`. Public values of
+//! Diffie-Hellman and the constant-time comparison have unit tests.
 //!
-//! Not yet, because what they are about is not built yet: CVE-2004-0155, -0607 (certificates), CVE-2009-1574, CVE-2016-10396
-//! and all else about fragments, CVE-2009-1632 (certificates, NAT traversal), XAUTH and mode configuration, aggressive mode
-//! (part of CVE-2005-3732). CVE-2018-5389, CVE-2002-1623 and VU#886601 are about the protocol, and what is written of it.
+//! Not tested, because the features are not implemented: CVE-2004-0155, -0607 (certificates), CVE-2009-1574, CVE-2016-10396 (and other
+//! defects of fragments), CVE-2009-1632 (certificates, NAT traversal), XAUTH and mode configuration, aggressive mode (part of
+//! CVE-2005-3732). CVE-2018-5389, CVE-2002-1623 and VU#886601 are defects of the protocol.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ use crate::fixture::{Configuration, TERMS};
 use crate::scripted_peer::{Draft, Step, deletion, notify};
 use crate::session::{Role, Session};
 
-/// What somebody would say to have SAs removed.
+/// Messages that would remove SAs.
 fn removals(session: &Session) -> Vec<(PayloadType, Vec<u8>)> {
     let cookies = session.scripted_peer.cookies.to_bytes();
     let spi = session.scripted_peer.spi.to_be_bytes();
@@ -62,14 +62,14 @@ fn cve_2004_0164_forged_deletes_and_initial_contact() {
             draft.payloads[0].1.clear();
             let message = session.scripted_peer.seal(&draft);
             session.fixture.receive(&message);
-            // The hash of something else.
+            // The hash of another message.
             let mut other = session.scripted_peer.informational(vec![notify(&[], NotifyType(9999), b"")]);
             other.payloads.push(payload);
             let message = session.scripted_peer.seal(&other);
             session.fixture.receive(&message);
             assert!(session.fixture.is_up(), "{role:?}\n{}", session.fixture.log_text());
         }
-        // What the peer really says is heeded.
+        // The peer's own message is obeyed.
         session.say(Step::Informational);
         assert!(session.fixture.sas.is_empty());
         session.finish_anew("after forged deletes");
@@ -83,8 +83,8 @@ fn cve_2004_0164_forged_deletes_and_initial_contact() {
     }
 }
 
-/// CVE-2007-1841: messages in clear that say that something is wrong, at every moment of an exchange. What is established
-/// does not end by them with `weak_phase1_check` either.
+/// CVE-2007-1841: unencrypted errors in every state of an exchange. They do not end what is established, even with
+/// `weak_phase1_check`.
 #[test]
 fn cve_2007_1841_informational_in_clear() {
     for role in Role::BOTH {
@@ -119,7 +119,7 @@ fn cve_2007_1841_informational_in_clear() {
     session.fixture.wind_up("weak_phase1_check");
 }
 
-/// CVE-2004-0403: lengths in the header that are not the datagram's.
+/// CVE-2004-0403: lengths in the header that differ from the datagram's.
 #[test]
 fn cve_2004_0403_lengths_in_the_header() {
     for role in Role::BOTH {
@@ -136,7 +136,7 @@ fn cve_2004_0403_lengths_in_the_header() {
                 session.fixture.receive(&message);
                 assert_eq!(session.fixture.snapshot(), before, "{step:?}, {length}\n{}", session.fixture.log_text());
             }
-            // What is behind the message does not matter.
+            // Bytes after the message are ignored.
             session.fixture.sent.clear();
             session.scripted_peer.has_said(&draft, &message);
             session.fixture.receive(&[message.as_slice(), &[0xaa; 100]].concat());
@@ -150,7 +150,7 @@ fn cve_2004_0403_lengths_in_the_header() {
     }
 }
 
-/// CVE-2005-0398: the first packet cut at every place, and with every value in every byte of its header.
+/// CVE-2005-0398: the first message truncated at every byte, and with every value in every byte of its header.
 #[test]
 fn cve_2005_0398_headers_of_the_first_packet() {
     let mut session = Session::new(Role::Initiator, Configuration::default());
@@ -168,7 +168,7 @@ fn cve_2005_0398_headers_of_the_first_packet() {
             session.fixture.receive(&message);
         }
     }
-    // Minor versions, reserved bits of flags aside, do not matter (RFC 2408 section 3.1): those are first messages.
+    // Any minor version is accepted (RFC 2408 section 3.1).
     let load = session.fixture.engine.load();
     assert!(load.phase1s <= 1, "{load:?}\n{}", session.fixture.log_text());
     session.fixture.sent.clear();
@@ -178,7 +178,7 @@ fn cve_2005_0398_headers_of_the_first_packet() {
     session.fixture.wind_up("after headers");
 }
 
-/// CVE-2015-4047: GSS-API before anything is known of the peer. Among other transforms it is passed over.
+/// CVE-2015-4047: GSS-API in the first message. A transform with it is skipped if there are others.
 #[test]
 fn cve_2015_4047_gss_api_in_the_first_message() {
     let gss = Phase1Terms { method: AuthMethod(65_001 - 1), ..TERMS };
@@ -190,7 +190,7 @@ fn cve_2015_4047_gss_api_in_the_first_message() {
     draft.payloads[0].1.clone_from(&gss_only);
     let message = session.scripted_peer.seal(&draft);
     session.fixture.receive(&message);
-    // A GSS payload (129), wherever it is.
+    // A GSS payload (129) at each position.
     draft.payloads.insert(0, (PayloadType(129), vec![0; 64]));
     let message = session.scripted_peer.seal(&draft);
     session.fixture.receive(&message);
@@ -214,7 +214,7 @@ fn cve_2015_4047_gss_api_in_the_first_message() {
     session.fixture.wind_up("after GSS-API");
 }
 
-/// A method that a block has and that cannot be done is not chosen: the exchange would go on by another one.
+/// A configured method that is not supported is not chosen, because the exchange could not be completed with it.
 #[test]
 fn a_method_that_is_configured_only() {
     let signed = Phase1Terms { method: AuthMethod::RSA_SIGNATURES, ..TERMS };
@@ -244,8 +244,8 @@ fn a_method_that_is_configured_only() {
     session.fixture.wind_up("after a choice");
 }
 
-/// Orange Labs 2009: encrypted bodies whose padding is none. What it says of its length is not relied upon; with strict
-/// checks it is refused, and good padding is not.
+/// Orange Labs 2009: encrypted bodies with invalid padding. The length in the padding is not relied upon. With `strict_check`, invalid
+/// padding is refused and valid padding is accepted.
 #[test]
 fn padding_that_is_none() {
     for strict in [false, true] {
@@ -278,7 +278,7 @@ fn padding_that_is_none() {
             session.fixture.wind_up("after padding");
         }
     }
-    // Without strict checks some peers' padding, which tells nothing, is as good as any.
+    // Without `strict_check`, padding without a length is accepted.
     let mut session = Session::up_to(Role::Initiator, Step::Main5);
     let draft = session.scripted_peer.draft(Step::Main5);
     let mut body = crate::scripted_peer::encode(&draft.payloads);
@@ -292,7 +292,7 @@ fn padding_that_is_none() {
     session.fixture.wind_up("after free padding");
 }
 
-/// Error texts of peers of all lengths: what is shown of them cannot forge lines of the log.
+/// Error texts of all lengths from peers cannot forge lines of the log.
 #[test]
 fn text_of_peers_in_the_log() {
     let mut session = Session::up(Role::Initiator);
@@ -319,7 +319,7 @@ fn text_of_peers_in_the_log() {
     session.fixture.wind_up("after texts");
 }
 
-/// NAT-D and NAT-OA where NAT traversal was not agreed: they are of no interest in main mode, and do not belong elsewhere.
+/// NAT-D and NAT-OA without an agreement on NAT traversal: NAT-D is ignored in main mode, and both are refused elsewhere.
 #[test]
 fn nat_d_that_was_not_agreed() {
     let kinds = [PayloadType::NAT_D, PayloadType::NAT_D_BAD, PayloadType::NAT_D_DRAFT];
@@ -351,7 +351,7 @@ fn nat_d_that_was_not_agreed() {
     }
 }
 
-/// 0.9.x #37: attributes cut anywhere, in short form and in long form, in both phases.
+/// 0.9.x #37: attributes of both forms, truncated at every byte, in both phases.
 #[test]
 fn attributes_that_are_cut() {
     let long = Attribute::long(Phase1Attribute::LIFE_DURATION.0, vec![0, 0, 14, 16]);
@@ -364,14 +364,14 @@ fn attributes_that_are_cut() {
     let mut session = Session::new(Role::Initiator, Configuration::default());
     for length in begin..bytes.len() {
         let mut cut = bytes[..length].to_vec();
-        // The lengths of proposal and transform fit: only the attributes do not.
+        // Only the attributes are truncated; the lengths of proposal and transform are right.
         cut[10..12].copy_from_slice(&u16::try_from(length - 8).expect("short").to_be_bytes());
         cut[18..20].copy_from_slice(&u16::try_from(length - 16).expect("short").to_be_bytes());
         let mut draft = session.scripted_peer.draft(Step::Main1);
         draft.payloads[0].1 = cut;
         let message = session.scripted_peer.seal(&draft);
         session.fixture.receive(&message);
-        // The lifetime may be missing altogether: there is a default for it.
+        // The lifetime may be missing, because it has a default.
         for state in session.fixture.phase1_states() {
             assert_eq!(state, 3, "{length}");
         }
@@ -386,7 +386,7 @@ fn attributes_that_are_cut() {
     session.fixture.wind_up("after attributes");
 }
 
-/// 0.9.x #38, #39: Vendor IDs of all lengths, also of those that are known, cut and with something behind them.
+/// 0.9.x #38, #39: Vendor IDs of all lengths, including known ones that are truncated or extended.
 #[test]
 fn vendor_ids_of_all_lengths() {
     let known = [VendorId::Dpd, VendorId::Fragmentation(0), VendorId::OwnIpsecTools, VendorId::Kame];
@@ -408,7 +408,7 @@ fn vendor_ids_of_all_lengths() {
     }
 }
 
-/// More payloads than any message has: refused, and the one that has a few is not.
+/// A message with too many payloads is refused, and one with a few is not.
 #[test]
 fn payloads_without_end() {
     let mut session = Session::up_to(Role::Initiator, Step::Main3);
@@ -425,7 +425,7 @@ fn payloads_without_end() {
     session.fixture.wind_up("after many payloads");
 }
 
-/// 0.9.x: phase 1 is flushed while phase 2s are bound to it, or on their way; then all is purged.
+/// 0.9.x: phase 1 is flushed while phase 2s are established or being negotiated under it; then everything is purged.
 #[test]
 fn phase_1_is_flushed_with_phase_2s_bound() {
     for role in Role::BOTH {
@@ -439,7 +439,7 @@ fn phase_1_is_flushed_with_phase_2s_bound() {
         assert_eq!(session.fixture.phase1_states(), [0; 0]);
         assert!(session.fixture.sas.is_empty(), "what is established goes along");
         assert!(session.fixture.larval.is_empty(), "and what was on its way");
-        // The peer goes on under what is no more.
+        // The peer continues under the phase 1 that is gone.
         for step in [Step::Quick3, Step::Informational] {
             let draft = session.scripted_peer.draft(step);
             let message = session.scripted_peer.seal(&draft);
@@ -452,7 +452,7 @@ fn phase_1_is_flushed_with_phase_2s_bound() {
     }
 }
 
-/// 0.9.x: many phase 2s are deleted while they are enumerated: by INITIAL-CONTACT of a new phase 1, and by one Delete.
+/// 0.9.x: many phase 2s are deleted during an enumeration, by INITIAL-CONTACT of a new phase 1 and by one Delete.
 #[test]
 fn many_phase_2s_go_at_once() {
     let many = || {
@@ -477,7 +477,7 @@ fn many_phase_2s_go_at_once() {
 
     let mut session = many();
     session.fixture.pass(Duration::from_secs(1));
-    // The peer has started again.
+    // The peer was restarted.
     session.scripted_peer =
         crate::scripted_peer::ScriptedPeer::new(session.fixture.peer, session.fixture.address, true, 99);
     session.said.clear();

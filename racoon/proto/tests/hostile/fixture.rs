@@ -1,5 +1,5 @@
-//! The host under attack: an engine, the little of a kernel that it needs, and a clock that only the test moves. Jobs are
-//! done at once, unless the test wants them to take time.
+//! The host under attack: an engine, a minimal kernel, and a clock that only the test advances. Jobs are performed at once, unless a
+//! test delays them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use racoon_proto::settings::Settings;
 use racoon_proto::time::Time;
 use zeroize::Zeroizing;
 
-/// What both ends have configured; quick to compute.
+/// The proposal of both ends, which is fast to compute.
 pub(crate) const TERMS: Phase1Terms = Phase1Terms {
     cipher: Cipher::AES,
     key_length: 128,
@@ -43,7 +43,7 @@ pub(crate) const PHASE2_LIFETIME: u32 = 600;
 /// The number of the outbound policy.
 const POLICY: u32 = 17;
 
-/// The key is the honest peer's; unknown peers have none, unless one is for everybody.
+/// The key table: the honest peer has the key, and with `everybody` all others too.
 struct Keys {
     peer: String,
     everybody: bool,
@@ -56,13 +56,13 @@ impl KeyTable for Keys {
     }
 }
 
-/// The configuration, for a test to change.
+/// The configuration, which a test can change.
 pub(crate) struct Configuration {
     pub(crate) host: SocketAddr,
     pub(crate) peer: SocketAddr,
-    /// For the peer.
+    /// The remote section of the peer.
     pub(crate) remote: Remote,
-    /// For everybody else.
+    /// The remote section of all others.
     pub(crate) anonymous: Option<Remote>,
     pub(crate) sainfo: Sainfo,
     /// Everything but remote sections and sainfos.
@@ -76,7 +76,7 @@ impl Default for Configuration {
 }
 
 impl Configuration {
-    /// A host and its peer, by their endpoints.
+    /// The configuration for a host and its peer with these endpoints.
     pub(crate) fn between(host: &str, peer: &str) -> Self {
         let endpoint = |text: &str| text.parse::<SocketAddr>().expect("an address and a port");
         let peer = endpoint(peer);
@@ -91,7 +91,7 @@ impl Configuration {
         Self { host: endpoint(host), peer, remote, anonymous: None, sainfo, settings }
     }
 
-    /// The whole of it, as an engine wants it.
+    /// Returns the settings for an engine.
     pub(crate) fn settings(self) -> Settings {
         let remotes = Remotes::new(std::iter::once(self.remote).chain(self.anonymous).collect());
         Settings { remotes, sainfos: Sainfos::new(vec![self.sainfo]), ..self.settings }
@@ -107,7 +107,7 @@ pub(crate) fn block(name: &str, peer: Option<SocketAddr>) -> Remote {
     block
 }
 
-/// What there is to see of an engine and its kernel: if a message is refused, it stays as it is.
+/// The observable state of an engine and its kernel. A refused message does not change it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     phase1s: Vec<(String, u8)>,
@@ -127,23 +127,23 @@ pub(crate) struct Fixture {
     pub(crate) sas: BTreeMap<SaName, Way>,
     /// Reserved SPIs.
     pub(crate) larval: BTreeSet<SaName>,
-    /// Policies that the engine did not find there.
+    /// Policies that the engine has added.
     pub(crate) policies: Vec<Policy>,
     last_index: u32,
     next_spi: u32,
     acquires: u32,
-    /// Datagrams that nobody has taken yet.
+    /// Datagrams that were sent and not received yet.
     pub(crate) sent: VecDeque<Transmit>,
     pub(crate) log: Vec<LogLine>,
     pub(crate) outcomes: Vec<Arc<Outcome>>,
     pub(crate) events: Vec<EventKind>,
-    /// Jobs wait until [`Fixture::work`].
+    /// Whether jobs wait until [`Fixture::work`].
     pub(crate) slow: bool,
     jobs: VecDeque<(JobId, Job)>,
-    /// So does the kernel, until [`Fixture::answer`].
+    /// Whether kernel requests wait until [`Fixture::answer`].
     pub(crate) slow_kernel: bool,
     requests: VecDeque<KernelRequest>,
-    /// The kernel has no room for more.
+    /// Whether the kernel refuses further SAs.
     pub(crate) kernel_refuses: bool,
 }
 
@@ -179,23 +179,23 @@ impl Fixture {
         }
     }
 
-    /// Everybody has the peer's key, but nobody knows that.
+    /// Gives the peer's key to everybody.
     pub(crate) fn give_keys(&mut self) {
         self.keys.everybody = true;
     }
 
-    /// A datagram comes from where the peer is.
+    /// Receives a datagram from the peer's address.
     pub(crate) fn receive(&mut self, bytes: &[u8]) {
         self.receive_from(self.peer, bytes);
     }
 
-    /// A datagram comes from somewhere.
+    /// Receives a datagram from an address.
     pub(crate) fn receive_from(&mut self, remote: SocketAddr, bytes: &[u8]) {
         self.engine.handle_datagram(self.now, Path::new(self.address, remote), bytes);
         self.drain();
     }
 
-    /// A packet for the peer needs an SA.
+    /// Reports an acquire: a packet for the peer needs an SA.
     pub(crate) fn acquire(&mut self) {
         self.acquires += 1;
         let acquire = Acquire {
@@ -209,19 +209,19 @@ impl Fixture {
         self.kernel(KernelEvent::Acquire(acquire));
     }
 
-    /// The kernel says something.
+    /// Passes an event of the kernel to the engine.
     pub(crate) fn kernel(&mut self, event: KernelEvent) {
         self.engine.handle_kernel(self.now, event);
         self.drain();
     }
 
-    /// The operator wants something.
+    /// Passes a request of the operator to the engine.
     pub(crate) fn control(&mut self, control: Control) {
         self.engine.handle_control(self.now, control).expect("a request that can be fulfilled");
         self.drain();
     }
 
-    /// The jobs that wait are done.
+    /// Performs the waiting jobs.
     pub(crate) fn work(&mut self) {
         while let Some((id, job)) = self.jobs.pop_front() {
             let result = job.perform(&self.keys);
@@ -230,19 +230,19 @@ impl Fixture {
         }
     }
 
-    /// The kernel does what it was asked for.
+    /// Carries out the waiting kernel requests.
     pub(crate) fn answer(&mut self) {
         while let Some(request) = self.requests.pop_front() {
             self.carry_out(request);
         }
     }
 
-    /// How many jobs wait.
+    /// Returns the number of waiting jobs.
     pub(crate) fn jobs(&self) -> usize {
         self.jobs.len()
     }
 
-    /// Time passes; what becomes due is done at its time.
+    /// Lets time pass, with each timer at its time.
     pub(crate) fn pass(&mut self, duration: Duration) {
         let end = self.now + duration;
         while let Some(due) = self.engine.poll_timeout().filter(|due| *due <= end) {
@@ -253,7 +253,7 @@ impl Fixture {
         self.now = end;
     }
 
-    /// The peer falls silent, and hours pass: nothing must be left.
+    /// Lets hours pass without the peer, and checks that no state is left.
     pub(crate) fn wind_up(&mut self, what: &str) {
         (self.slow, self.slow_kernel) = (false, false);
         self.answer();
@@ -279,23 +279,23 @@ impl Fixture {
         }
     }
 
-    /// The states of all phase 1s.
+    /// Returns the states of all phase 1s.
     pub(crate) fn phase1_states(&self) -> Vec<u8> {
         self.engine.phase1s().map(|one| one.state).collect()
     }
 
-    /// Whether traffic with the peer is protected: a phase 1, a pair of SAs, and nothing on its way.
+    /// Whether traffic with the peer is protected: there is a phase 1 and a pair of SAs, and no negotiation.
     pub(crate) fn is_up(&self) -> bool {
         let phase2 = self.engine.phase2s().map(|one| one.state).collect::<Vec<_>>();
         self.phase1_states() == [9] && phase2 == [9] && self.sas.len() == 2 && self.larval.is_empty()
     }
 
-    /// The first line of the log that has the words.
+    /// Returns the first line of the log that contains a text.
     pub(crate) fn has_logged(&self, words: &str) -> bool {
         self.log.iter().any(|line| line.text.contains(words))
     }
 
-    /// Why negotiations failed.
+    /// Returns the reasons of failed negotiations.
     pub(crate) fn failures(&self) -> Vec<&FailureReason> {
         let cause = |outcome: &'_ Outcome| matches!(outcome.result, NegotiationResult::Failed(_));
         let failed = self.outcomes.iter().filter(|outcome| cause(outcome));
@@ -304,13 +304,13 @@ impl Fixture {
             .collect()
     }
 
-    /// What was logged last, for a failed assertion.
+    /// Returns the last log lines, for a failed assertion.
     pub(crate) fn log_text(&self) -> String {
         let last = self.log.iter().skip(self.log.len().saturating_sub(40));
         last.map(|line| format!("{:?}: {}\n", line.level, line.text)).collect()
     }
 
-    /// Does what the engine wants done.
+    /// Carries out the outputs of the engine.
     pub(crate) fn drain(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             match output {
@@ -332,7 +332,7 @@ impl Fixture {
         }
     }
 
-    /// As a kernel does it: exclusively.
+    /// Adds a policy, unless one with its selector and direction exists.
     fn add_policy(&mut self, policy: Policy) -> Result<Policy, KernelError> {
         let is_same = |one: &Policy| (one.direction, one.selector) == (policy.direction, policy.selector);
         if self.policies.iter().any(is_same) {
@@ -382,7 +382,7 @@ impl Fixture {
     }
 }
 
-/// Everything between the two is in ESP.
+/// The policies: all traffic between the two hosts is in ESP.
 pub(crate) fn policies(host: SocketAddr, peer: SocketAddr) -> [Policy; 2] {
     let out = Selector {
         source: Prefix::host(host.ip()),

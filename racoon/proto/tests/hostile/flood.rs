@@ -1,9 +1,7 @@
-//! A flood of unknown peers: what is kept of them is bounded, they are not answered with more than they send, and the honest peer
-//! gets through all the same.
+//! Floods of unknown peers: their state is bounded, answers are not larger than what they send, and the honest peer still connects.
 //!
-//! Known defects: CVE-2008-3651 (invalid proposals leak), CVE-2008-3652 (orphans of a bad first exchange), the amplification
-//! like CVE-2016-5361, answers to unknown peers (INVALID-COOKIE, INVALID-FLAGS), no limit on half-open negotiations; and the
-//! suite of a flat memory.
+//! Known defects: CVE-2008-3651 (leak of invalid proposals), CVE-2008-3652 (state of invalid first messages), amplification as in
+//! CVE-2016-5361, answers to unknown peers (INVALID-COOKIE, INVALID-FLAGS), half-open negotiations without a limit, growing memory.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,17 +18,17 @@ use crate::session::{Role, Session};
 
 const LIMIT: HalfOpenLimit = HalfOpenLimit { total: 50, per_source: 4 };
 
-/// A session that has not begun, with a host that also talks to unknown peers.
+/// A session that has not begun, with a host that accepts unknown peers.
 fn open_to_all() -> Session {
     let anonymous = Some(block("anonymous", None));
     let mut configuration = Configuration { anonymous, ..Configuration::default() };
     configuration.settings.half_open = LIMIT;
-    // Lines are counted here, and nobody reads them.
+    // Lines are only counted here.
     configuration.settings.log = racoon_proto::output::Level::Error;
     Session::new(Role::Initiator, configuration)
 }
 
-/// Number `number` of the unknown peers.
+/// Returns the address of an unknown peer.
 pub(crate) fn unknown_peer(number: u32) -> SocketAddr {
     let [_, a, b, c] = number.to_be_bytes();
     SocketAddr::from(([10, a, b, c], 500))
@@ -41,13 +39,13 @@ pub(crate) fn message_1(cookie: u64, sa: &[u8]) -> Vec<u8> {
     wire::message(&Header::new(cookies, ExchangeType::MAIN, 0), &[(PayloadType::SA, sa)])
 }
 
-/// What the host has sent since the last time: datagrams and bytes.
+/// Returns the number of datagrams and bytes that the host has sent since the last call.
 fn sent(session: &mut Session) -> (usize, usize) {
     let sent = std::mem::take(&mut session.fixture.sent);
     (sent.len(), sent.iter().map(|datagram| datagram.bytes.len()).sum())
 }
 
-/// SA payloads that are refused, each in its way.
+/// SA payloads that are refused for different reasons.
 fn invalid() -> Vec<Vec<u8>> {
     let good = phase1_sa(&[TERMS]).encode();
     let other = Phase1Terms { cipher: Cipher::CAMELLIA, ..TERMS };
@@ -70,7 +68,7 @@ fn invalid() -> Vec<Vec<u8>> {
     ]
 }
 
-/// CVE-2008-3651: nothing is kept of proposals that are refused, however many there are.
+/// CVE-2008-3651: refused proposals leave no state, however many there are.
 #[test]
 fn cve_2008_3651_a_hundred_thousand_invalid_proposals() {
     let mut session = open_to_all();
@@ -81,7 +79,7 @@ fn cve_2008_3651_a_hundred_thousand_invalid_proposals() {
         message[4..8].copy_from_slice(&(number + 1).to_be_bytes());
         received += message.len();
         session.fixture.receive_from(unknown_peer(number), &message);
-        // 10,000 of them a second.
+        // 10,000 a second.
         session.fixture.pass(Duration::from_micros(100));
     }
     let load = session.fixture.engine.load();
@@ -99,7 +97,7 @@ fn cve_2008_3651_a_hundred_thousand_invalid_proposals() {
     session.fixture.wind_up("after invalid proposals");
 }
 
-/// What is kept of a first message is small, however much may be offered in one.
+/// The state of a first message is small, however many transforms it offers.
 #[test]
 fn an_offer_without_end_is_not_kept() {
     let of = |count: usize| {
@@ -121,15 +119,15 @@ fn an_offer_without_end_is_not_kept() {
     }
 }
 
-/// CVE-2008-3652: first messages that are good, and nothing after them. The limit holds, the honest peer gets through
-/// meanwhile, and in the end all are forgotten.
+/// CVE-2008-3652: valid first messages without a continuation. The limit holds, the honest peer connects during the flood, and all
+/// state expires.
 #[test]
 fn cve_2008_3652_a_hundred_thousand_first_messages() {
     let mut session = open_to_all();
     let sa = phase1_sa(&[TERMS]).encode();
     let (mut received, mut most) = (0, 0);
     for number in 0..100_000_u32 {
-        // Two of three come from one of three addresses.
+        // Two thirds come from three addresses.
         let from = unknown_peer(if number % 3 == 0 { number } else { number % 3 });
         let message = message_1(u64::from(number) + 1, &sa);
         received += message.len();
@@ -139,7 +137,7 @@ fn cve_2008_3652_a_hundred_thousand_first_messages() {
             let (_, bytes) = sent(&mut session);
             assert!(bytes <= received, "{bytes} bytes for {received}");
             assert_eq!(most, LIMIT.total as usize);
-            // In the thick of it.
+            // In the middle of the flood.
             for step in Role::Initiator.steps() {
                 session.say(*step);
             }
@@ -159,7 +157,7 @@ fn cve_2008_3652_a_hundred_thousand_first_messages() {
     session.fixture.wind_up("after a flood");
 }
 
-/// Like CVE-2016-5361: message 2 is sent when it is asked for, and no more often than a message has transmissions.
+/// As in CVE-2016-5361: message 2 is sent only in answer to message 1, and at most as often as a message is transmitted.
 #[test]
 fn like_cve_2016_5361_message_2_is_not_repeated_unasked() {
     let mut session = open_to_all();
@@ -173,10 +171,10 @@ fn like_cve_2016_5361_message_2_is_not_repeated_unasked() {
     let (datagrams, bytes) = sent(&mut session);
     assert!(datagrams <= 6, "{datagrams} answers to the same message");
     assert!(bytes * 10 < received);
-    // The victim, whose address it was, gets nothing when the attacker is silent.
+    // Without further messages of the attacker, the owner of the forged address receives nothing.
     session.fixture.pass(Duration::from_secs(200));
     assert_eq!(sent(&mut session), (0, 0));
-    // But who did not get the answer gets it again: the honest peer's line loses some.
+    // A peer that has lost the answer gets it again.
     session.say(Step::Main1);
     let repeated = session.said[0].1.clone();
     session.pass(10);
@@ -186,7 +184,7 @@ fn like_cve_2016_5361_message_2_is_not_repeated_unasked() {
     session.fixture.wind_up("after a repeated message 1");
 }
 
-/// Answers in clear to those who are not known are rationed, and are not longer than what they answer.
+/// Unencrypted answers to unknown peers are rate-limited, and not longer than the messages that they answer.
 #[test]
 fn reflections_are_rate_limited() {
     let mut session = open_to_all();
@@ -212,7 +210,7 @@ fn reflections_are_rate_limited() {
     session.fixture.wind_up("after reflections");
 }
 
-/// Nobody is asked to answer an address that no host has.
+/// Addresses that no host can have are not answered.
 #[test]
 fn addresses_that_nobody_has_are_not_answered() {
     let mut session = open_to_all();
@@ -227,13 +225,13 @@ fn addresses_that_nobody_has_are_not_answered() {
     session.fixture.wind_up("after nobody");
 }
 
-/// Quick modes without end under an SA: what is kept of each goes.
+/// An endless series of quick modes under one SA: the state of each is dropped.
 #[test]
 fn quick_modes_without_end_are_bounded() {
     let mut session = Session::up(Role::Initiator);
     for _ in 0..200 {
         session.scripted_peer.new_quick_mode();
-        // It does not go on after message 1.
+        // It does not continue after message 1.
         session.say(Step::Quick1);
     }
     let load = session.fixture.engine.load();
@@ -245,7 +243,7 @@ fn quick_modes_without_end_are_bounded() {
     session.fixture.wind_up("after many quick modes");
 }
 
-/// Informational messages without end do not fill anything.
+/// An endless series of informational messages does not use up memory.
 #[test]
 fn informational_messages_without_end() {
     let mut session = Session::up(Role::Responder);
@@ -257,7 +255,7 @@ fn informational_messages_without_end() {
         session.fixture.receive(&message);
     }
     let mut after = session.fixture.engine.load();
-    // The number of those that were not logged is reported later.
+    // The number of suppressed lines is reported later.
     after.timers -= 1;
     assert_eq!(after, before);
     assert_eq!(sent(&mut session), (0, 0));

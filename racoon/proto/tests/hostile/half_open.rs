@@ -1,7 +1,7 @@
-//! While unknown peers fill the pool of half-open negotiations, others get through: the peer whose address is configured, and who may
-//! be anywhere.
+//! While unknown peers fill the pool of half-open negotiations, other peers can still connect: those whose address is configured, and
+//! those whose address may be any.
 //!
-//! Known defects: CVE-2008-3652 and no limit on half-open negotiations, where the naive limit is an attack of its own.
+//! Known defects: CVE-2008-3652, and negotiations without a limit. A naive limit would itself allow an attack.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::session::{Role, Session};
 
 const LIMIT: HalfOpenLimit = HalfOpenLimit { total: 50, per_source: 4 };
 
-/// A session that has not begun. The peer may be anywhere, or is where its block says.
+/// A session that has not begun. The peer's address is any, or the one in its remote section.
 fn session(peer_is_anywhere: bool) -> Session {
     session_with(peer_is_anywhere, LIMIT)
 }
@@ -34,7 +34,7 @@ fn session_with(peer_is_anywhere: bool, limit: HalfOpenLimit) -> Session {
     Session::new(Role::Initiator, configuration)
 }
 
-/// First messages from so many addresses that nobody has, one from each.
+/// Sends first messages from `count` forged addresses, one from each.
 fn flood(fixture: &mut Fixture, from: u32, count: u32) {
     let sa = phase1_sa(&[TERMS]).encode();
     for number in from..from + count {
@@ -44,14 +44,14 @@ fn flood(fixture: &mut Fixture, from: u32, count: u32) {
     fixture.sent.clear();
 }
 
-/// First messages from one address, which nobody has to have.
+/// Sends first messages from one address, which may be forged.
 fn flood_from(fixture: &mut Fixture, address: SocketAddr, from: u64, count: u64) {
     let sa = phase1_sa(&[TERMS]).encode();
     (from..from + count).for_each(|cookie| fixture.receive_from(address, &message_1(cookie, &sa)));
     fixture.sent.clear();
 }
 
-/// Somebody who is where it says it is, and has gone on to message 3; then it falls silent.
+/// Plays a peer at its true address that sends message 3 and then nothing more.
 fn linger(fixture: &mut Fixture, address: SocketAddr, seed: u64) {
     let mut scripted_peer = ScriptedPeer::new(address, fixture.address, true, seed);
     fixture.sent.clear();
@@ -65,12 +65,12 @@ fn linger(fixture: &mut Fixture, address: SocketAddr, seed: u64) {
     }
 }
 
-/// The peer says all that it has to say; between its messages `flood` goes on. Whether SAs are there in the end.
+/// Runs the peer's session, with `flood` between its messages. Returns whether SAs are established.
 fn gets_through(session: &mut Session, mut flood: impl FnMut(&mut Fixture, Step)) -> bool {
     for step in Role::Initiator.steps() {
         flood(&mut session.fixture, *step);
         let draft = session.scripted_peer.draft(*step);
-        // Who is displaced does not even have the keys for the next one.
+        // A peer that was evicted has no keys for its next message.
         if *step > Step::Main1 && session.scripted_peer.cookies.responder.is_zero() {
             return false;
         }
@@ -82,8 +82,8 @@ fn gets_through(session: &mut Session, mut flood: impl FnMut(&mut Fixture, Step)
     session.fixture.sas.len() == 2
 }
 
-/// A tenth of the pool is new in each round trip of the peer, and the oldest are evicted: never the peer, which has answered
-/// before it is one of them. After message 3 the flood may be as fast as it likes.
+/// The flood replaces a tenth of the pool in each round trip of the peer. The oldest negotiations are evicted, but the peer answers
+/// before it is one of them. After message 3, any rate of the flood is harmless.
 #[test]
 fn a_flood_from_nowhere_does_not_keep_others_out() {
     let mut through = 0;
@@ -104,7 +104,7 @@ fn a_flood_from_nowhere_does_not_keep_others_out() {
     assert_eq!(through, 40);
 }
 
-/// A handshake of an unknown peer while `rate` first messages a second come in its name, from before it begins to its end.
+/// Runs the handshake of an unknown peer while `rate` forged first messages a second arrive in its name. Returns whether it succeeds.
 fn handshake_under_forgery(limit: HalfOpenLimit, rate: u32, round_trip: Duration) -> bool {
     let mut session = session_with(true, limit);
     let peer = session.fixture.peer;
@@ -127,15 +127,15 @@ fn handshake_under_forgery(limit: HalfOpenLimit, rate: u32, round_trip: Duration
     up
 }
 
-/// First messages in an unknown peer's name do not count against it: 200 a second, and a round trip of 100 ms.
+/// 200 forged first messages a second in an unknown peer's name do not count against it, at a round trip of 100 ms.
 #[test]
 fn forged_first_messages_do_not_count_against_their_address() {
     let through = (0..8).filter(|_| handshake_under_forgery(HalfOpenLimit::default(), 200, Duration::from_millis(100)));
     assert_eq!(through.count(), 8);
 }
 
-/// Rate times round trip has to reach the size of the pool before an unknown peer is kept out: 1024, or 10,240 a second at a
-/// round trip of 100 ms.
+/// An unknown peer is locked out only if rate times round trip reaches the size of the pool: with 1024 entries and a round trip of
+/// 100 ms, 10,240 messages a second.
 #[test]
 fn only_a_whole_pool_in_a_round_trip_keeps_a_peer_out() {
     let round_trip = Duration::from_millis(100);
@@ -145,7 +145,7 @@ fn only_a_whole_pool_in_a_round_trip_keeps_a_peer_out() {
     assert!(!handshake_under_forgery(limit, 10_240, round_trip));
 }
 
-/// Half of the pool is left to newcomers, however many others have addresses of their own.
+/// Half of the pool remains for new peers, however many others have proved their addresses.
 #[test]
 fn half_of_the_pool_is_for_newcomers() {
     let half = LIMIT.total / 2;
@@ -168,8 +168,7 @@ fn half_of_the_pool_is_for_newcomers() {
     }
 }
 
-/// Message 3 without the cookie of message 2 may be in somebody else's name: nothing is computed for it, and it does not
-/// count as proof of an address.
+/// Message 3 without the cookie of message 2 may have a forged address: nothing is computed for it, and it proves no address.
 #[test]
 fn without_our_cookie_nothing_is_proved() {
     let mut session = session(true);
@@ -190,8 +189,8 @@ fn without_our_cookie_nothing_is_proved() {
     session.fixture.wind_up("after message 3 without a cookie");
 }
 
-/// Who has addresses and goes on to message 3 with each, as often as it may, fills no more than half of the room for
-/// long: the flood from nowhere does not help it, and its addresses have more than the peer's.
+/// An attacker that proves many addresses by message 3 fills at most half of the pool, even together with a flood from forged
+/// addresses.
 #[test]
 fn a_flood_from_somewhere_does_not_keep_others_out() {
     let mut through = 0;
@@ -225,7 +224,7 @@ fn a_flood_from_somewhere_does_not_keep_others_out() {
     assert!(through >= 16, "{through} of 20");
 }
 
-/// In the honest peer's name: it gets through, for nobody can make the room of configured peers small for one of them.
+/// A configured peer connects in most runs, although many first messages arrive in its name.
 #[test]
 fn first_messages_in_the_name_of_the_peer() {
     let mut through = 0;
@@ -239,7 +238,10 @@ fn first_messages_in_the_name_of_the_peer() {
             flood_from(fixture, peer, from, count);
             from += count;
             let load = fixture.engine.load();
-            assert!(load.half_open <= 2 * LIMIT.total as usize, "one room for strangers, one for peers: {load:?}");
+            assert!(
+                load.half_open <= 2 * LIMIT.total as usize,
+                "one limit for unknown peers, one for configured ones: {load:?}"
+            );
         });
         through += u32::from(up);
         session.fixture.wind_up("after first messages in its name");
@@ -247,7 +249,7 @@ fn first_messages_in_the_name_of_the_peer() {
     assert!(through >= 16, "{through} of 20");
 }
 
-/// No flood of unknown peers, however fast, touches the room of those whose address is configured.
+/// No flood of unknown peers, however fast, affects peers whose address is configured.
 #[test]
 fn a_flood_of_unknown_peers_does_not_affect_a_configured_one() {
     let mut session = session(false);
@@ -265,8 +267,8 @@ fn a_flood_of_unknown_peers_does_not_affect_a_configured_one() {
     session.fixture.wind_up("after strangers");
 }
 
-/// An address has so many that it has proved to be its own, however many it begins; of IPv6 that is a network, for who has
-/// one address there has all.
+/// An address has a limited number of negotiations in which it has proved itself, however many it begins. For IPv6 the limit applies
+/// to a /64, because one host usually controls all of its addresses.
 #[test]
 fn one_address_has_its_share_only() {
     for (host, source) in [
@@ -292,12 +294,12 @@ fn one_address_has_its_share_only() {
     }
 }
 
-/// How many half-open negotiations have got as far as message 3.
+/// Returns the number of half-open negotiations that have received message 3.
 fn proved(fixture: &Fixture) -> usize {
     fixture.phase1_states().into_iter().filter(|state| *state > 3).count()
 }
 
-/// Neighbours on a link are not one because their network is.
+/// Hosts with link-local addresses are counted separately, although all have the same /64.
 #[test]
 fn hosts_on_a_link_are_not_one() {
     let mut configuration = Configuration::between("[fe80::1]:500", "[fe80::2]:500");
@@ -312,7 +314,7 @@ fn hosts_on_a_link_are_not_one() {
     fixture.wind_up("after neighbours");
 }
 
-/// Chance is what the engine was given: the same goes in, the same come out.
+/// Eviction is random, but repeats with the same source of randomness.
 #[test]
 fn who_makes_way_is_the_same_in_each_run() {
     let run = || {
@@ -331,7 +333,7 @@ fn who_makes_way_is_the_same_in_each_run() {
     assert_eq!(one, other);
 }
 
-/// A negotiation for which a job runs is not evicted: a peer that causes jobs and begins again would fill the queue.
+/// A negotiation for which a job runs is not evicted. Otherwise a peer that begins again and again would fill the queue of jobs.
 #[test]
 fn jobs_do_not_outnumber_unknown_peers() {
     let mut session = session(true);

@@ -1,8 +1,8 @@
-//! What others can make us log: lines about those who have not proved who they are are rationed in total, those about a peer
-//! that has are rationed for it; and what happens to an honest peer is named all the same.
+//! Log lines that others can cause: those about unauthenticated peers are limited in total, those about an authenticated peer for each
+//! peer, and what happens to an honest peer is still logged.
 //!
-//! Known defects: at level info 10,000 forged messages a second were 1.13 million lines in a minute, and many times that with
-//! Vendor IDs in them; an authenticated peer's refused quick modes were a line each.
+//! Known defects: at level info, 10,000 forged messages a second caused 1.13 million lines in a minute, and many more with Vendor IDs;
+//! each refused quick mode of an authenticated peer caused a line.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::session::{Role, Session};
 /// Messages a second.
 const RATE: u32 = 10_000;
 
-/// A session that has not begun, with a host that talks to unknown peers, too, and logs as it does by default.
+/// A session that has not begun, with a host that accepts unknown peers and has the default log level.
 fn open_to_all() -> Session {
     let anonymous = Some(block("anonymous", None));
     let mut configuration = Configuration { anonymous, ..Configuration::default() };
@@ -29,7 +29,7 @@ fn open_to_all() -> Session {
     Session::new(Role::Initiator, configuration)
 }
 
-/// A first message that is good, with 63 Vendor IDs that are known.
+/// A valid first message with 63 known Vendor IDs.
 fn with_vendor_ids() -> Vec<u8> {
     let known =
         NatTVersion::ALL.map(VendorId::NatT).into_iter().chain([VendorId::Dpd, VendorId::Xauth, VendorId::Kame]);
@@ -41,7 +41,7 @@ fn with_vendor_ids() -> Vec<u8> {
     wire::message(&Header::new(cookies, ExchangeType::MAIN, 0), &payloads)
 }
 
-/// All kinds of messages that somebody can send who has no address of his own.
+/// One message of each kind that can be sent from a forged address.
 fn forgeries() -> Vec<Vec<u8>> {
     let unknown = CookiePair { initiator: Cookie([1; 8]), responder: Cookie([2; 8]) };
     let header = |exchange, flags| Header { flags, ..Header::new(unknown, exchange, 7) };
@@ -64,7 +64,7 @@ fn forgeries() -> Vec<Vec<u8>> {
     ]
 }
 
-/// Sends the messages one after the other for so many seconds, each with another cookie, one of ten in the name of the peer.
+/// Sends the messages in turn for a number of seconds, each with another cookie, and every tenth in the name of the peer.
 fn flood(fixture: &mut Fixture, messages: &mut [Vec<u8>], seconds: u32) {
     for number in 0..seconds * RATE {
         let at = number as usize % messages.len();
@@ -77,13 +77,13 @@ fn flood(fixture: &mut Fixture, messages: &mut [Vec<u8>], seconds: u32) {
     }
 }
 
-/// The lines that have the words.
+/// Returns the lines that contain a text.
 fn lines<'a>(log: &'a [LogLine], words: &str) -> Vec<&'a LogLine> {
     log.iter().filter(|line| line.text.contains(words)).collect()
 }
 
-/// 600,000 forged messages in a minute are a few hundred lines, and their number; an honest peer's failure is named among
-/// them with its cause, and the peer gets through when the cause is gone.
+/// 600,000 forged messages in a minute cause a few hundred lines and a count. The failure of an honest peer is among them with its
+/// reason, and the peer connects when the reason is gone.
 #[test]
 fn forged_messages_are_few_lines_and_a_number() {
     let mut session = open_to_all();
@@ -106,7 +106,7 @@ fn forged_messages_are_few_lines_and_a_number() {
     let failed = lines(&session.fixture.log, "phase1 negotiation failed due to time up");
     let failed = failed.iter().find(|line| line.text.contains("the hash is wrong")).expect("a line for the failure");
     assert_eq!((failed.level, failed.peer), (Level::Error, Some(peer)));
-    // Nothing of a flood that is over is left out of the counts.
+    // After the flood, the counts include all of it.
     let log = &session.fixture.log;
     assert!(log.len() <= 300, "{} lines", log.len());
     assert!(log.iter().all(|line| line.level <= Level::Info));
@@ -124,7 +124,7 @@ fn forged_messages_are_few_lines_and_a_number() {
     session.fixture.wind_up("after a flood");
 }
 
-/// Each Vendor ID that is known has one line, however often a message repeats it; and none where nobody reads it.
+/// Each known Vendor ID is logged once, however often a message repeats it, and not at all at a lower log level.
 #[test]
 fn vendor_ids_are_named_once() {
     for (level, named) in [(Level::Info, 14), (Level::Warning, 0)] {
@@ -139,7 +139,7 @@ fn vendor_ids_are_named_once() {
     }
 }
 
-/// A peer that has proved who it is cannot fill the log either, nor what is remembered of the negotiations of others.
+/// An authenticated peer cannot flood the log either, nor displace the outcomes of other peers' negotiations.
 #[test]
 fn errors_of_an_authenticated_peer_are_rate_limited() {
     let another_cipher = |draft: &mut Draft| {
@@ -179,7 +179,7 @@ fn errors_of_an_authenticated_peer_are_rate_limited() {
     let first = lines(&session.fixture.log, "phase2 negotiation failed due to no suitable proposal found");
     assert_eq!(first.len(), 10, "{}", session.fixture.log_text());
     assert!(session.fixture.outcomes.len() < 20, "{}", session.fixture.outcomes.len());
-    // The numbers come at the end of the minute, and then each failure is named again.
+    // The counts are logged at the end of the minute, and from then on each failure again.
     session.pass(60);
     let more = lines(&session.fixture.log, "2990 more failed phase 2 negotiations of this peer in the last 60 s");
     assert_eq!(more.len(), 1, "{}", session.fixture.log_text());

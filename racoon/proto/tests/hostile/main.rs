@@ -1,5 +1,5 @@
-//! One engine and a peer that is played by hand: every message, right or wrong, in every state, and what went wrong in
-//! other daemons. An attack never only fails: the honest peer gets through afterwards, and in the end nothing is left.
+//! One engine and a scripted peer: every message, valid or not, in every state, and the known defects of other daemons. After each
+//! attack, an honest peer must connect, and at the end no state may be left.
 
 mod authorization;
 mod defects;
@@ -28,7 +28,7 @@ fn the_honest_peer_gets_through() {
     }
 }
 
-/// No address is taken for one of another family.
+/// The honest peer connects over IPv6.
 #[test]
 fn over_ipv6() {
     for role in Role::BOTH {

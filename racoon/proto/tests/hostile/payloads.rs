@@ -1,11 +1,11 @@
-//! Each message of main, quick and informational mode, in both roles, with each of its payloads missing, doubled,
-//! truncated, of another type, or with the message in clear where it must not be and the other way round.
+//! Each message of main, quick and informational mode, in both roles, with each of its payloads missing, repeated, truncated or of
+//! another type, and with the message unencrypted instead of encrypted or vice versa.
 //!
-//! Whoever cannot prove to be the peer changes nothing: the exchange goes on. What the peer itself spoils ends the quick
-//! mode that it spoils, and no other.
+//! An unauthenticated message changes nothing, and the exchange continues. An invalid message that the peer has authenticated ends its
+//! quick mode, and no other.
 //!
-//! Known defects: CVE-2004-0392 (lengths that lead nowhere), CVE-2005-3732 (payloads that are missing), the denial of
-//! service by what cannot be decrypted; and of the adversarial suites the one of every exchange, state and payload.
+//! Known defects: CVE-2004-0392 (invalid lengths), CVE-2005-3732 (missing payloads), denial of service by messages that cannot be
+//! decrypted.
 
 use racoon_proto::num::{Flags, PayloadType};
 use racoon_proto::random::Random as _;
@@ -13,17 +13,17 @@ use racoon_proto::random::Random as _;
 use crate::scripted_peer::{Draft, ScriptedPeer, Step, encode};
 use crate::session::{Role, Session};
 
-/// A message that is no good.
+/// An invalid message.
 struct Fault {
     what: String,
     bytes: Vec<u8>,
-    /// Words in the log.
+    /// A text in the log.
     says: String,
-    /// The peer has proved to have sent it: the quick mode is at its end.
+    /// Whether the peer has authenticated it, so that it ends the quick mode.
     endpoints: bool,
 }
 
-/// Collects what is wrong with one message.
+/// Collects invalid variants of one message.
 struct Faults<'a> {
     scripted_peer: &'a ScriptedPeer,
     draft: &'a Draft,
@@ -31,12 +31,12 @@ struct Faults<'a> {
 }
 
 impl Faults<'_> {
-    /// Anybody may have sent it.
+    /// Adds an unauthenticated message.
     fn anybodys(&mut self, what: String, bytes: Vec<u8>, says: impl Into<String>) {
         self.list.push(Fault { what, bytes, says: says.into(), endpoints: false });
     }
 
-    /// The draft is spoiled by the peer itself: in quick mode and after it its hash is right.
+    /// Adds an invalid message that the peer has authenticated: in quick and informational mode, its hash is right.
     fn by_peer(&mut self, what: String, mut draft: Draft, says: impl Into<String>) {
         self.scripted_peer.prove(&mut draft);
         let bytes = self.scripted_peer.seal(&draft);
@@ -48,7 +48,7 @@ impl Faults<'_> {
         self.draft.step.name()
     }
 
-    /// How the log tells of a message of an exchange whose sender nobody knows.
+    /// Returns the name of an unauthenticated message in the log.
     fn ignored(&self) -> String {
         match self.draft.step {
             step if step.is_main() => String::from("a message of phase 1 "),
@@ -57,7 +57,7 @@ impl Faults<'_> {
         }
     }
 
-    /// The same for one that has no phase 1 yet.
+    /// Returns the name of a first message in the log.
     fn refused(&self) -> String {
         if self.draft.step == Step::Main1 { "phase1 negotiation failed: ".into() } else { self.ignored() }
     }
@@ -73,7 +73,7 @@ impl Faults<'_> {
                     self.anybodys(what, bytes, self.ignored());
                 }
                 PayloadType::ID if !less.step.is_main() => self.by_peer(what, less, "there is only one"),
-                // Nothing is said, and so nothing happens.
+                // Without a payload nothing happens.
                 PayloadType::DELETE => self.by_peer(what, less, ""),
                 kind => self.by_peer(what, less, format!("{kind} payload is missing in {}", self.name())),
             }
@@ -88,7 +88,7 @@ impl Faults<'_> {
             let kind = payload.0;
             let mut more = self.draft.clone();
             more.payloads.push(payload.clone());
-            // Two deletes are two deletes.
+            // A message may have several deletes.
             if kind != PayloadType::DELETE {
                 self.by_peer(
                     format!("{kind} twice"),
@@ -99,7 +99,7 @@ impl Faults<'_> {
         }
     }
 
-    /// Of another type: the chain is read as something else than it is.
+    /// Changes the types of payloads.
     fn mistyped(&mut self) {
         let kinds = [PayloadType::TRANSFORM, PayloadType::ATTRIBUTES, PayloadType::FRAGMENT, PayloadType(200)];
         for at in 0..self.draft.payloads.len() {
@@ -121,7 +121,7 @@ impl Faults<'_> {
                 }
             }
         }
-        // The chain ends before it begins.
+        // The first type is 0, so that the chain is empty.
         let bytes = self.scripted_peer.seal_chain(self.draft, PayloadType::NONE, &encode(&self.draft.payloads));
         self.anybodys("no first payload".into(), bytes, self.refused());
         let mut more = self.draft.clone();
@@ -135,7 +135,7 @@ impl Faults<'_> {
         }
     }
 
-    /// Generic lengths that lead nowhere.
+    /// Changes the lengths in generic headers.
     fn mismeasured(&mut self) {
         let chain = encode(&self.draft.payloads);
         let mut offset = 0;
@@ -151,11 +151,11 @@ impl Faults<'_> {
         }
     }
 
-    /// Bodies that are cut, with lengths that fit them.
+    /// Truncates bodies, with matching lengths.
     fn cut(&mut self) {
         for (at, (kind, body)) in self.draft.payloads.iter().enumerate() {
             let lengths: Vec<usize> = match *kind {
-                // What is longer may be a nonce.
+                // A longer body may be a valid nonce.
                 PayloadType::NONCE => (0..8).collect(),
                 PayloadType::ID => (0..=4).collect(),
                 _ => [0, 1, 3, 4, 8, 12, body.len() / 2, body.len() - 1]
@@ -173,7 +173,7 @@ impl Faults<'_> {
                         self.anybodys(what, bytes, self.ignored());
                     }
                     PayloadType::KEY_EXCHANGE => self.by_peer(what, less, "key exchange in group x25519: "),
-                    // A responder returns the identities as they were.
+                    // A responder returns the identities unchanged.
                     PayloadType::ID if less.step == Step::Quick2 => {
                         self.by_peer(what, less, "identities cannot be used")
                     }
@@ -186,7 +186,7 @@ impl Faults<'_> {
         }
     }
 
-    /// In clear where it must not be, and the other way round; and what cannot be decrypted.
+    /// Leaves out the encryption or adds it, and sends bytes that cannot be decrypted.
     fn encryption(&mut self) {
         let step = self.draft.step;
         let chain = encode(&self.draft.payloads);
@@ -216,7 +216,7 @@ impl Faults<'_> {
     }
 }
 
-/// All that can be wrong with a message.
+/// Returns all invalid variants of a message.
 fn faults(scripted_peer: &ScriptedPeer, draft: &Draft) -> Vec<Fault> {
     let mut faults = Faults { scripted_peer, draft, list: Vec::new() };
     faults.missing();
@@ -228,7 +228,7 @@ fn faults(scripted_peer: &ScriptedPeer, draft: &Draft) -> Vec<Fault> {
     faults.list
 }
 
-/// Each fault, in a session of its own.
+/// Sends each variant in a session of its own.
 fn each_fault(role: Role, step: Step) {
     let mut session = Session::up_to(role, step);
     let draft = session.scripted_peer.draft(step);

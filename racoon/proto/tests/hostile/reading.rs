@@ -1,21 +1,21 @@
-//! What was found by reading another daemon: each attack, and the legitimate traffic that a naive cure breaks.
+//! Defects that were found by reading another daemon: each attack, and the legitimate traffic that a naive fix would break.
 //!
 //! | defect | here |
 //! |---|---|
-//! | informational HASH(1) covers the first payload only | something is added behind it |
+//! | informational HASH(1) covers only the first payload | further payloads are appended |
 //! | Delete for ISAKMP: owner, number and size of SPIs | deletes of others, and of wrong sizes |
 //! | R-U-THERE: cookies and length are not compared | probes with other ones |
 //! | higher major versions; header against datagram | versions; lengths are with `defects` |
 //! | `peers_identifier` compares a prefix | identities that are longer and shorter |
-//! | SPI of the peer that is in use | a quick mode that brings it again |
-//! | events that are never sent | those of phases 1 and 2 |
-//! | first sequence number of DPD, acknowledgements | acknowledgements that nobody waits for |
+//! | an SPI of the peer that is in use | a quick mode with the same SPI |
+//! | events that are never sent | events of phases 1 and 2 |
+//! | first sequence number of DPD, acknowledgements | unexpected acknowledgements |
 //!
-//! Elsewhere: clear delete after message 1, transaction exchange before there are keys with `states`; a remote address that
-//! changes, duplicates with `replay`; INVALID-COOKIE and INVALID-FLAGS with `flood`.
+//! In other files: unencrypted delete after message 1 and transaction exchange without keys in `states`; a changing remote address and
+//! duplicates in `replay`; INVALID-COOKIE and INVALID-FLAGS in `flood`.
 //!
-//! Not yet: fragments, mode configuration and XAUTH, certificates, LDAP, a remote address that moves with NAT traversal. The
-//! rows on files, sockets and privileges are no business of the engine.
+//! Not tested, because the features are not implemented: fragments, mode configuration and XAUTH, certificates, LDAP, addresses that
+//! change with NAT traversal. Defects of files, sockets and privileges do not concern the engine.
 
 use std::net::SocketAddr;
 
@@ -32,7 +32,7 @@ use crate::fixture::{Configuration, block};
 use crate::scripted_peer::{Draft, ScriptedPeer, Step, deletion, notify};
 use crate::session::{Role, Session};
 
-/// HASH(1) covers all that follows it, not the next payload only.
+/// HASH(1) covers everything that follows it, not only the next payload.
 #[test]
 fn informational_hash_covers_everything_behind_it() {
     let mut session = Session::up(Role::Initiator);
@@ -44,14 +44,14 @@ fn informational_hash_covers_everything_behind_it() {
     session.fixture.receive(&message);
     assert!(session.fixture.is_up(), "{}", session.fixture.log_text());
     assert!(session.fixture.has_logged("the hash is wrong"));
-    // Over both it is right, and both are heeded, in their order.
+    // With a hash over both, both are processed in order.
     let draft = session.scripted_peer.informational(vec![harmless, delete]);
     session.utter(&draft);
     assert!(session.fixture.sas.is_empty(), "{}", session.fixture.log_text());
     session.fixture.wind_up("after informational messages");
 }
 
-/// A Delete for ISAKMP names a phase 1 of the sender's, by 16 bytes, once at least.
+/// A Delete for ISAKMP must name at least one phase 1, each by 16 bytes, and only the sender's own.
 #[test]
 fn delete_of_isakmp_has_an_owner_and_exact_sizes() {
     let configuration = Configuration { anonymous: Some(block("anonymous", None)), ..Configuration::default() };
@@ -83,7 +83,7 @@ fn delete_of_isakmp_has_an_owner_and_exact_sizes() {
         session.utter(&draft);
     }
     assert!(session.fixture.is_up(), "{}", session.fixture.log_text());
-    // A second phase 1 of the same peer may be deleted under the first, by its owner; then the first one itself.
+    // Under its first phase 1, the peer may delete its second one, and then the first one itself.
     let first = std::mem::replace(
         &mut session.scripted_peer,
         ScriptedPeer::new(session.fixture.peer, session.fixture.address, true, 77),
@@ -100,12 +100,12 @@ fn delete_of_isakmp_has_an_owner_and_exact_sizes() {
     session.fixture.wind_up("after deletes of ISAKMP");
 }
 
-/// A peer deletes the phase 1 of another peer, and its SAs.
+/// A peer tries to delete the phase 1 and the SAs of another peer.
 #[test]
 fn delete_of_somebody_elses() {
     let mut session = Session::up(Role::Initiator);
     let victim = session.scripted_peer.cookies;
-    // The same host, another port: another peer behind the same address.
+    // The same address with another port is another peer, behind a NAT.
     let elsewhere = SocketAddr::new(session.fixture.peer.ip(), 4242);
     let honest = std::mem::replace(&mut session.fixture.peer, elsewhere);
     let mut other = ScriptedPeer::new(elsewhere, session.fixture.address, true, 55);
@@ -121,8 +121,7 @@ fn delete_of_somebody_elses() {
     session.fixture.wind_up("after deletes of others");
 }
 
-/// Two peers behind one address, told apart by their ports: neither deletes the other's SAs, nor has them go by
-/// INITIAL-CONTACT.
+/// Two peers behind one address, distinguished by their ports: neither can delete the other's SAs, not even by INITIAL-CONTACT.
 #[test]
 fn sas_of_another_peer_behind_the_same_address() {
     let mut session = Session::up(Role::Initiator);
@@ -146,7 +145,7 @@ fn sas_of_another_peer_behind_the_same_address() {
     session.fixture.wind_up("after a peer behind the same address");
 }
 
-/// A probe is answered if it names this phase 1 and has a sequence number of 4 bytes; anything else is not.
+/// A probe is answered only if it names this phase 1 and has a sequence number of 4 bytes.
 #[test]
 fn r_u_there_names_the_phase_1() {
     let mut session = Session::up(Role::Responder);
@@ -176,7 +175,7 @@ fn r_u_there_names_the_phase_1() {
     session.fixture.wind_up("after probes");
 }
 
-/// Acknowledgements that nobody waits for keep no dead peer alive; those that somebody waits for do.
+/// Only expected acknowledgements keep a peer alive.
 #[test]
 fn acknowledgements_out_of_nothing() {
     for honest in [true, false] {
@@ -211,7 +210,7 @@ fn acknowledgements_out_of_nothing() {
     }
 }
 
-/// IKEv2, and whatever comes after it, is not read as IKEv1; a minor version is of no interest.
+/// Higher major versions are not read as IKEv1; the minor version is ignored.
 #[test]
 fn versions() {
     for role in Role::BOTH {
@@ -236,7 +235,7 @@ fn versions() {
     }
 }
 
-/// `peers_identifier` is the whole of it, not a beginning; what is wrong is told to who has proved to know the key.
+/// `peers_identifier` must be equal as a whole, not only at its beginning. A peer that has proved the key is told what is wrong.
 #[test]
 fn peers_identifier_is_not_a_prefix() {
     let name = |name: &str| Identity::named(IdType::FQDN, name);
@@ -273,7 +272,7 @@ fn peers_identifier_is_not_a_prefix() {
     }
 }
 
-/// The peer brings an SPI that it has used before: it must have forgotten what that was, and that goes.
+/// The peer reuses one of its SPIs. It must have lost the old SA, which is removed.
 #[test]
 fn an_spi_that_the_peer_has_used_before() {
     let mut session = Session::up(Role::Initiator);
@@ -290,7 +289,7 @@ fn an_spi_that_the_peer_has_used_before() {
     session.fixture.wind_up("after an SPI in use");
 }
 
-/// The SPI is that of an SA which somebody else has made, or of another peer behind the same address: that SA stays.
+/// The peer uses the SPI of an SA of another program, or of another peer behind the same address. That SA stays.
 #[test]
 fn an_spi_of_somebody_elses() {
     let mut session = Session::up_to(Role::Initiator, Step::Quick1);
@@ -324,7 +323,7 @@ fn an_spi_of_somebody_elses() {
     session.fixture.wind_up("after an SPI of another peer");
 }
 
-/// Events that tell what happened are sent.
+/// Events are sent.
 #[test]
 fn events_are_told() {
     let mut session = Session::up(Role::Initiator);
@@ -337,7 +336,7 @@ fn events_are_told() {
     session.fixture.control(Control::DeletePeer { local, remote });
     assert!(session.fixture.events.contains(&EventKind::Phase1Down));
     session.fixture.sent.clear();
-    // Nobody is there any more.
+    // The peer is gone.
     session.fixture.acquire();
     session.pass(120);
     for kind in [EventKind::Phase1NoResponse, EventKind::Phase2NoPhase1] {

@@ -1,8 +1,8 @@
-//! What was said before is said again: at any time, from anywhere, also while a job runs. And forgeries while a job runs do
-//! not move the chain of IVs.
+//! Replays of earlier messages, at any time, from any address, and while a job runs. Forgeries while a job runs do not change the chain
+//! of IVs.
 //!
-//! Known defects: duplicates (the MD5 of packets, and while a job runs), a remote address that changes before
-//! authentication, replayed message ids.
+//! Known defects: duplicates that are recognized by MD5, or not while a job runs; a remote address that changes before authentication;
+//! replayed message ids.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ use racoon_proto::wire::Header;
 use crate::scripted_peer::Step;
 use crate::session::{Role, Session};
 
-/// Everything that was said is said again, so often that an answer is no longer repeated either.
+/// Replays all messages, more often than answers are repeated.
 fn say_all_again(session: &mut Session, times: usize) {
     let said = session.said.clone();
     for (_, message) in said.iter().flat_map(|one| std::iter::repeat_n(one, times)) {
@@ -21,8 +21,8 @@ fn say_all_again(session: &mut Session, times: usize) {
     }
 }
 
-/// Old messages of main and quick mode after all is done: nothing is negotiated again, and of the answers only the last one
-/// of an exchange is repeated.
+/// Old messages of main and quick mode after both are complete: nothing is negotiated again, and only the last answer of an exchange is
+/// repeated.
 #[test]
 fn a_whole_session_is_replayed() {
     for role in Role::BOTH {
@@ -34,7 +34,7 @@ fn a_whole_session_is_replayed() {
         assert_eq!(session.fixture.engine.load(), load, "{role:?}");
         let sent = session.fixture.sent.len();
         assert!(sent <= 12, "{role:?}: {sent} answers to {} messages", 100 * session.said.len());
-        // What is kept to answer duplicates is forgotten; replays are not new then either.
+        // Even when the reply cache has expired, replays are not taken for new messages.
         session.pass(120);
         session.fixture.sent.clear();
         let before = session.fixture.snapshot();
@@ -45,8 +45,7 @@ fn a_whole_session_is_replayed() {
     }
 }
 
-/// Message 1 of main mode may begin another exchange, as anybody's may; that one comes to nothing, and the one that there is
-/// does not suffer.
+/// A replayed message 1 of main mode may begin another exchange, which fails without affecting the existing phase 1.
 #[test]
 fn message_1_of_main_mode_after_phase_1_is_gone() {
     let mut session = Session::up(Role::Initiator);
@@ -58,13 +57,13 @@ fn message_1_of_main_mode_after_phase_1_is_gone() {
     session.fixture.wind_up("after a replay of message 1");
 }
 
-/// Message 1 of quick mode: the same again, after its phase 2 is gone, and under another message id.
+/// A replayed message 1 of quick mode: unchanged, after its phase 2 is gone, and with another message id.
 #[test]
 fn message_1_of_quick_mode_is_worth_nothing_twice() {
     let mut session = Session::up(Role::Initiator);
     let quick = |step: &(Step, Vec<u8>)| step.0 == Step::Quick1;
     let message = session.said.iter().find(|said| quick(said)).expect("message 1").1.clone();
-    // The peer deletes what came of it.
+    // The peer deletes the SAs.
     session.say(Step::Informational);
     assert!(session.fixture.sas.is_empty());
     let before = session.fixture.snapshot();
@@ -75,7 +74,7 @@ fn message_1_of_quick_mode_is_worth_nothing_twice() {
     assert_eq!(session.fixture.snapshot(), before, "{}", session.fixture.log_text());
     assert!(session.fixture.larval.is_empty());
     assert!(session.fixture.has_logged("was used before"), "{}", session.fixture.log_text());
-    // Another message id is another IV: it cannot be decrypted.
+    // Another message id means another IV, so it cannot be decrypted.
     let mut other = message;
     other[20] ^= 1;
     session.fixture.receive(&other);
@@ -84,8 +83,8 @@ fn message_1_of_quick_mode_is_worth_nothing_twice() {
     session.fixture.wind_up("after replays of message 1");
 }
 
-/// Somebody sends each message of an initiator on, with a byte behind it, ahead of the initiator's own, and the answer is
-/// lost: the initiator's own is a duplicate then, and the answer is repeated. An initiator takes such an answer.
+/// An attacker sends each message of an initiator with an additional byte before the initiator's own one, and the answer is lost. The
+/// initiator's own message then is a duplicate, for which the answer is repeated.
 #[test]
 fn bytes_behind_a_message_do_not_cost_its_answer() {
     for role in Role::BOTH {
@@ -113,7 +112,7 @@ fn bytes_behind_a_message_do_not_cost_its_answer() {
     }
 }
 
-/// A message id that an informational message had is not one for a quick mode, nor the other way round.
+/// The message id of an informational message cannot be used for a quick mode, nor vice versa.
 #[test]
 fn message_ids_are_not_used_for_something_else() {
     let mut session = Session::up(Role::Initiator);
@@ -123,7 +122,7 @@ fn message_ids_are_not_used_for_something_else() {
     session.fixture.receive(&message);
     let before = session.fixture.snapshot();
     session.fixture.log.clear();
-    // The very same body says something in another exchange.
+    // The same body in another exchange.
     draft.header.exchange = ExchangeType::QUICK;
     let again = session.scripted_peer.seal(&draft);
     session.fixture.receive(&again);
@@ -151,7 +150,7 @@ fn message_ids_are_not_used_for_something_else() {
     session.fixture.wind_up("after message ids");
 }
 
-/// The message that is being worked on comes again, as do the ones before it: one job, one answer.
+/// The message for which a job runs is repeated, as are earlier ones: there is one job and one answer.
 #[test]
 fn duplicates_while_a_job_runs() {
     for role in Role::BOTH {
@@ -168,7 +167,7 @@ fn duplicates_while_a_job_runs() {
             if jobs == 1 {
                 say_all_again(&mut session, 20);
                 assert_eq!(session.fixture.jobs(), 1, "{step:?}");
-                // The answer before this one, as often as a message has transmissions.
+                // The previous answer is repeated as often as a message is transmitted.
                 assert!(session.fixture.sent.len() <= 5, "{step:?}: {}", session.fixture.sent.len());
                 session.fixture.sent.clear();
                 session.fixture.work();
@@ -186,8 +185,8 @@ fn duplicates_while_a_job_runs() {
     }
 }
 
-/// Forgeries of the next message while a job runs, and before it: encrypted noise in the honest peer's name. The chain of
-/// IVs stays where it is.
+/// Forgeries of the next message before and while a job runs: random bytes in the honest peer's name. They do not change the chain of
+/// IVs.
 #[test]
 fn forgeries_do_not_move_the_chain() {
     for role in Role::BOTH {
@@ -200,7 +199,7 @@ fn forgeries_do_not_move_the_chain() {
             forge(&mut session);
             session.fixture.slow = false;
             session.fixture.work();
-            // That of message 6 is for the quick mode that begins then.
+            // After message 6, the next message is that of quick mode.
             if jobs > 0 && *step != Step::Main6 {
                 answers_again(&mut session);
             }
@@ -215,7 +214,7 @@ fn forgeries_do_not_move_the_chain() {
     }
 }
 
-/// What was worked on is still known: when it comes again, its answer goes out again.
+/// After the job, the message is still recognized: its answer is repeated.
 fn answers_again(session: &mut Session) {
     let (step, message) = session.said.last().expect("something was said").clone();
     let answer = session.fixture.sent.back().expect("an answer").clone();
@@ -224,7 +223,7 @@ fn answers_again(session: &mut Session) {
     assert_eq!(session.fixture.sent.iter().filter(|sent| **sent == answer).count(), 2, "{step:?}");
 }
 
-/// Noise with the right header: encrypted messages of main mode, and of the quick mode that goes on.
+/// Random bytes with a valid header, as messages of main mode and of a quick mode in progress.
 fn forge(session: &mut Session) {
     let Some(cookies) = session.fixture.engine.phase1s().next().map(|one| one.cookies) else { return };
     let quick = session.fixture.engine.phase2s().next().map_or(session.scripted_peer.message_id, |one| one.message_id);
@@ -241,7 +240,7 @@ fn forge(session: &mut Session) {
     }
 }
 
-/// The session is replayed from another address, or port: it is nobody's there, and the peer's phase 1 does not move.
+/// The session is replayed from another address or port. It establishes nothing, and the peer's phase 1 keeps its path.
 #[test]
 fn a_session_from_another_address() {
     for elsewhere in ["203.0.113.9:500", "192.0.2.2:4242"] {

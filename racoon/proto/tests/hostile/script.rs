@@ -1,6 +1,6 @@
-//! Bytes that are read as what happens to an engine: messages that are right, wrong or encrypted by a peer that lies, events
-//! of the kernel, the operator's wishes, time. Whatever they are, the engine does not panic, what it keeps is bounded, and
-//! in the end nothing is left. The fuzz target `engine` runs them too.
+//! Bytes as a script of inputs for an engine: messages that are valid, invalid, or encrypted by a dishonest peer; events of the kernel;
+//! requests of the operator; time. With any script, the engine does not panic, its state is bounded, and at the end no state is left.
+//! The fuzz target `engine` runs scripts, too.
 
 use racoon_proto::engine::Control;
 use racoon_proto::kernel::{Direction, KernelEvent, Limit, RequestId, Selector};
@@ -10,10 +10,10 @@ use crate::fixture::Configuration;
 use crate::scripted_peer::{Draft, Step, deletion};
 use crate::session::{Role, Session};
 
-/// More than this in one script takes too long.
+/// Maximum number of inputs in one script.
 const ACTIONS_MAX: usize = 100;
 
-/// Bytes, from the front.
+/// A reader of bytes.
 struct Script<'a>(&'a [u8]);
 
 impl<'a> Script<'a> {
@@ -23,17 +23,17 @@ impl<'a> Script<'a> {
         Some(*first)
     }
 
-    /// The next byte; 0 behind the end.
+    /// Returns the next byte; 0 after the end.
     fn byte(&mut self) -> u8 {
         self.next().unwrap_or(0)
     }
 
-    /// One of several.
+    /// Selects one of several values.
     fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[usize::from(self.byte()) % choices.len()]
     }
 
-    /// As many as a byte says, and there are.
+    /// Returns as many bytes as the next one says, or as are left.
     fn bytes(&mut self) -> &'a [u8] {
         let length = usize::from(self.byte()).min(self.0.len());
         let (bytes, rest) = self.0.split_at(length);
@@ -42,7 +42,7 @@ impl<'a> Script<'a> {
     }
 }
 
-/// Everything that a script says happens; then the peer falls silent, and hours pass.
+/// Runs a script, then lets hours pass without the peer.
 pub(crate) fn run(bytes: &[u8]) {
     let mut script = Script(bytes);
     let role = script.one_of(&Role::BOTH);
@@ -62,7 +62,7 @@ pub(crate) fn run(bytes: &[u8]) {
 
 fn act(session: &mut Session, next: &mut usize, action: u8, script: &mut Script<'_>) {
     match action % 12 {
-        // What is next, as it should be.
+        // The next message, valid.
         0 => {
             let step = session.role.steps().get(*next).copied().unwrap_or(Step::Informational);
             if session.scripted_peer.is_ready_for(step) {
@@ -70,14 +70,14 @@ fn act(session: &mut Session, next: &mut usize, action: u8, script: &mut Script<
                 *next += 1;
             }
         }
-        // Any message, changed on the wire.
+        // Any message, changed in transit.
         1 | 2 => {
             let Some(draft) = any_draft(session, script) else { return };
             let mut message = session.scripted_peer.seal(&draft);
             spoil(&mut message, script);
             session.fixture.receive(&message);
         }
-        // Any message, changed before it is encrypted: the peer itself lies.
+        // Any message, changed before it is encrypted, as by a dishonest peer.
         3 | 4 => {
             let Some(mut draft) = any_draft(session, script) else { return };
             lie(&mut draft, script);
@@ -85,7 +85,7 @@ fn act(session: &mut Session, next: &mut usize, action: u8, script: &mut Script<
             let message = session.scripted_peer.seal(&draft);
             session.fixture.receive(&message);
         }
-        // What was said before.
+        // A replay.
         5 => {
             let count = session.said.len().max(1);
             let said = session.said.get(usize::from(script.byte()) % count).map(|(_, message)| message.clone());
@@ -110,7 +110,7 @@ fn act(session: &mut Session, next: &mut usize, action: u8, script: &mut Script<
     }
 }
 
-/// A message of any step, as it should be.
+/// Returns a valid message of any step.
 fn any_draft(session: &mut Session, script: &mut Script<'_>) -> Option<Draft> {
     let steps = session.role.steps().iter().chain([&Step::Informational]).copied().collect::<Vec<_>>();
     let step = script.one_of(&steps);
@@ -123,7 +123,7 @@ fn any_draft(session: &mut Session, script: &mut Script<'_>) -> Option<Draft> {
     Some(session.scripted_peer.draft(step))
 }
 
-/// Bits are flipped, the end is cut off, something is added, parts change their places.
+/// Flips bits, truncates, appends, or moves parts of a message.
 fn spoil(message: &mut Vec<u8>, script: &mut Script<'_>) {
     for _ in 0..=script.byte() % 4 {
         let (how, at) = (script.byte(), script.byte());
@@ -136,14 +136,14 @@ fn spoil(message: &mut Vec<u8>, script: &mut Script<'_>) {
             _ => message.rotate_left(at),
         }
     }
-    // A length that is right brings it further.
+    // With a valid length, the message is parsed further.
     let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
     if let Some(field) = message.get_mut(24..28).filter(|_| script.byte().is_multiple_of(2)) {
         field.copy_from_slice(&length.to_be_bytes());
     }
 }
 
-/// Payloads change their types, their bodies and their places; they are missing, or come twice.
+/// Changes types, bodies and order of payloads, removes or repeats them.
 fn lie(draft: &mut Draft, script: &mut Script<'_>) {
     for _ in 0..=script.byte() % 4 {
         let at = usize::from(script.byte()) % draft.payloads.len().max(1);
@@ -181,7 +181,7 @@ fn kernel_event(session: &mut Session, script: &mut Script<'_>) {
     let any = fixture.sas.keys().nth(usize::from(script.byte()) % count).copied();
     let event = match (script.byte() % 9, any) {
         (0, _) => return fixture.acquire(),
-        // Answers to what nobody has asked.
+        // Answers to requests that were not made.
         (1, _) => KernelEvent::Spi(RequestId(u64::MAX), Ok(script.byte().into())),
         (2, _) => KernelEvent::Installed(RequestId(u64::MAX), Ok(())),
         (3, Some(name)) => KernelEvent::Expire(name, Limit::Soft),
@@ -204,7 +204,7 @@ fn kernel_event(session: &mut Session, script: &mut Script<'_>) {
     fixture.kernel(event);
 }
 
-/// What the operator wants; that it is impossible is no error.
+/// Makes a request of the operator, which may be refused.
 fn control(session: &mut Session, script: &mut Script<'_>) {
     let fixture = &mut session.fixture;
     let (local, remote) = (fixture.address.ip(), fixture.peer.ip());

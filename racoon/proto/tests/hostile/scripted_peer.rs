@@ -1,4 +1,4 @@
-//! A peer that is played by hand: it can say every message of either role, right or wrong, at any time.
+//! A scripted peer, which can send any message of either role, valid or not, at any time.
 
 use std::net::SocketAddr;
 
@@ -39,12 +39,12 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    /// Those of a scripted peer that begins.
+    /// The steps of an initiator.
     pub(crate) const INITIATOR: [Self; 5] = [Self::Main1, Self::Main3, Self::Main5, Self::Quick1, Self::Quick3];
-    /// Those of one that answers.
+    /// The steps of a responder.
     pub(crate) const RESPONDER: [Self; 4] = [Self::Main2, Self::Main4, Self::Main6, Self::Quick2];
 
-    /// As the engine's messages name it.
+    /// Returns the name in the engine's log lines.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Main1 => "message 1 of main mode",
@@ -69,7 +69,7 @@ impl Step {
     }
 }
 
-/// A message before it is sealed.
+/// A message before it is encrypted.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
     pub(crate) step: Step,
@@ -87,37 +87,37 @@ pub(crate) struct ScriptedPeer {
     exponent: Exponent,
     nonce: Vec<u8>,
     sa_i: Vec<u8>,
-    /// What the host has said: its public value and its nonce.
+    /// The host's public value and nonce.
     theirs: Option<(Vec<u8>, Vec<u8>)>,
-    /// Who it says it is.
+    /// The identity that it claims.
     pub(crate) identity: Identity,
     keyed: Option<Keyed>,
-    /// The host has proved who it is.
+    /// Whether the host has proved its identity.
     pub(crate) has_proof: bool,
-    /// Of quick mode.
+    /// The state of quick mode.
     pub(crate) message_id: u32,
     quick_iv: Option<Iv>,
     quick_nonce: Vec<u8>,
     their_quick_nonce: Vec<u8>,
     /// The payloads of the host's last message of quick mode.
     pub(crate) heard: Vec<(PayloadType, Vec<u8>)>,
-    /// What the host has said in informational messages.
+    /// The payloads of the host's informational messages.
     pub(crate) informed: Vec<(PayloadType, Vec<u8>)>,
-    /// Under which SPI the scripted peer receives.
+    /// The SPI under which the scripted peer receives.
     pub(crate) spi: u32,
-    /// It says that it answers probes.
+    /// Whether it announces dead peer detection.
     pub(crate) has_dpd: bool,
-    /// What it asks for in quick mode.
+    /// The terms that it proposes in quick mode.
     pub(crate) mode: EncapsulationMode,
-    /// For what, as initiator: its own side and the host's; none: both addresses.
+    /// The sides that it requests as initiator, its own and the host's; `None` for both addresses.
     pub(crate) traffic: Option<[Identity; 2]>,
 }
 
-/// What there is once the keys are exchanged.
+/// The state once the keys are derived.
 struct Keyed {
     skeyid: Prf,
     keys: Phase1Keys,
-    /// Of phase 1: after it the last block.
+    /// The IV of phase 1; after it, the last block.
     iv: Iv,
 }
 
@@ -156,12 +156,12 @@ impl ScriptedPeer {
         }
     }
 
-    /// The keys are exchanged.
+    /// Whether the keys are derived.
     pub(crate) fn is_keyed(&self) -> bool {
         self.keyed.is_some()
     }
 
-    /// Another quick mode begins under the same phase 1.
+    /// Begins another quick mode under the same phase 1.
     pub(crate) fn new_quick_mode(&mut self) {
         self.message_id = self.message_id.wrapping_add(2);
         self.quick_nonce = bytes(&mut self.random, 16);
@@ -169,7 +169,7 @@ impl ScriptedPeer {
         self.spi += 1;
     }
 
-    /// A message that the host accepts, if it is the scripted peer's turn.
+    /// Returns a valid message of a step.
     pub(crate) fn draft(&mut self, step: Step) -> Draft {
         use PayloadType as P;
         let public = || self.exponent.public_value().expect("a public value");
@@ -202,20 +202,20 @@ impl ScriptedPeer {
         self.drafted(step, exchange, message_id, payloads)
     }
 
-    /// The initiator's side of the traffic, or the responder's.
+    /// Returns a side of the traffic: the initiator's or the responder's.
     fn side(&self, at: usize) -> Identity {
         let hosts = if self.is_initiator { [self.address, self.host] } else { [self.host, self.address] };
         self.traffic.as_ref().map_or_else(|| Identity::address(hosts[at].ip()), |sides| sides[at].clone())
     }
 
-    /// An informational message under the SA, with HASH(1) before the payloads.
+    /// Returns an informational message under the SA, with HASH(1) before the payloads.
     pub(crate) fn informational(&mut self, payloads: Vec<(PayloadType, Vec<u8>)>) -> Draft {
         let message_id = u32::from_be_bytes(bytes(&mut self.random, 4).try_into().expect("4 bytes")) | 1;
         let payloads = [vec![(PayloadType::HASH, Vec::new())], payloads].concat();
         self.drafted(Step::Informational, ExchangeType::INFORMATIONAL, message_id, payloads)
     }
 
-    /// A notify about phase 1.
+    /// Returns a notify about phase 1.
     pub(crate) fn notify(&self, kind: NotifyType, data: &[u8]) -> (PayloadType, Vec<u8>) {
         notify(&self.cookies.to_bytes(), kind, data)
     }
@@ -236,8 +236,8 @@ impl ScriptedPeer {
         draft
     }
 
-    /// Fills in the hash, as it has to be over what the draft has now. In quick and informational mode it is the first
-    /// payload; a draft without one is left as it is.
+    /// Sets the hash to the valid one for the draft's payloads. In quick and informational mode it is the first payload. A draft without
+    /// one stays unchanged.
     pub(crate) fn prove(&self, draft: &mut Draft) {
         let Some(keyed) = &self.keyed else { return };
         let id = draft.payloads.iter().find(|(kind, _)| *kind == PayloadType::ID).map(|(_, id)| id.clone());
@@ -262,13 +262,13 @@ impl ScriptedPeer {
         }
     }
 
-    /// The message as it goes over the wire.
+    /// Encodes the message, and encrypts it if necessary.
     pub(crate) fn seal(&self, draft: &Draft) -> Vec<u8> {
         let first = draft.payloads.first().map_or(PayloadType::NONE, |(kind, _)| *kind);
         self.seal_chain(draft, first, &encode(&draft.payloads))
     }
 
-    /// The same with other bytes for the payloads.
+    /// Encodes the message with other bytes in place of the payloads.
     pub(crate) fn seal_chain(&self, draft: &Draft, first: PayloadType, chain: &[u8]) -> Vec<u8> {
         let mut body = chain.to_vec();
         if draft.header.flags.contains(Flags::ENCRYPTED) {
@@ -278,7 +278,7 @@ impl ScriptedPeer {
         self.packet(draft, first, &body)
     }
 
-    /// A header before a body, whatever that is.
+    /// Encodes a header before any body.
     pub(crate) fn packet(&self, draft: &Draft, first: PayloadType, body: &[u8]) -> Vec<u8> {
         let header = Header { next_payload: first, ..draft.header };
         [header.encode(body.len()).as_slice(), body].concat()
@@ -288,7 +288,7 @@ impl ScriptedPeer {
         Padding { randomize: false, ..Padding::default() }
     }
 
-    /// Encrypts whole blocks as the draft's message is to be.
+    /// Encrypts whole blocks with the IV of the draft's message.
     pub(crate) fn encrypt(&self, draft: &Draft, body: &mut [u8]) {
         let Some(keyed) = &self.keyed else { return };
         let mut iv = self.iv(draft.step, draft.header.message_id);
@@ -304,7 +304,7 @@ impl ScriptedPeer {
         }
     }
 
-    /// The message is sent: the next one is chained to it.
+    /// Records that the message is sent, so that the next one is chained to it.
     pub(crate) fn has_said(&mut self, draft: &Draft, message: &[u8]) {
         if !draft.step.is_encrypted() || draft.step == Step::Informational {
             return;
@@ -317,7 +317,7 @@ impl ScriptedPeer {
         }
     }
 
-    /// Hears a message of the host. None: it is not for the scripted peer, as it is now.
+    /// Reads a message of the host; `None` if the scripted peer does not expect it.
     pub(crate) fn hear(&mut self, datagram: &[u8]) -> Option<()> {
         let (header, body) = Header::parse(datagram).expect("the host sends messages");
         let own = self.cookies;
@@ -341,7 +341,7 @@ impl ScriptedPeer {
         }
     }
 
-    /// Whether it has heard what `step` is an answer to.
+    /// Whether it has received the message that `step` answers.
     pub(crate) fn is_ready_for(&self, step: Step) -> bool {
         let is_named = !self.cookies.initiator.is_zero() && !self.cookies.responder.is_zero();
         match step {
@@ -413,7 +413,7 @@ impl ScriptedPeer {
         Some(())
     }
 
-    /// HASH_I or HASH_R.
+    /// Computes HASH_I or HASH_R.
     fn phase1_hash(&self, of_initiator: bool, id: &[u8]) -> Secret {
         let keyed = self.keyed.as_ref().expect("keys");
         let own = self.exponent.public_value().expect("a public value");
@@ -435,7 +435,7 @@ impl ScriptedPeer {
         (plain, next)
     }
 
-    /// What the scripted peer proposes in quick mode.
+    /// Returns the scripted peer's proposals in quick mode.
     fn proposal(&self) -> Vec<u8> {
         let attribute = |kind: Phase2Attribute, value| Attribute::short(kind.0, value);
         let lifetime = u16::try_from(PHASE2_LIFETIME).expect("it is short");
@@ -452,7 +452,7 @@ impl ScriptedPeer {
         SaBody::new(vec![Proposal { number: 1, protocol: Protocol::ESP, spi, transforms }]).encode()
     }
 
-    /// What it chooses of the host's proposals: the first.
+    /// Chooses the first of the host's proposals.
     fn choice(&self) -> Vec<u8> {
         let sa = self.heard.iter().find(|(kind, _)| *kind == PayloadType::SA).expect("the host's SA payload");
         let mut sa = SaBody::parse(&sa.1).expect("the host's SA payload");
@@ -463,23 +463,23 @@ impl ScriptedPeer {
     }
 }
 
-/// A Delete payload.
+/// Encodes a Delete payload.
 pub(crate) fn deletion(protocol: Protocol, spis: &[&[u8]]) -> Vec<u8> {
     Delete { doi: Doi::IPSEC, protocol, spis: spis.iter().map(|spi| spi.to_vec()).collect() }.encode()
 }
 
-/// A Notification payload about an ISAKMP SA.
+/// Encodes a Notification payload about an ISAKMP SA.
 pub(crate) fn notify(spi: &[u8], kind: NotifyType, data: &[u8]) -> (PayloadType, Vec<u8>) {
     let (spi, data) = (spi.to_vec(), data.to_vec());
     (PayloadType::NOTIFY, Notify { doi: Doi::IPSEC, protocol: Protocol::ISAKMP, spi, kind, data }.encode())
 }
 
-/// The chain of payloads.
+/// Encodes a chain of payloads.
 pub(crate) fn encode(payloads: &[(PayloadType, Vec<u8>)]) -> Vec<u8> {
     chain::encode(&payloads.iter().map(|(kind, body)| (*kind, body.as_slice())).collect::<Vec<_>>())
 }
 
-/// The payloads of a message, decrypted or in clear.
+/// Parses the payloads of a message, decrypted or unencrypted.
 fn payloads(header: &Header, body: &[u8]) -> Option<Vec<(PayloadType, Vec<u8>)>> {
     let payloads = chain::walk(header.next_payload, body, Tail::Padding).ok()?;
     Some(payloads.iter().map(|payload| (payload.kind, payload.body.to_vec())).collect())

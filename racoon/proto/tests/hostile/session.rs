@@ -1,4 +1,4 @@
-//! A fixture and a scripted peer that talk with each other, up to where the test wants something to go wrong.
+//! A session of a fixture and a scripted peer, which a test can stop and manipulate at any step.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -6,19 +6,19 @@ use std::time::Duration;
 use crate::fixture::{Configuration, Fixture};
 use crate::scripted_peer::{Draft, ScriptedPeer, Step};
 
-/// What the scripted peer is.
+/// The role of the scripted peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// It begins.
+    /// Initiator.
     Initiator,
-    /// It answers.
+    /// Responder.
     Responder,
 }
 
 impl Role {
     pub(crate) const BOTH: [Self; 2] = [Self::Initiator, Self::Responder];
 
-    /// What it says until SAs are there.
+    /// Returns its steps until SAs are established.
     pub(crate) fn steps(self) -> &'static [Step] {
         match self {
             Self::Initiator => &Step::INITIATOR,
@@ -31,14 +31,14 @@ pub(crate) struct Session {
     pub(crate) fixture: Fixture,
     pub(crate) scripted_peer: ScriptedPeer,
     pub(crate) role: Role,
-    /// Everything that the scripted peer has said, as it was on the wire.
+    /// All messages of the scripted peer, as sent.
     pub(crate) said: Vec<(Step, Vec<u8>)>,
-    /// What the scripted peer has heard: the same again says nothing new.
+    /// The messages that the scripted peer has received; repetitions are ignored.
     heard: HashSet<Vec<u8>>,
 }
 
 impl Session {
-    /// Nobody has said anything, but the fixture its first message if the scripted peer answers.
+    /// Creates a session. If the scripted peer is the responder, the fixture has sent its first message.
     pub(crate) fn new(role: Role, configuration: Configuration) -> Self {
         let fixture = Fixture::new(configuration);
         let scripted_peer = ScriptedPeer::new(fixture.peer, fixture.address, role == Role::Initiator, 2);
@@ -50,12 +50,12 @@ impl Session {
         session
     }
 
-    /// It is the scripted_peer's turn to say `step`.
+    /// Creates a session in which the scripted peer's next step is `step`.
     pub(crate) fn up_to(role: Role, step: Step) -> Self {
         Self::new(role, Configuration::default()).then_up_to(step)
     }
 
-    /// SAs are there.
+    /// Creates a session with established SAs.
     pub(crate) fn up(role: Role) -> Self {
         let session = Self::up_to(role, Step::Informational);
         assert!(session.fixture.is_up(), "{}", session.fixture.log_text());
@@ -69,13 +69,13 @@ impl Session {
         self
     }
 
-    /// The scripted peer says what it should.
+    /// Sends the valid message of a step.
     pub(crate) fn say(&mut self, step: Step) {
         let draft = self.scripted_peer.draft(step);
         self.utter(&draft);
     }
 
-    /// The scripted peer says this.
+    /// Sends a message of the scripted peer.
     pub(crate) fn utter(&mut self, draft: &Draft) {
         let message = self.scripted_peer.seal(draft);
         self.scripted_peer.has_said(draft, &message);
@@ -84,7 +84,7 @@ impl Session {
         self.listen();
     }
 
-    /// The scripted peer hears what the fixture has sent to it. Returns how many datagrams that were.
+    /// Delivers the fixture's datagrams to the scripted peer. Returns their number.
     pub(crate) fn listen(&mut self) -> usize {
         let mut count = 0;
         while let Some(datagram) = self.fixture.sent.pop_front() {
@@ -96,7 +96,7 @@ impl Session {
         count
     }
 
-    /// Says `step` and all that comes after it; then SAs are there.
+    /// Performs `step` and all later ones, and checks that SAs are established.
     pub(crate) fn finish(&mut self, step: Step, what: &str) {
         for step in self.role.steps().iter().filter(|next| **next >= step) {
             self.say(*step);
@@ -105,7 +105,7 @@ impl Session {
         assert!(self.scripted_peer.has_proof, "{what}: the host proves who it is");
     }
 
-    /// A quick mode after one that failed.
+    /// Performs a quick mode after one that failed.
     pub(crate) fn finish_anew(&mut self, what: &str) {
         match self.role {
             Role::Initiator => {
@@ -120,7 +120,7 @@ impl Session {
         }
     }
 
-    /// Jobs of the fixture take their time from now on.
+    /// Makes jobs of the fixture wait from now on.
     pub(crate) fn slow(mut self) -> Self {
         self.fixture.slow = true;
         self

@@ -1,8 +1,8 @@
-//! Each exchange type in every state of phase 1, with cookies that are known and with others: whatever is not for the state
-//! changes nothing.
+//! Each exchange type in every state of phase 1, with known and unknown cookies: a message that the state does not expect changes
+//! nothing.
 //!
-//! Known defects: the suite of wrong states; the transaction exchange before there are keys; clear
-//! deletes before a remote section is chosen. Transaction and aggressive mode themselves: not yet.
+//! Known defects: messages in wrong states; a transaction exchange without keys; unencrypted deletes before a remote section is
+//! selected. Transaction exchanges and aggressive mode themselves are not implemented.
 
 use racoon_proto::num::{ExchangeType, Flags, NotifyType, PayloadType, Protocol};
 use racoon_proto::wire::{self, Cookie, CookiePair, Header};
@@ -13,10 +13,10 @@ use crate::session::{Role, Session};
 
 const EXCHANGES: [u8; 10] = [1, 2, 3, 4, 5, 6, 32, 33, 34, 240];
 
-/// A state: its name, and a session in it, with what the scripted peer has to say then; none: everything is said.
+/// A state: its name, a session in it, and the scripted peer's next step, if there is one.
 type State = (String, Session, Option<Step>);
 
-/// Every state of phase 1 that a message can meet.
+/// Returns every state of phase 1 in which a message can arrive.
 fn states() -> Vec<State> {
     let mut states: Vec<State> = Vec::new();
     for role in Role::BOTH {
@@ -36,7 +36,7 @@ fn states() -> Vec<State> {
     states
 }
 
-/// The phase 1 is to be renewed, and the peer does not care.
+/// Returns a session whose phase 1 is being renewed without an answer of the peer.
 fn dying() -> Session {
     let configuration = Configuration::default();
     let mut session = Session::new(Role::Initiator, configuration).then_up_to(Step::Informational);
@@ -45,7 +45,7 @@ fn dying() -> Session {
     session
 }
 
-/// Bodies that make sense in one exchange or another, and one that makes none.
+/// Returns bodies that are valid in some exchange, and one that is not valid in any.
 fn bodies(cookies: CookiePair) -> Vec<Vec<(PayloadType, Vec<u8>)>> {
     vec![
         vec![],
@@ -59,7 +59,7 @@ fn bodies(cookies: CookiePair) -> Vec<Vec<(PayloadType, Vec<u8>)>> {
     ]
 }
 
-/// The session's cookies as the fixture knows them, with the halves of others in between.
+/// Returns the session's cookies, and combinations of them with others.
 fn cookies(session: &Session) -> Vec<CookiePair> {
     let known = session.fixture.engine.phase1s().next().map_or(session.scripted_peer.cookies, |one| one.cookies);
     let other = Cookie([0xee; 8]);
@@ -101,7 +101,7 @@ fn every_exchange_in_every_state() {
     }
 }
 
-/// The exchange comes to its end as if nothing had been.
+/// Completes the exchange as if nothing had happened.
 fn goes_on(name: String, mut session: Session, next: Option<Step>) {
     if session.fixture.jobs() > 0 {
         session.fixture.slow = false;
@@ -117,7 +117,7 @@ fn goes_on(name: String, mut session: Session, next: Option<Step>) {
     session.fixture.wind_up(&name);
 }
 
-/// Nothing but the first message of an exchange begins one.
+/// Only the first message of an exchange begins one.
 #[test]
 fn what_comes_out_of_nothing_leaves_nothing() {
     let mut session = Session::new(Role::Initiator, Configuration::default());
@@ -136,7 +136,7 @@ fn what_comes_out_of_nothing_leaves_nothing() {
     session.fixture.wind_up("after nonsense");
 }
 
-/// A clear delete soon after the first message: there is no remote section that could allow it.
+/// An unencrypted delete after the first message, when no remote section that could allow it is selected.
 #[test]
 fn clear_delete_right_after_message_1() {
     let mut session = Session::up_to(Role::Initiator, Step::Main3);
@@ -154,7 +154,7 @@ fn clear_delete_right_after_message_1() {
     session.fixture.wind_up("after a clear delete");
 }
 
-/// Transaction exchange before there are keys: nothing can be decrypted, and nothing is tried.
+/// A transaction exchange without keys: no decryption is attempted.
 #[test]
 fn transaction_exchange_before_there_are_keys() {
     for (role, step) in [(Role::Initiator, Step::Main3), (Role::Responder, Step::Main2), (Role::Responder, Step::Main4)]

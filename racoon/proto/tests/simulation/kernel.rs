@@ -1,4 +1,4 @@
-//! A kernel's IPsec, as far as an IKE daemon sees it, with virtual time.
+//! A simulated kernel: the part of IPsec that an IKE daemon sees, in virtual time.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use racoon_proto::kernel::{
 };
 use racoon_proto::time::Time;
 
-/// How long a kernel waits for an answer to an acquire, as Linux does.
+/// How long the kernel waits for an answer to an acquire, as Linux does.
 const ACQUIRE_EXPIRES: Duration = Duration::from_secs(165);
 
 /// An SA in the kernel.
@@ -19,7 +19,7 @@ const ACQUIRE_EXPIRES: Duration = Duration::from_secs(165);
 pub(crate) struct Sa {
     pub(crate) way: Way,
     pub(crate) keys: Vec<Secret>,
-    /// When it was installed, and which number it then had.
+    /// When it was installed, and the number of the installation.
     pub(crate) added: (Time, u64),
     soft: Option<Time>,
     hard: Option<Time>,
@@ -32,32 +32,32 @@ pub(crate) struct Kernel {
     /// Reserved SPIs.
     pub(crate) larval: BTreeMap<SaName, Time>,
     pub(crate) policies: Vec<Policy>,
-    /// Acquires that are not answered yet, by policy, and until when they hold others back.
+    /// Unanswered acquires by policy, with the time until which they suppress others.
     acquires: BTreeMap<u32, Time>,
-    /// Makes SPIs: each kernel has its own.
+    /// The last SPI; each kernel has its own range.
     pub(crate) next_spi: u32,
     installed: u64,
     seq: u32,
 }
 
-/// What becomes of a packet.
+/// The result of sending a packet.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// It leaves, in these SAs: the innermost first.
+    /// It is sent in these SAs, the innermost first.
     Sent(Vec<SaName>),
-    /// It has to wait for SAs, which are asked for.
+    /// It waits for SAs, for which an acquire is sent.
     Asks(Acquire),
-    /// It has to wait for SAs that have been asked for.
+    /// It waits for SAs for which an acquire was sent before.
     Waits,
 }
 
 impl Kernel {
-    /// A kernel with policies, whose SPIs begin behind `spi`.
+    /// A kernel with policies, whose SPIs begin after `spi`.
     pub(crate) fn new(spi: u32, policies: Vec<Policy>) -> Self {
         Self { next_spi: spi, policies, ..Self::default() }
     }
 
-    /// Does what the engine asks for; returns the answer, if there is one.
+    /// Executes a request of the engine, and returns the answer, if there is one.
     pub(crate) fn carry_out(&mut self, now: Time, request: KernelRequest) -> Option<KernelEvent> {
         match request {
             KernelRequest::AllocateSpi(spi) => {
@@ -126,7 +126,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// A packet for the peer is to leave.
+    /// Sends a packet to the peer.
     pub(crate) fn send(&mut self, now: Time, source: IpAddr, destination: IpAddr) -> Fate {
         let outbound = |policy: &&Policy| policy.direction == Direction::Out;
         let Some(policy) = self.policies.iter().find(outbound).cloned() else { return Fate::Sent(Vec::new()) };
@@ -167,22 +167,22 @@ impl Kernel {
         Fate::Asks(Acquire { policy: Some(policy.index), source, destination, protocol, seq: self.seq, selector: None })
     }
 
-    /// A packet arrives: whether each of its SAs is there, with the sender's keys.
+    /// Receives a packet. Returns whether each of its SAs exists, with the sender's keys.
     pub(crate) fn receive(&self, sender: &Self, used: &[SaName]) -> bool {
         used.iter().all(|name| match (self.sas.get(name), sender.sas.get(name)) {
             (Some(here), Some(there)) => here.way == Way::Inbound && here.keys == there.keys,
-            // The sender's is gone since: it was there when the packet left.
+            // The sender's SA existed when the packet was sent, and is gone now.
             (Some(here), None) => here.way == Way::Inbound,
             (None, _) => false,
         })
     }
 
-    /// When an SA next comes to a limit.
+    /// Returns when the next SA reaches a limit.
     pub(crate) fn next_limit(&self) -> Option<Time> {
         self.sas.values().flat_map(|sa| [sa.soft, sa.hard]).flatten().min()
     }
 
-    /// The SAs that come to a limit now.
+    /// Returns the SAs that reach a limit now.
     pub(crate) fn expire(&mut self, now: Time) -> Vec<KernelEvent> {
         let mut events = Vec::new();
         self.sas.retain(|name, sa| {

@@ -1,5 +1,5 @@
-//! Two engines, two kernels and a bad line under a virtual clock. A seed decides all that happens: a failure names it, and
-//! it happens again with it.
+//! Two engines, two kernels and a bad link under a virtual clock. Everything depends on a seed. A failure names it, and can be
+//! reproduced with it.
 
 mod kernel;
 mod world;
@@ -17,7 +17,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Packets from a host every second until one arrives.
+/// Sends packets from a host every second until one arrives.
 fn bring_up(world: &mut World, from: usize, within: u64) {
     let (deadline, before) = (world.now + seconds(within), world.arrived);
     while world.arrived == before {
@@ -27,7 +27,7 @@ fn bring_up(world: &mut World, from: usize, within: u64) {
     }
 }
 
-/// Packets both ways, one a second each.
+/// Sends a packet a second in each direction.
 fn talk(world: &mut World, duration: u64) {
     for _ in 0..duration {
         world.packet(0);
@@ -59,8 +59,7 @@ fn a_run_repeats_bit_for_bit() {
     assert_eq!(log_text(), log_text());
 }
 
-/// Hours of traffic with short lifetimes over a line that delays: all is renewed, and no packet ever comes where its SA is
-/// not.
+/// Hours of traffic with short lifetimes over a link with delays: everything is renewed, and no packet ever arrives without an SA.
 #[test]
 fn renewals_lose_nothing() {
     for seed in 0..20 {
@@ -79,7 +78,7 @@ fn renewals_lose_nothing() {
     }
 }
 
-/// Whatever the line does, both ends agree in the end, and nothing is left when they part.
+/// Whatever the link does, both ends agree at the end, and no state is left after they stop.
 #[test]
 fn ten_thousand_bad_lines() {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
@@ -115,12 +114,12 @@ fn one_bad_line(seed: u64) {
     talk(&mut world, 40);
     if dice.draw(4) == 0 {
         world.reboot(1 - from, seed ^ 0xb007, &terms);
-        // What is still on its way would arrive and look like an answer.
+        // Datagrams in transit would arrive and look like answers.
         world.run_until(world.now + seconds(5));
-        // The one that lost everything speaks; by initial contact the other one gives up what it had.
+        // The restarted host sends packets. Its INITIAL-CONTACT makes the other one remove its old SAs.
         bring_up(&mut world, 1 - from, 180);
     }
-    // The line heals, and both agree.
+    // The link recovers, and both agree.
     world.set_line(CLEAN);
     talk(&mut world, 10);
     let (arrived, refused) = (world.arrived, world.refused);
@@ -131,8 +130,8 @@ fn one_bad_line(seed: u64) {
     part(&mut world, from, seed);
 }
 
-/// One side is killed at any moment of a negotiation, or after it, and started again, and says nothing: the other one, which
-/// does not probe at an interval, finds it by its own packets.
+/// One host is killed at any moment during or after a negotiation and restarted, and sends nothing. The other one, without periodic
+/// probes, notices this by its own packets.
 #[test]
 fn killed_peers_are_found_again() {
     for seed in 0..200 {
@@ -167,7 +166,7 @@ fn killed_peers_are_found_again() {
     }
 }
 
-/// One side stops: nothing is left there, and with its deletes received nothing at the other.
+/// One host stops and keeps no state. The other one keeps none after it has received the deletes.
 fn part(world: &mut World, stops: usize, seed: u64) {
     world.control(stops, Control::Shutdown);
     world.run_until(world.now + seconds(5));
@@ -177,7 +176,7 @@ fn part(world: &mut World, stops: usize, seed: u64) {
     }
     assert_eq!(world.hosts[stops].engine.phase1s().count(), 0, "seed {seed}");
     assert_eq!(world.hosts[stops].engine.poll_timeout(), None, "seed {seed}: a timer is left");
-    // What the other one keeps to answer duplicates goes with time.
+    // The reply cache of the other host expires.
     world.run_until(world.now + seconds(4000));
     let other = &world.hosts[1 - stops];
     assert_eq!(other.engine.phase1s().count(), 0, "seed {seed}: {}", world.log_text());
@@ -195,7 +194,7 @@ fn nobody_there() {
     assert_eq!(world.hosts[0].engine.poll_timeout(), None, "a timer is left");
     assert_eq!(world.hosts[0].engine.phase1s().count(), 0);
     assert!(world.hosts[0].kernel.larval.is_empty());
-    // And with somebody there the next packet does it.
+    // When the host runs again, the next packet establishes SAs.
     world.set_line(CLEAN);
     bring_up(&mut world, 0, 5);
 }

@@ -1,4 +1,4 @@
-//! Two hosts, a line between them, and a clock that nobody has to wait for.
+//! Two hosts, a link between them, and a virtual clock.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,24 +23,24 @@ use zeroize::Zeroizing;
 
 use crate::kernel::{Fate, Kernel};
 
-/// What the line does to datagrams, in percent and milliseconds.
+/// The properties of the link, in percent and milliseconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Line {
     pub(crate) loss: u8,
     pub(crate) duplicates: u8,
     pub(crate) delay: u64,
-    /// On top of the delay, at random: what makes datagrams overtake each other.
+    /// Maximum random addition to the delay, by which datagrams overtake each other.
     pub(crate) jitter: u64,
 }
 
-/// What a run is like.
+/// The parameters of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {
     pub(crate) line: Line,
     pub(crate) phase1_lifetime: u32,
     pub(crate) phase2_lifetime: u32,
     pub(crate) pfs: bool,
-    /// How long a job takes, in milliseconds.
+    /// Duration of a job in milliseconds.
     pub(crate) job: u64,
 }
 
@@ -49,15 +49,15 @@ pub(crate) struct Host {
     pub(crate) engine: Engine,
     pub(crate) kernel: Kernel,
     pub(crate) address: SocketAddr,
-    /// What the engine logged.
+    /// The engine's log.
     pub(crate) log: Vec<String>,
 }
 
-/// Something on its way.
+/// Something in transit.
 enum Flying {
     /// A datagram of IKE.
     Datagram { to: usize, local: SocketAddr, remote: SocketAddr, bytes: Vec<u8> },
-    /// A packet in SAs.
+    /// A packet protected by SAs.
     Packet { from: usize, used: Vec<SaName> },
     /// A finished job.
     Job { host: usize, id: JobId, job: Job },
@@ -71,12 +71,12 @@ pub(crate) struct World {
     line: Line,
     job: u64,
     random: SeededRandom,
-    /// Packets that arrived, and those that came where their SA was not.
+    /// The numbers of packets that arrived with and without their SAs.
     pub(crate) arrived: usize,
     pub(crate) refused: usize,
 }
 
-/// The same key for everybody.
+/// A key table with one key for all peers.
 struct OneKey;
 
 impl KeyTable for OneKey {
@@ -116,7 +116,7 @@ fn settings(peer: SocketAddr, terms: &Terms) -> Settings {
     }
 }
 
-/// The policies of a host: everything between the two is in ESP.
+/// Returns the policies of a host: all traffic between the two is in ESP.
 fn policies(host: usize) -> Vec<Policy> {
     let endpoints = (Prefix::host(address(host).ip()), Prefix::host(address(1 - host).ip()));
     let out =
@@ -158,14 +158,14 @@ impl World {
         Host { engine, kernel, address: address(host), log: Vec::new() }
     }
 
-    /// A number below `limit`.
+    /// Draws a number below `limit`.
     pub(crate) fn draw(&mut self, limit: u64) -> u64 {
         let mut bytes = [0; 8];
         self.random.fill(&mut bytes);
         u64::from_le_bytes(bytes) % limit.max(1)
     }
 
-    /// One of these.
+    /// Draws one of several values.
     pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         let at = self.draw(from.len() as u64);
         from[usize::try_from(at).expect("below the length")]
@@ -175,7 +175,7 @@ impl World {
         self.draw(100) < u64::from(percent)
     }
 
-    /// Something arrives later.
+    /// Schedules an arrival.
     fn launch(&mut self, after: Duration, what: Flying) {
         self.count += 1;
         self.flying.insert((self.now + after, self.count), what);
@@ -186,7 +186,7 @@ impl World {
         Duration::from_millis(self.line.delay + jitter)
     }
 
-    /// A packet is to go from a host to the other.
+    /// Sends a packet from a host to the other.
     pub(crate) fn packet(&mut self, from: usize) {
         let (here, there) = (address(from).ip(), address(1 - from).ip());
         match self.hosts[from].kernel.send(self.now, here, there) {
@@ -203,14 +203,14 @@ impl World {
         }
     }
 
-    /// Asks an engine for something.
+    /// Makes a request of the operator to an engine.
     pub(crate) fn control(&mut self, host: usize, control: Control) {
         let now = self.now;
         self.hosts[host].engine.handle_control(now, control).expect("control");
         self.drain(host);
     }
 
-    /// A host loses all it knows.
+    /// Restarts a host without its state.
     pub(crate) fn reboot(&mut self, host: usize, seed: u64, terms: &Terms) {
         let log = std::mem::take(&mut self.hosts[host].log);
         let spi = self.hosts[host].kernel.next_spi;
@@ -222,7 +222,7 @@ impl World {
         self.flying.retain(|_, flying| mine(flying));
     }
 
-    /// The line is another one from now on.
+    /// Changes the link.
     pub(crate) fn set_line(&mut self, line: Line) {
         self.line = line;
     }
@@ -240,7 +240,7 @@ impl World {
         self.now = end;
     }
 
-    /// Does what is due now.
+    /// Processes everything that is due now.
     fn turn(&mut self) {
         if let Some(entry) = self.flying.first_entry().filter(|entry| entry.key().0 <= self.now) {
             let what = entry.remove();
@@ -280,7 +280,7 @@ impl World {
         }
     }
 
-    /// Does what an engine wants done.
+    /// Carries out the outputs of an engine.
     fn drain(&mut self, host: usize) {
         let now = self.now;
         while let Some(output) = self.hosts[host].engine.poll_output() {
@@ -313,7 +313,7 @@ impl World {
         }
     }
 
-    /// Everything that was logged, for a failed assertion.
+    /// Returns both logs, for a failed assertion.
     pub(crate) fn log_text(&self) -> String {
         self.hosts.iter().map(|host| format!("== {}\n{}\n", host.address, host.log.join("\n"))).collect()
     }

@@ -64,6 +64,7 @@ pub(super) fn features(cx: &mut ExchangeContext<'_>, payloads: &[RawPayload<'_>]
 
 /// Whether INITIAL-CONTACT is among the payloads.
 pub(super) fn has_initial_contact(payloads: &[RawPayload<'_>]) -> bool {
+    // The message is authenticated by its hash, so a notify that cannot be parsed is ignored like an unknown one.
     rules::all(payloads, PayloadType::NOTIFY)
         .filter_map(|body| Notify::parse(body).ok())
         .any(|notify| notify.kind == NotifyType::INITIAL_CONTACT)
@@ -87,6 +88,7 @@ pub(super) fn own_identity(cx: &ExchangeContext<'_>) -> Result<Identity, Failure
 
 /// Draws a nonce of the configured length.
 pub(super) fn draw_nonce(cx: &mut ExchangeContext<'_>) -> Result<Vec<u8>, FailureReason> {
+    // RFC 2409 section 5 limits nonces to these lengths, whatever is configured.
     let length = usize::from(cx.remote_section()?.nonce_size).clamp(wire::NONCE_MIN, wire::NONCE_MAX);
     let mut nonce = vec![0; length];
     cx.random.fill(&mut nonce);

@@ -101,6 +101,7 @@ pub fn answered_phase1(answer: &SaBody, sent: &[Phase1Terms]) -> Result<(usize, 
     if let Some(skipped) = offer.skipped.first() {
         return Err(AnswerError::Unusable(*skipped));
     }
+    // RFC 2409 section 5: the responder answers with a single transform.
     let [chosen] = offer.transforms.as_slice() else { return Err(AnswerError::NotOne) };
     // A responder may change the lifetime, as far as `proposal_check` allows.
     let lifetime = chosen.terms.lifetime;
@@ -139,6 +140,7 @@ fn terms(transform: &Transform) -> Result<Phase1Terms, SkipReason> {
     let key_length = key_length::phase1(cipher, values.short(A::KEY_LENGTH.0))
         .map_err(|length| values.value(A::KEY_LENGTH.0, length))?;
     let group = Group(values.required(A::GROUP_DESCRIPTION.0)?);
+    // The type is redundant beside a group's number, but must not contradict it.
     if let Some(group_type) = values.short(A::GROUP_TYPE.0)
         && group_type != if matches!(group, Group::ECP256 | Group::ECP384 | Group::ECP521) { ECP } else { MODP }
     {

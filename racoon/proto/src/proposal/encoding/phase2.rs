@@ -129,6 +129,7 @@ pub fn phase2_sa(suites: &[Suite]) -> SaBody {
 pub fn offered_phase2(body: &SaBody, unspecified: EncapsulationMode) -> Result<Phase2Offer, ProposalError> {
     let mut offer = Phase2Offer::default();
     let mut before = 0;
+    // Only adjacent proposals form a suite: the numbers must increase (RFC 2408 section 4.2).
     for proposals in body.proposals.chunk_by(|one, next| one.number == next.number) {
         let Some(Proposal { number, .. }) = proposals.first() else { continue };
         if *number < before {
@@ -198,6 +199,7 @@ fn as_sent(sent: &Suite, chosen: &Suite) -> Option<Suite> {
         let theirs = chosen.protocols.iter().find(|one| one.protocol == ours.protocol)?;
         let mut transform = theirs.transforms.first()?.clone();
         let proposed = ours.transforms.iter().find(|one| transform.agrees_with(one))?;
+        // This is not negotiated, so the answer does not have it.
         transform.transform.truncated = proposed.transform.truncated;
         if !transform.names_lifetime() {
             transform.terms.lifetime = transform.terms.lifetime.min(proposed.terms.lifetime);
@@ -242,6 +244,7 @@ fn suite(
                 }
             }
         }
+        // Without one of its protocols, a suite would protect less than its sender proposed.
         if transforms.is_empty() {
             return Err(SkipReason::NoTransform(protocol));
         }
@@ -308,6 +311,7 @@ fn transform(
         Some(ESN_64) if protocol != Protocol::IPCOMP => true,
         Some(other) => return Err(values.value(A::EXTENDED_SEQUENCE_NUMBER.0, other)),
     };
+    // An unknown mode stays as it is, and then matches no configured one.
     let mode = values.short(A::ENCAPSULATION_MODE.0).map_or(unspecified, EncapsulationMode);
     Ok(SuiteTransform {
         transform: Phase2Transform { protocol, id: wire.id, key_length, authentication, truncated: false, mode },
