@@ -126,6 +126,7 @@ mod sa;
 mod secret_key;
 mod security_policy;
 mod selector;
+mod setters;
 mod spec_error;
 pub mod spelling;
 pub mod state_file;

@@ -6,6 +6,7 @@ use super::{Keyed, Lifetimes, Mode, Replay, SaId, SaSpec, SecurityLabel, TCP_MD5
 use crate::algorithm::{Authentication, Compression, Encryption, KeyBits};
 use crate::num::{SaFlags, SaType};
 use crate::secret_key::SecretKey;
+use crate::setters::setters;
 use crate::spec_error::SpecError;
 use crate::wire::{XfrmAuthTrunc, XfrmMark, XfrmOffload};
 
@@ -27,47 +28,12 @@ impl SaBuilder {
         Self(SaSpec { replay: Replay { window, esn: false }, ..SaSpec::new(id) })
     }
 
-    /// Sets the mode.
-    #[must_use]
-    pub fn mode(mut self, mode: Mode) -> Self {
-        self.0.mode = mode;
-        self
-    }
-
-    /// Sets the reqid: a policy of level unique uses only SAs with its reqid.
-    #[must_use]
-    pub fn reqid(mut self, reqid: u32) -> Self {
-        self.0.reqid = reqid;
-        self
-    }
-
-    /// Sets the cipher of ESP and its key. The salt of a counter mode is the end of the key.
-    #[must_use]
-    pub fn encryption(mut self, algorithm: Encryption, key: impl Into<SecretKey>) -> Self {
-        self.0.encryption = Some(Keyed::new(algorithm, key));
-        self
-    }
-
-    /// Sets the authentication algorithm and its key.
-    #[must_use]
-    pub fn authentication(mut self, algorithm: Authentication, key: impl Into<SecretKey>) -> Self {
-        self.0.authentication = Some(Keyed::new(algorithm, key));
-        self
-    }
-
     /// Sets the compression algorithm of IPComp. Its packets carry the SPI as their CPI.
     #[must_use]
     pub fn compression(mut self, algorithm: Compression) -> Self {
         self.0.compression = Some(algorithm);
         // Without this flag KAME's kernels put a well-known CPI into packets instead (RFC 3173 section 3.3).
         self.0.flags |= SaFlags::RAWCPI;
-        self
-    }
-
-    /// Sets the replay window, in packets; 0 turns replay protection off.
-    #[must_use]
-    pub fn replay_window(mut self, packets: u32) -> Self {
-        self.0.replay.window = packets;
         self
     }
 
@@ -78,73 +44,10 @@ impl SaBuilder {
         self
     }
 
-    /// Sets the limits.
-    #[must_use]
-    pub fn lifetimes(mut self, lifetimes: Lifetimes) -> Self {
-        self.0.lifetimes = lifetimes;
-        self
-    }
-
     /// Adds flags.
     #[must_use]
     pub fn flags(mut self, flags: SaFlags) -> Self {
         self.0.flags |= flags;
-        self
-    }
-
-    /// Encapsulates ESP in UDP (RFC 3948).
-    #[must_use]
-    pub fn encapsulation(mut self, encapsulation: UdpEncapsulation) -> Self {
-        self.0.encapsulation = Some(encapsulation);
-        self
-    }
-
-    /// Sets the security label (Linux).
-    #[must_use]
-    pub fn label(mut self, label: SecurityLabel) -> Self {
-        self.0.label = Some(label);
-        self
-    }
-
-    /// Restricts the source addresses inside a tunnel.
-    #[must_use]
-    pub fn inner_source(mut self, address: IpAddr, prefix_len: u8) -> Self {
-        self.0.inner_source = Some((address, prefix_len));
-        self
-    }
-
-    /// Restricts the SA to packets with a mark (NETLINK_XFRM only).
-    #[must_use]
-    pub fn mark(mut self, mark: XfrmMark) -> Self {
-        self.0.id.mark = Some(mark);
-        self
-    }
-
-    /// Sets the mark that packets get when the SA has processed them (NETLINK_XFRM only).
-    #[must_use]
-    pub fn output_mark(mut self, mark: XfrmMark) -> Self {
-        self.0.output_mark = Some(mark);
-        self
-    }
-
-    /// Binds the SA to an XFRM interface (NETLINK_XFRM only).
-    #[must_use]
-    pub fn if_id(mut self, id: u32) -> Self {
-        self.0.if_id = Some(id);
-        self
-    }
-
-    /// Sets the length of the ICV (NETLINK_XFRM only).
-    #[must_use]
-    pub fn auth_trunc(mut self, auth_trunc: XfrmAuthTrunc) -> Self {
-        self.0.auth_trunc = Some(auth_trunc);
-        self
-    }
-
-    /// Offloads the SA to a network interface (NETLINK_XFRM only).
-    #[must_use]
-    pub fn offload(mut self, offload: XfrmOffload) -> Self {
-        self.0.offload = Some(offload);
         self
     }
 
@@ -155,6 +58,39 @@ impl SaBuilder {
     pub fn build(self) -> Result<SaSpec, SpecError> {
         self.0.check()?;
         Ok(self.0)
+    }
+}
+
+setters! {
+    SaBuilder {
+        /// Sets the mode.
+        mode(mode: Mode) => mode = mode;
+        /// Sets the reqid: a policy of level unique uses only SAs with its reqid.
+        reqid(reqid: u32) => reqid = reqid;
+        /// Sets the cipher of ESP and its key. The salt of a counter mode is the end of the key.
+        encryption(algorithm: Encryption, key: impl Into<SecretKey>) => encryption = Some(Keyed::new(algorithm, key));
+        /// Sets the authentication algorithm and its key.
+        authentication(algorithm: Authentication, key: impl Into<SecretKey>) => authentication = Some(Keyed::new(algorithm, key));
+        /// Sets the replay window, in packets; 0 turns replay protection off.
+        replay_window(packets: u32) => replay.window = packets;
+        /// Sets the limits.
+        lifetimes(lifetimes: Lifetimes) => lifetimes = lifetimes;
+        /// Encapsulates ESP in UDP (RFC 3948).
+        encapsulation(encapsulation: UdpEncapsulation) => encapsulation = Some(encapsulation);
+        /// Sets the security label (Linux).
+        label(label: SecurityLabel) => label = Some(label);
+        /// Restricts the source addresses inside a tunnel.
+        inner_source(address: IpAddr, prefix_len: u8) => inner_source = Some((address, prefix_len));
+        /// Restricts the SA to packets with a mark (NETLINK_XFRM only).
+        mark(mark: XfrmMark) => id.mark = Some(mark);
+        /// Sets the mark that packets get when the SA has processed them (NETLINK_XFRM only).
+        output_mark(mark: XfrmMark) => output_mark = Some(mark);
+        /// Binds the SA to an XFRM interface (NETLINK_XFRM only).
+        if_id(id: u32) => if_id = Some(id);
+        /// Sets the length of the ICV (NETLINK_XFRM only).
+        auth_trunc(auth_trunc: XfrmAuthTrunc) => auth_trunc = Some(auth_trunc);
+        /// Offloads the SA to a network interface (NETLINK_XFRM only).
+        offload(offload: XfrmOffload) => offload = Some(offload);
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{PolicyId, PolicySpec, Template};
 use crate::policy::Action;
 use crate::sa::{Mode, SecurityLabel};
+use crate::setters::setters;
 use crate::spec_error::SpecError;
 use crate::wire::XfrmMark;
 
@@ -29,48 +30,6 @@ impl PolicyBuilder {
         self
     }
 
-    /// Sets the priority: smaller is earlier in the database.
-    #[must_use]
-    pub fn priority(mut self, priority: u32) -> Self {
-        self.0.priority = Some(priority);
-        self
-    }
-
-    /// Lets the kernel remove the policy after this time, in seconds.
-    #[must_use]
-    pub fn lifetime(mut self, seconds: u64) -> Self {
-        self.0.lifetime = seconds;
-        self
-    }
-
-    /// Lets the kernel remove the policy when it has not been used for this time, in seconds.
-    #[must_use]
-    pub fn idle_lifetime(mut self, seconds: u64) -> Self {
-        self.0.idle_lifetime = seconds;
-        self
-    }
-
-    /// Sets the security label (Linux).
-    #[must_use]
-    pub fn label(mut self, label: SecurityLabel) -> Self {
-        self.0.id.label = Some(label);
-        self
-    }
-
-    /// Restricts the policy to packets with a mark (NETLINK_XFRM only).
-    #[must_use]
-    pub fn mark(mut self, mark: XfrmMark) -> Self {
-        self.0.id.mark = Some(mark);
-        self
-    }
-
-    /// Binds the policy to an XFRM interface (NETLINK_XFRM only).
-    #[must_use]
-    pub fn if_id(mut self, id: u32) -> Self {
-        self.0.id.if_id = Some(id);
-        self
-    }
-
     /// Checks and returns the policy.
     ///
     /// # Errors
@@ -78,6 +37,23 @@ impl PolicyBuilder {
     pub fn build(self) -> Result<PolicySpec, SpecError> {
         self.0.check()?;
         Ok(self.0)
+    }
+}
+
+setters! {
+    PolicyBuilder {
+        /// Sets the priority: smaller is earlier in the database.
+        priority(priority: u32) => priority = Some(priority);
+        /// Lets the kernel remove the policy after this time, in seconds.
+        lifetime(seconds: u64) => lifetime = seconds;
+        /// Lets the kernel remove the policy when it has not been used for this time, in seconds.
+        idle_lifetime(seconds: u64) => idle_lifetime = seconds;
+        /// Sets the security label (Linux).
+        label(label: SecurityLabel) => id.label = Some(label);
+        /// Restricts the policy to packets with a mark (NETLINK_XFRM only).
+        mark(mark: XfrmMark) => id.mark = Some(mark);
+        /// Binds the policy to an XFRM interface (NETLINK_XFRM only).
+        if_id(id: u32) => id.if_id = Some(id);
     }
 }
 
