@@ -68,7 +68,7 @@ impl InstalledPolicy {
             action: Some(action),
             // Elsewhere the field is reserved, and may hold anything.
             priority: message.abi.dialect.has_priority().then_some(policy.priority),
-            templates: policy.requests.iter().map(Template::from_wire).collect::<Option<_>>()?,
+            templates: policy.requests.iter().map(Template::from_request).collect::<Option<_>>()?,
             // In policies only these two limits have a meaning on every kernel.
             lifetime: limits.addtime,
             idle_lifetime: limits.usetime,

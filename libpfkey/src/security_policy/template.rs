@@ -95,7 +95,7 @@ impl Template {
     }
 
     /// Reads a request of a policy extension; `None` for what no template expresses.
-    pub(super) fn from_wire(request: &IpsecRequest) -> Option<Self> {
+    pub fn from_request(request: &IpsecRequest) -> Option<Self> {
         let sa_type = match request.proto {
             IPPROTO_AH => SaType::Ah,
             IPPROTO_ESP => SaType::Esp,

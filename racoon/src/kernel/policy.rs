@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 
 use libpfkey::num::{
-    DIR_FWD, DIR_IN, DIR_OUT, LEVEL_DEFAULT, LEVEL_REQUIRE, LEVEL_UNIQUE, LEVEL_USE, MODE_TRANSPORT, MODE_TUNNEL,
-    POLICY_BYPASS, POLICY_DISCARD, POLICY_IPSEC, POLICY_NONE, ULPROTO_ANY,
+    DIR_FWD, DIR_IN, DIR_OUT, POLICY_BYPASS, POLICY_DISCARD, POLICY_IPSEC, POLICY_NONE, SCOPE_PCB, ULPROTO_ANY,
 };
 use libpfkey::policy::{self as text, PRIORITY_DEFAULT};
 use libpfkey::rules;
@@ -14,10 +13,7 @@ use racoon_proto::kernel::{
     Direction, KernelError, Mode, Policy, PolicyAction, Prefix, Selector, Template, TemplateLevel,
 };
 
-use super::{Target, mode_of, protocol_of_ip, refused, sa_type_of};
-
-/// FreeBSD's scope of policies that belong to a socket.
-const SCOPE_SOCKET: u8 = 4;
+use super::{Target, mode_of, protocol_of, refused, sa_type_of};
 
 /// Returns the policy in a message, or `None` for a per-socket policy and for kinds that use no SAs.
 ///
@@ -48,7 +44,7 @@ pub(super) fn from_message(message: &Message<'_>) -> Result<Option<Policy>, &'st
 pub(super) fn name(message: &Message<'_>) -> Result<Option<(Direction, Selector)>, &'static str> {
     let policy = message.policy().ok_or("no policy")?;
     let dialect = message.abi.dialect;
-    if dialect == Dialect::FreeBsd && policy.scope == SCOPE_SOCKET {
+    if dialect == Dialect::FreeBsd && policy.scope == SCOPE_PCB {
         return Ok(None);
     }
     let direction = match policy.direction {
@@ -81,22 +77,22 @@ pub(super) fn selector(source: &Address, destination: &Address) -> Result<Select
 }
 
 fn template(request: &IpsecRequest) -> Option<Template> {
-    let ends = request.endpoints.and_then(|(source, destination)| source.ip().zip(destination.ip()));
-    let mode = match request.mode {
-        MODE_TRANSPORT => Mode::Transport,
-        MODE_TUNNEL => Mode::Tunnel,
-        // Mode `any`: tunnel if there are endpoints.
-        _ if ends.is_some() => Mode::Tunnel,
+    let libpfkey::Template { sa_type, mode, level, endpoints } = libpfkey::Template::from_request(request)?;
+    let (level, reqid) = match level {
+        text::Level::Default => (TemplateLevel::Default, 0),
+        text::Level::Use => (TemplateLevel::Use, 0),
+        text::Level::Require => (TemplateLevel::Require, 0),
+        text::Level::Unique(reqid) => (TemplateLevel::Unique, reqid),
+    };
+    let mode = match mode {
+        libpfkey::Mode::Transport => Mode::Transport,
+        libpfkey::Mode::Tunnel => Mode::Tunnel,
+        // The BSDs have a mode `any`, and Linux has others, of which only a tunnel has endpoints.
+        _ if endpoints.is_some() => Mode::Tunnel,
         _ => Mode::Transport,
     };
-    let level = match request.level {
-        LEVEL_DEFAULT => TemplateLevel::Default,
-        LEVEL_USE => TemplateLevel::Use,
-        LEVEL_REQUIRE => TemplateLevel::Require,
-        LEVEL_UNIQUE => TemplateLevel::Unique,
-        _ => return None,
-    };
-    Some(Template { protocol: protocol_of_ip(request.proto)?, mode, level, reqid: request.reqid, endpoints: ends })
+    let endpoints = endpoints.map(|(source, destination)| (source.ip(), destination.ip()));
+    Some(Template { protocol: protocol_of(sa_type)?, mode, level, reqid, endpoints })
 }
 
 /// Returns the request for a policy, or `None` if the kernel has no policies of its direction.
