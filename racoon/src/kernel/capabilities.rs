@@ -58,6 +58,7 @@ impl Capabilities {
     }
 
     fn check_authentication(&self, authentication: Authentication) -> Result<(), KernelError> {
+        // Kernels list only what they compute.
         if authentication.algorithm == AuthAlgorithm::NONE {
             return Ok(());
         }

@@ -105,12 +105,14 @@ fn replay(target: Target, installation: &SaInstallation) -> Result<Replay, Kerne
         }
         Dialect::Linux => LINUX_WINDOW_MAX,
         Dialect::NetBsd | Dialect::Darwin => BITMAP_WINDOW_MAX,
+        // It has an extension for windows of any size.
         Dialect::FreeBsd => u32::MAX,
     };
     Ok(Replay { window: window.min(max), esn })
 }
 
 fn lifetime(limit: kernel::Lifetime) -> Lifetime {
+    // IKE negotiates seconds and kilobytes only (RFC 2407 section 4.5).
     Lifetime {
         allocations: 0,
         bytes: limit.kilobytes.map_or(0, |kilobytes| u64::from(kilobytes) * 1024),

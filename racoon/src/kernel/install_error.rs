@@ -45,6 +45,7 @@ fn missing(
     error: &Error,
     explanation: Option<&str>,
 ) -> Option<String> {
+    // Only Linux has its algorithms in modules, and an errno of their own for a missing one.
     if target.abi.dialect != Dialect::Linux {
         return None;
     }

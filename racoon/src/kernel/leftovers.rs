@@ -62,6 +62,7 @@ impl KernelInterface {
         }
         if !sas.is_empty() {
             for present in self.sas_in_kernel()? {
+                // The DELETE below takes the kernel's name, which has the ports on NetBSD.
                 let id = listed_sa(&present.spec.id);
                 let Some(entry) = sas.remove(&id) else { continue };
                 if !entry.is(&present) {
@@ -151,6 +152,7 @@ impl KernelInterface {
 
 /// Returns the ports of an SA with UDP encapsulation.
 fn udp_ports(sa: &InstalledSa) -> Option<UdpPorts> {
+    // Other kernels than NetBSD find the SA without them, and `note_ports` drops them there.
     let UdpEncapsulation { source_port, destination_port, .. } = sa.spec.encapsulation?;
     Some(UdpPorts { source: source_port, destination: destination_port })
 }

@@ -20,6 +20,7 @@ pub(super) enum Quirk {
 impl Quirk {
     /// Returns the quirks that affect an SA.
     pub(super) fn all(target: Target, installation: &SaInstallation, suite: &Suite) -> impl Iterator<Item = Self> {
+        // HMAC-SHA-256 has 96 bits on these kernels, with which the header is a multiple of 8 bytes anyway.
         let is_padded = target.abi.dialect == Dialect::Linux
             && !target.has_xfrm
             && installation.name.source.is_ipv4()

@@ -68,6 +68,7 @@ impl KernelInterface {
 
     /// Restores the previous entry after the kernel refused a policy: another one exists, which may be ours.
     pub(super) fn record_policy_refused(&mut self, policy: &Policy, listed: Option<ListedPolicy>) {
+        // The request has replaced an entry of ours in the file, but not our policy in the kernel.
         let Some(entry) = listed else { return self.record_policy_gone(policy.direction, &policy.selector) };
         let (id, confirmed) = (entry.spec.id.clone(), entry.confirmed);
         self.record(Record::PolicyRequest(entry));
@@ -131,6 +132,7 @@ impl KernelInterface {
 /// Returns a policy as the kernel will show it; `None` if it has none of this direction, or cannot express its templates.
 fn spec_of(dialect: Dialect, policy: &Policy) -> Option<PolicySpec> {
     let spec = policy::spec(dialect, policy).ok()??;
+    // Where the request leaves the choice to the kernel, the kernel shows a number.
     Some(PolicySpec { priority: Some(policy::priority_in(dialect, policy.priority)), ..spec })
 }
 

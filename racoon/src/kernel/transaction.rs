@@ -219,6 +219,7 @@ pub(super) fn receive_replies(
             on_other(bytes);
             continue;
         }
+        // Not parsed: the BSDs return the whole request, Linux a bare header.
         if header.errno != 0 {
             return Err(Error::Kernel(abi.dialect.errno_to_host(header.errno)));
         }
