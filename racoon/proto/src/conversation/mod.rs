@@ -84,6 +84,7 @@ impl Conversation {
         if let Some(retransmission) = &mut self.retransmission {
             let due = retransmission.resume().unwrap_or(core.now);
             core.timers.stop(Timer::Deadline(self.id));
+            // The due time may have passed while the job ran.
             core.timers.set(Timer::Retransmit(self.id), due.max(core.now));
         }
     }
@@ -107,6 +108,7 @@ impl Conversation {
     pub(crate) fn send(&mut self, core: &mut Core, path: Path, message: Vec<u8>) {
         core.transmit(path, &message);
         self.retransmission = Some(SentMessage::new(message));
+        // The deadline would fail the exchange while its message is still repeated.
         core.timers.stop(Timer::Deadline(self.id));
         core.timers.set(Timer::Retransmit(self.id), core.now + core.settings.retransmission.interval);
     }

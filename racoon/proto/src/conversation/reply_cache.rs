@@ -101,6 +101,7 @@ impl ReplyCache {
     /// Records the answer to the packet that is being processed. Earlier packets are no longer answered.
     pub(crate) fn finish(&mut self, reply: Option<Vec<u8>>) {
         if let Some(digest) = self.working.take() {
+            // Only its digest is kept: the peer has the answer, as it has sent the next packet.
             let last = self.last.replace(AnsweredPacket { digest, reply, resent: 0, repeated: 0 });
             self.past.extend(last.map(|last| last.digest));
         }

@@ -113,6 +113,7 @@ impl Engine {
 
     fn delete_peer(&mut self, local: IpAddr, remote: IpAddr) -> Result<(), Refusal> {
         let is_peer = |path: Path| path.remote.ip() == remote && (local.is_unspecified() || path.local.ip() == local);
+        // The peer loses all that it has with us, so the next phase 1 is a first contact again.
         self.phase1s.contacted.remove(&remote);
         let with_peer = self.phase1s.iter().filter(|(_, phase1)| is_peer(phase1.path()));
         // Negotiations end first, so that none of them takes over the phase 2s of the others.
@@ -159,6 +160,7 @@ impl Engine {
                 self.phase1s.abandon(&mut self.core, id, NegotiationResult::Abandoned);
             }
         }
+        // Without timers and requests nothing happens after it: the shell drains the outputs and exits.
         self.core.timers = Default::default();
         self.core.jobs = Default::default();
         self.core.requests.clear();
@@ -245,6 +247,7 @@ impl Phase1 {
             claimed: Some(sa.peer.claimed()),
             ..RemoteQuery::address(self.remote())
         };
+        // An ambiguous match keeps the section that the operator knows the peer by.
         match remotes.select(&known) {
             Ok(block) => block,
             Err(Ambiguous(blocks)) => {

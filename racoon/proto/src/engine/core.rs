@@ -100,6 +100,7 @@ impl Core {
     /// Hands a job to the shell; its result goes to `owner`.
     pub(crate) fn start_job(&mut self, owner: ConversationId, urgency: Urgency, job: Job) {
         let id = JobId(self.fresh_id());
+        // An earlier job of the owner is forgotten: its result would come in the wrong state.
         self.jobs.insert(id, owner);
         self.outputs.push_back(Output::Job(id, urgency, job));
     }
@@ -130,6 +131,7 @@ impl Core {
     #[track_caller]
     pub(crate) fn log(&mut self, level: Level, peer: Option<SocketAddr>, text: impl FnOnce() -> String) {
         if level <= self.settings.log {
+            // The trace of a message comes before the lines that follow from it.
             self.log_plaintext();
             let place = Location::caller();
             self.outputs.push_back(Output::Log(LogLine { level, peer, place, text: text() }));

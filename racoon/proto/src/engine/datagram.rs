@@ -26,8 +26,10 @@ pub(crate) struct Incoming<'a> {
 }
 
 impl Engine {
+    /// Reads the header of a datagram, and hands it to the owner of its exchange.
     pub(crate) fn datagram(&mut self, path: Path, datagram: &[u8]) {
         let remote = path.remote;
+        // A keepalive only holds the mapping of a NAT, and belongs to no exchange (RFC 3948 section 4).
         if self.core.stopping || datagram == KEEPALIVE {
             return;
         }
@@ -73,6 +75,7 @@ impl Engine {
         }
     }
 
+    /// Processes a datagram whose header is malformed or of another version.
     fn unreadable(&mut self, path: Path, datagram: &[u8], error: WireError) {
         let remote = path.remote;
         let WireError::Version { major, minor } = error else {
@@ -97,6 +100,7 @@ impl Engine {
         let Incoming { path, header, .. } = incoming;
         match self.phase1s.protecting(incoming) {
             Protecting::Established(id) => self.quick_mode_datagram(id, incoming),
+            // Deferred, or dropped: the peer retransmits it.
             Protecting::NotYet => {}
             Protecting::Elsewhere | Protecting::Unknown => {
                 let cookies = header.cookies;

@@ -41,6 +41,7 @@ impl DeliveryErrors {
         }
         let peer = self.peers.entry(remote).or_insert(Errors { is_known, last: now, errors: Vec::new() });
         (peer.is_known, peer.last) = (is_known, now);
+        // An error that repeats takes no room, but its time is needed: only recent ones explain a failure.
         match peer.errors.iter_mut().find(|(_, known)| *known == error) {
             Some((last, _)) => *last = now,
             None => {

@@ -60,6 +60,7 @@ impl Engine {
 
     /// Processes a limit that an SA has reached.
     fn sa_expires(&mut self, name: &SaName, limit: Limit) {
+        // The kernel has removed it, and its renewal began when it was adopted.
         if limit == Limit::Hard && self.leftovers.remove(name) {
             return;
         }
@@ -73,6 +74,7 @@ impl Engine {
                 let tell_peer = self.core.now < established.expires;
                 self.expire_phase2(id, tell_peer);
             }
+            // A reserved SPI has nothing to renew.
             (None, Limit::Soft) => {}
             (None, Limit::Hard) => {
                 let after = self.core.now.since(phase2.conversation.record.began);

@@ -136,6 +136,7 @@ impl Engine {
                 let step = self.phase2s.job_done(&mut self.core, &self.phase1s, id, result);
                 self.perform_for_phase2(id, step);
             }
+            // Nothing waits for it any longer.
             None => {}
         }
     }

@@ -20,6 +20,7 @@ impl Phase1s {
     pub(super) fn informational_in_clear(&mut self, core: &mut Core, incoming: &Incoming<'_>) -> Next {
         let Incoming { path, header, body, .. } = incoming;
         let cookies = header.cookies;
+        // The answer to our first message has a cookie that we do not know yet.
         let begun = || self.find_first(cookies.initiator, *path);
         let unanswered = |id: &Phase1Id| self.get(*id).is_some_and(|phase1| phase1.cookies.responder.is_zero());
         let found = self.find(cookies).or_else(|| begun().filter(unanswered));

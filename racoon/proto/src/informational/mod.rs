@@ -207,6 +207,7 @@ impl Phase1 {
         };
         match open_informational(&sa.keys, &sa.last_block, (header, *body), (&core.codec, remote), read) {
             Ok(messages) => {
+                // After the message is authenticated: a forged one must not use up message ids.
                 self.mark_used(core, message_id);
                 Some(messages)
             }

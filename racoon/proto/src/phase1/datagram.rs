@@ -37,6 +37,7 @@ impl Phase1s {
     fn first_message(&mut self, core: &mut Core, incoming: &Incoming<'_>) -> Next {
         let remote = incoming.path.remote;
         let standing = self.standing_of(core, remote);
+        // A peer that repeats a refused message is not told at length again.
         let is_repeated = core.rate_limits.was_refused(incoming.header.cookies.initiator, remote);
         let in_words = !is_repeated && core.formats_reasons(standing, LoggedEvent::Refused);
         let mut record = Record { in_words, ..Record::new(core.now) };
@@ -61,6 +62,7 @@ impl Phase1s {
             }
         };
         if learned {
+            // The step needs it: the next message has both cookies in its header.
             self.learn_responder(id, header.cookies.responder);
         }
         let next = self.step(core, id, Some(digest), |exchange, cx| exchange.receive(cx, header, body));

@@ -33,7 +33,7 @@ pub(crate) struct Phase1 {
     /// The remote section. A responder's is a guess until the peer's identity is known.
     pub(crate) block: RemoteIndex,
     pub(crate) conversation: Conversation,
-    /// Phase 2s that wait for it. [`Phase1s::wait`] adds to them.
+    /// Phase 2s that wait for it. [`Phase1s::wait`](super::table::Phase1s::wait) adds to them.
     pub(crate) waiting: Vec<Phase2Id>,
     /// The phase 1 that it renews.
     pub(crate) renews: Option<Phase1Id>,
@@ -115,6 +115,7 @@ impl Phase1 {
         first_contact: bool,
         step: impl FnOnce(Exchange, &mut ExchangeContext<'_>) -> Transition,
     ) -> Option<Transition> {
+        // The stage of an established one must not be replaced.
         if !matches!(self.stage, Stage::Negotiating(_)) {
             return None;
         }
@@ -169,6 +170,7 @@ impl Phase1 {
         if let Some(message) = &last_message {
             core.transmit(self.path, message);
         }
+        // The peer repeats its last message if ours is lost, and gets it from the cache.
         self.conversation.answer(last_message);
         self.conversation.stop_retransmission(core);
         self.conversation.stop_deadline(core);
@@ -222,6 +224,7 @@ impl Phase1 {
     pub(crate) fn set_section(&mut self, block: RemoteIndex) {
         self.block = block;
         if let Some(established) = self.established_mut() {
+            // Exchanges under the SA read the section there.
             established.sa.block = block;
         }
     }

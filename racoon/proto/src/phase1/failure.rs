@@ -72,6 +72,7 @@ impl Phase1s {
     pub(super) fn report_failure(&mut self, core: &mut Core, mut phase1: Phase1, reason: FailureReason) -> Waiting {
         let path = phase1.path();
         let (is_within_quota, level) = self.apply_failure_limit(core, &phase1, &reason);
+        // The offer is described from its bytes, which is too much work for a suppressed failure.
         if is_within_quota {
             phase1.describe_offer(&core.settings);
         }
@@ -116,6 +117,7 @@ impl Phase1s {
         // The routing has just found it.
         let Some((standing, phase1)) = self.with_standing(core, id) else { return };
         phase1.conversation.reject(core);
+        // The same fault again is most likely the same message again.
         if phase1.negotiation().is_none() || phase1.conversation.record.fault.as_ref() == Some(&reason) {
             return;
         }
@@ -186,6 +188,7 @@ impl Phase1s {
         let phase1 = self.remove(id)?;
         phase1.conversation.end(core);
         let pair = phase1.path().addresses();
+        // Without a phase 1 nobody needs the counters, and the table must not grow with former peers.
         if self.between(pair).is_empty() {
             self.traffic.remove(&pair);
         }

@@ -95,6 +95,7 @@ impl HalfOpen {
     /// Removes a negotiation that is established or over.
     pub(crate) fn remove(&mut self, id: Phase1Id, peer_class: PeerClass, address: IpAddr) {
         let (pool, source) = (self.pool_mut(peer_class), source(address));
+        // It is in one of the two.
         let _ = pool.unproved.remove(&id) || pool.proved.remove(id);
         if let Some(of_source) = pool.sources.get_mut(&source) {
             of_source.remove(&id);
@@ -153,6 +154,7 @@ impl SampledSet {
     fn remove(&mut self, id: Phase1Id) -> bool {
         let Some(place) = self.places.remove(&id) else { return false };
         self.all.swap_remove(place);
+        // The last element has taken its place.
         if let Some(moved) = self.all.get(place) {
             self.places.insert(*moved, place);
         }
@@ -169,6 +171,7 @@ impl SampledSet {
         let one = || {
             let mut bytes = [0; 8];
             random.fill(&mut bytes);
+            // The remainder prefers some elements by far less than an attacker could use.
             let place = usize::try_from(u64::from_be_bytes(bytes).checked_rem(count)?).ok()?;
             self.all.get(place).copied()
         };
@@ -249,6 +252,7 @@ impl Phase1s {
         let same_source = |id: &Phase1Id| pool.same_source(self.get(*id).map(|one| one.remote().ip()));
         // Of several with equally many, the oldest.
         let idle = drawn.into_iter().filter(|id| self.is_idle(*id));
+        // The proved one that was drawn may be busy, so that an unproved one has to go after all.
         idle.max_by_key(|id| (same_source(id), std::cmp::Reverse(*id))).or(oldest)
     }
 

@@ -59,6 +59,7 @@ impl Phase1 {
             Ok(message) => core.transmit(path, &message),
             Err(error) => core.log(Level::Error, Some(path.remote), || format!("informational message: {error}")),
         }
+        // Our message ids count as well: no id may be used by either side again.
         self.message_id_used(core);
     }
 

@@ -75,6 +75,7 @@ impl Engine {
             Some(_) => self.leave_phase2s(id),
             None => self.purge_peer(path, None, tell_peer),
         }
+        // The DELETEs for its SAs are sent under it, so its own comes last.
         self.drop_phase1(id, tell_peer);
     }
 
@@ -135,6 +136,7 @@ impl Phase1s {
         let Some(phase1) = self.get(id) else { return };
         let wanted = self.is_first_contact(core, phase1) && phase1.role == Role::Responder;
         let address = phase1.remote().ip();
+        // Also if none was sent: it would now delete SAs that were negotiated since.
         if self.contacted.len() < CONTACTED_MAX {
             self.contacted.insert(address);
         }

@@ -82,6 +82,7 @@ impl Phase1s {
         core.log_notes(remote, notes);
         match transition {
             Transition::Continue(exchange, action) => {
+                // Only now, so that nothing is left of one that cannot send message 1.
                 self.insert(phase1);
                 self.continue_exchange(core, id, exchange, action);
                 Ok(id)
@@ -174,12 +175,14 @@ impl Phase1s {
                 Next::Establish(id, agreed)
             }
             Transition::Failed(reason) => {
+                // Before the phase 1 is removed: the notify needs its cookies and its path.
                 if let Some(phase1) = self.get(id) {
                     phase1.notify_of_failure(core, &reason);
                 }
                 self.fail(core, id, reason)
             }
             Transition::Rejected(mut sa, reason) => {
+                // The peer has the keys, so it is told under them, where nobody can forge the refusal.
                 if let Some((kind, phase1)) = reason.notify().zip(self.get(id)) {
                     sa.send_notify(core, phase1.path(), kind);
                 }

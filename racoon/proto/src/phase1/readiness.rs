@@ -61,6 +61,7 @@ impl Engine {
             return;
         };
         established.readiness = Readiness::Usable;
+        // Before the quick modes begin: they have to use the phase 1 that the peer still has.
         self.replace_suspected(id);
         let waiting = self.phase1s.take_all_waiting(&mut self.core, id);
         self.phase1_up(id, waiting);

@@ -36,6 +36,7 @@ impl Core {
     pub(crate) fn renewed_after(&mut self, lifetime: Duration) -> Duration {
         let mut bytes = [0; 4];
         self.random.fill(&mut bytes);
+        // Expressed in hundredths of a percent, so that lifetimes of a few seconds differ as well.
         let early = lifetime * (u32::from_be_bytes(bytes) % (JITTER * 100)) / 10_000;
         lifetime * RENEWED_AFTER / 100 - early
     }
@@ -56,6 +57,7 @@ impl Engine {
             format!("ISAKMP-SA expired {}-{} spi:{cookies}", AddrPort(path.local), AddrPort(path.remote))
         });
         self.leave_phase2s(id);
+        // The peer cannot know that we have no more message ids.
         let is_full = self.phase1s.sa(id).is_some_and(|sa| sa.used.is_full());
         self.drop_phase1(id, is_full);
     }
@@ -71,6 +73,7 @@ impl Phase1s {
         else {
             return;
         };
+        // Also without a renewal: new quick modes then prefer a newer phase 1 of the peer.
         established.dying = true;
         let (expires, lifetime) = (established.expires, established.expires.since(established.since));
         let is_worn = established.is_worn(role);

@@ -78,6 +78,7 @@ impl Engine {
             if self.phase1s.probe(&mut self.core, old, IfSilent::Forget) {
                 self.phase1s.probe(&mut self.core, new, IfSilent::Replace);
             } else {
+                // One that supports no DPD cannot be asked, so the old phase 1 is left to expire.
                 self.phase1s.supersede(&mut self.core, &mut self.phase2s, old);
             }
         }

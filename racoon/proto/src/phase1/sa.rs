@@ -118,6 +118,7 @@ impl Phase1Sa {
         random: &mut dyn Random,
     ) -> Result<Vec<u8>, CryptoError> {
         let hash = self.keys.hash1(header.message_id, &chain::encode(payloads))?;
+        // HASH(1) has to come first (RFC 2409 section 5.7).
         let all = [&[(PayloadType::HASH, hash.as_bytes())], payloads].concat();
         self.protect(header, &all, iv, codec, random)
     }
@@ -139,6 +140,7 @@ pub(crate) fn open_informational<T>(
     let opened = Opened::new(&keys.cipher, &iv, header, body).map_err(malformed)?;
     let payloads = opened.payloads(codec, peer).map_err(malformed)?;
     INFORMATIONAL.check(&payloads)?;
+    // HASH(1) covers the bytes after the HASH payload as they were received (RFC 2409 section 5.7).
     let hash = keys.hash1(header.message_id, opened.behind_first(&payloads))?;
     let is_first = |payload: &&RawPayload<'_>| payload.kind == PayloadType::HASH;
     if !payloads.first().filter(is_first).is_some_and(|first| equal(hash.as_bytes(), first.body)) {

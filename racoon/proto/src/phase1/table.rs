@@ -41,6 +41,7 @@ impl Phase1s {
     /// Adds a phase 1 that is being negotiated.
     pub(crate) fn insert(&mut self, phase1: Phase1) {
         let id = phase1.id;
+        // Until message 2 an initiator is found by its first message only.
         if !phase1.cookies.responder.is_zero() {
             self.by_cookies.insert(phase1.cookies, id);
         }
@@ -117,6 +118,7 @@ impl Phase1s {
     /// Makes it an established phase 1.
     pub(crate) fn establish(&mut self, id: Phase1Id, established: EstablishedPhase1) {
         if let Some(phase1) = self.all.get_mut(&id) {
+            // The peer has proved that it is at its address, so it is found by that from now on.
             if phase1.is_half_open() {
                 self.half_open.remove(id, phase1.peer_class, phase1.remote().ip());
                 self.by_pair.entry(phase1.pair()).or_default().insert(id);
@@ -125,6 +127,7 @@ impl Phase1s {
             if phase1.established().is_none() {
                 *self.peers.entry(phase1.remote().ip()).or_default() += 1;
             }
+            // A responder knows the section only now that it knows the identity.
             phase1.block = established.sa.block;
             phase1.stage = Stage::Established(Box::new(established));
         }
@@ -144,6 +147,7 @@ impl Phase1s {
         phase1.set_path(path);
         let new = (phase1.first_key(), phase1.pair());
         self.forget_first(id, &old.0);
+        // A negotiation with the same cookie may have begun on the new path.
         self.by_first.entry(new.0).or_insert(id);
         if let Some(ids) = self.by_pair.get_mut(&old.1) {
             ids.remove(&id);
@@ -235,6 +239,7 @@ impl Phase1s {
         let candidates = ids.filter_map(|id| {
             let phase1 = self.all.get(&id).filter(|phase1| is_candidate(id, phase1))?;
             let established = phase1.established()?;
+            // Compared in this order: what comes first counts most.
             Some((!established.dying, phase1.remote().port() == path.remote.port(), established.since, id))
         });
         candidates.max().map(|(.., id)| id)

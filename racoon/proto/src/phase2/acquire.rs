@@ -45,9 +45,11 @@ impl Engine {
     /// Processes an acquire: a packet needs an SA.
     pub(crate) fn acquire(&mut self, acquire: Acquire) {
         if self.core.stopping {
+            // The kernel would otherwise wait, and drop packets, until its larval SA expires.
             return self.core.send_to_kernel(KernelRequest::AcquireFailed(acquire));
         }
         if acquire.source.is_multicast() || acquire.destination.is_multicast() {
+            // Quick mode negotiates SAs between two peers, and a group is none.
             return self.core.log(Level::Debug, None, || "an acquire for multicast is ignored".into());
         }
         let policy = self.core.spd.policy_of(&acquire);

@@ -129,7 +129,9 @@ impl Agreement {
             reqid,
             transform: sa_transform(common.keys, &common.seed, &agreed.transform, spi)?,
             hard,
+            // The responder of a renewal waits for the initiator, so only one side gets a soft limit.
             soft: if common.role == Role::Initiator { soft(hard) } else { Lifetime::default() },
+            // IPComp has no sequence numbers, so there is nothing to protect against replay.
             replay_window: if compresses { 0 } else { self.replay_window },
             esn: agreed.esn,
             udp,

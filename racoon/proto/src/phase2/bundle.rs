@@ -145,6 +145,7 @@ impl Bundle {
         let mut agreed: Option<Phase2Agreement> = None;
         for protocol in &suite.protocols {
             let at = free.iter().position(|member| member.protocol == protocol.protocol).ok_or_else(other_protocols)?;
+            // Each member is taken once: a proposal may not name a protocol twice.
             let member = free.remove(at);
             let (member, agreement) = self.agree_on(level, nat, member, protocol, agreed.map(|one| one.terms.group))?;
             members.push(member);
@@ -171,6 +172,7 @@ impl Bundle {
     ) -> Result<(AgreedMember, Phase2Agreement), ProposalRefusal> {
         let mut closest = ProposalRefusal::NoTransform(protocol.protocol);
         for (at, offer) in protocol.transforms.iter().enumerate() {
+            // The SAs of a bundle share one key exchange, and a transform without known keys cannot be installed.
             if group.is_some_and(|group| group != offer.terms.group) || key_lengths(&offer.transform).is_none() {
                 continue;
             }

@@ -33,6 +33,7 @@ impl Phase2 {
                 phase1.send_deletes(core, inbound);
             }
         }
+        // The kernel does not have those that are held back.
         let is_held = |name: &SaName| self.held.iter().any(|held| held.name == *name);
         for name in self.kernel_sas.iter().filter(|name| !is_held(name)) {
             core.send_to_kernel(KernelRequest::Delete(*name));

@@ -28,6 +28,7 @@ pub(crate) fn sa_transform(
     transform: &Phase2Transform,
     spi: u32,
 ) -> Result<SaTransform, FailureReason> {
+    // IPComp has no keys (RFC 3173).
     if transform.protocol == Protocol::IPCOMP {
         return Ok(SaTransform::Ipcomp(IpcompTransform(transform.id)));
     }

@@ -162,6 +162,7 @@ impl LeftoverSas {
     /// negotiated.
     pub(crate) fn replaced(&self, core: &mut Core, phase2s: &Phase2s, endpoints: Endpoints) {
         let mut with_peer = phase2s.with(endpoints).into_iter().peekable();
+        // A negotiation may still need the old SAs until it has installed its own.
         if self.by_endpoints.contains_key(&endpoints)
             && with_peer.peek().is_some()
             && with_peer.all(|id| phase2s.is_established(id))
@@ -228,6 +229,7 @@ impl LeftoverSas {
         self.remove(&name);
         core.send_to_kernel(KernelRequest::Delete(name));
         let sends = |names: &BTreeSet<SaName>| names.iter().any(|name| name.source == endpoints.local);
+        // The peer has deleted its half; without an SA to send by, ours is of no use.
         if !self.by_endpoints.get(&endpoints).is_some_and(sends) {
             self.delete(core, phase1s, endpoints, false);
         }

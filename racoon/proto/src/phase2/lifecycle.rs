@@ -178,6 +178,7 @@ impl Engine {
             self.core.emit(phase2.event(sa, EventKind::Phase2Down, None));
         }
         if let Some(phase2) = self.phase2s.end(&mut self.core, &mut self.phase1s, id) {
+            // Outbound traffic now has only the SAs of its renewal, which were held back.
             self.switch_over_now(&phase2.traffic_key);
             phase2.release(&mut self.core, &mut self.phase1s, &mut self.generated, tell_peer);
         }
@@ -196,10 +197,12 @@ impl Phase2s {
         phase2.log_sas(core, "IPsec-SA established", &established.pairs);
         self.establish(id, established);
         core.timers.set(Timer::Phase2Expire(id), expires);
+        // Only the initiator renews: otherwise both sides would do so at the same time.
         if role == Role::Initiator {
             let renewed_after = core.renewed_after(lifetime);
             core.timers.set(Timer::Phase2Renew(id), since + renewed_after);
         }
+        // The peer may repeat its last message for that long.
         core.timers.set(Timer::Phase2Forget(id), core.now + core.settings.retransmission.whole());
         self.retire_replaced(core, id);
         let is_waiting = |phase2: &Phase2| matches!(phase2.state, State::Waiting(..));

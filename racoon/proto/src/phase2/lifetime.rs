@@ -56,6 +56,7 @@ fn lifetimes(data: &[u8]) -> (Option<u32>, Option<u32>) {
     for Attribute { kind, value } in Attribute::parse_list(data).unwrap_or_default() {
         let number = value.as_u64();
         match (Phase2Attribute(kind), unit) {
+            // An attribute of type LIFE_TYPE gives the unit of the durations that follow (RFC 2407 section 4.5).
             (Phase2Attribute::LIFE_TYPE, _) => unit = number.and_then(|unit| u16::try_from(unit).ok()).map(LifeType),
             (Phase2Attribute::LIFE_DURATION, Some(LifeType::SECONDS)) => seconds = number,
             (Phase2Attribute::LIFE_DURATION, Some(LifeType::KILOBYTES)) => kilobytes = number,

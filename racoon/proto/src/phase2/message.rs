@@ -98,6 +98,7 @@ pub(crate) fn open<T>(
     rules.check_encryption(header).map_err(Unproved::Clear)?;
     let opened = sa.open(iv, header, body).map_err(Unproved::from)?;
     let payloads = opened.payloads(codec.0, codec.1).map_err(Unproved::from)?;
+    // Before the other payloads are looked at: all that follows from them must be authenticated.
     let hash = payloads.first().filter(|first| first.kind == PayloadType::HASH);
     let expected =
         expected_hash(sa, header.message_id, proof, opened.behind_first(&payloads)).map_err(FailureReason::from)?;
@@ -138,6 +139,7 @@ impl QuickModePayloads {
         let body = |kind| rules::find(payloads, kind).unwrap_or_default();
         let mut ids = rules::all(payloads, PayloadType::ID).map(<[u8]>::to_vec);
         let ids = match (ids.next(), ids.next()) {
+            // Both or none (RFC 2409 section 5.5); the first one is the initiator's.
             (None, _) => None,
             (Some(initiator), Some(responder)) => Some((initiator, responder)),
             (Some(_), None) => return Err(FailureReason::Phase2Identity(Phase2IdentityError::Single)),

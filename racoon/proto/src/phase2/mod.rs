@@ -38,7 +38,7 @@ use traffic::Endpoints;
 
 use crate::kernel::Selector;
 
-/// What a phase 2 is for: an outbound selector, and the ends of phase 1. A policy may have many of them, as in transport mode
+/// What a phase 2 is for: an outbound selector, and the endpoints of phase 1. A policy may have many of them, as in transport mode
 /// between the hosts of two networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TrafficKey {

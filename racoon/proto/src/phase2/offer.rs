@@ -84,6 +84,7 @@ impl OfferContext<'_> {
     pub(super) fn find(mut self, negotiation: &QuickModePayloads, record: &mut Record) -> Result<Offer, Box<Refused>> {
         let path = self.phase1s.get(self.phase1).map(Phase1::path).ok_or_else(FailureReason::phase1_gone)?;
         let endpoints = Endpoints::of(path);
+        // Each phase 2 takes SAs in the kernel, and an authenticated peer may negotiate any number.
         if self.phase2s.count_with(endpoints) >= WITH_PEER_MAX {
             return Err(FailureReason::TooMany(WITH_PEER_MAX).into());
         }
@@ -105,6 +106,7 @@ impl OfferContext<'_> {
         let mut denied = Vec::new();
         for suite in &request.suites {
             let mode = mode_of(suite);
+            // The decision depends on the mode, not on the algorithms.
             if denied.contains(&mode) {
                 continue;
             }

@@ -49,6 +49,7 @@ impl PendingInputs {
     /// # Errors
     /// If the job has failed.
     pub(crate) fn set_exchange(&mut self, done: DhResult) -> Result<(), FailureReason> {
+        // A late result of a job that is no longer awaited is ignored.
         if let Exchange::Running(group) = self.exchange {
             self.exchange = Exchange::Done(Some(completed_exchange(done, group)?));
         }

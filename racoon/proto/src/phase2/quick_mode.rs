@@ -98,6 +98,7 @@ impl Engine {
                 self.purge_phase2(obsolete, false);
             }
         }
+        // All are checked before the first is entered, so that a refused bundle owns none.
         for installation in installations {
             self.leftovers.remove(&installation.name);
             self.phase2s.add_kernel_sa(id, installation.name);
@@ -168,6 +169,7 @@ impl Phase2s {
         match read {
             Ok(message) => {
                 phase2.conversation.accept(digest.clone());
+                // Message 3 needs no answer, but a repetition of it must be recognized.
                 if matches!(message, Continuation::Third) {
                     phase2.conversation.answer(None);
                 }
@@ -225,6 +227,7 @@ impl Phase2s {
         };
         let (member, name) = phase2.spi_requests.remove(&request)?;
         let step = answer.map_err(FailureReason::from).and_then(|spi| {
+            // It is entered before the step, whose failure deletes it from the kernel.
             self.add_kernel_sa(id, SaName { spi, ..name });
             self.step(core, phase1s, id, |phase2, context| phase2.spi_reserved(context, member, spi))
         });

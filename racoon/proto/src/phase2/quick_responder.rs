@@ -87,6 +87,7 @@ impl Engine {
             state: State::Answering(Box::new(accepted), pending),
             ..Phase2::new(id, Role::Responder, offer.traffic_key, incoming.path, record)
         };
+        // While SPIs and the key exchange are awaited, repetitions of message 1 are dropped.
         phase2.conversation.accept(incoming.digest.clone());
         let outbound = offer.traffic_key.selector;
         let is_generated = match &offer.generate {

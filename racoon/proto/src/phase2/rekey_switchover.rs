@@ -31,6 +31,7 @@ impl Engine {
     /// Holds back the outbound SAs of a phase 2 that is otherwise established.
     pub(crate) fn hold_outbound(&mut self, id: Phase2Id, outbound: Outbound, until: Time) {
         let established = outbound.established(self.core.now);
+        // Both sides have agreed on the SAs: no other phase 2 may take their names in the meantime.
         if let Err(reason) = self.claim_names(id, &outbound.installations) {
             return self.fail_phase2(id, reason);
         }
@@ -45,6 +46,7 @@ impl Engine {
     pub(crate) fn phase2_switch_over(&mut self, id: Phase2Id) {
         self.core.timers.stop(Timer::Phase2SwitchOver(id));
         if let Some(phase2) = self.phase2s.get_mut(id).filter(|phase2| !phase2.held.is_empty()) {
+            // The kernel may not answer; the phase 2 then fails as any other that installs SAs.
             phase2.set_deadline(&mut self.core);
             let held = mem::take(&mut phase2.held);
             self.install(id, held);

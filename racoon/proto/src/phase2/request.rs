@@ -40,6 +40,7 @@ impl Core {
         };
         let local = self.local_address(traffic_key.endpoints.local).ok_or_else(not_ours)?;
         let peer = on_link_of(local, SocketAddr::new(traffic_key.endpoints.remote, self.settings.port));
+        // A section that was read under phase 1 is that of the proved identity.
         let block = match sa {
             Some(sa) => sa.block,
             None => self.section_of(peer, matches!(trigger, Phase2Trigger::Acquire(_)))?,

@@ -175,6 +175,7 @@ impl Phase2 {
 
     fn install_inbound(&mut self, core: &mut Core, inbound: Vec<SaInstallation>, installing: Installing) -> Action {
         self.set_deadline(core);
+        // The peer sends with the inbound SAs after this message, so they are installed before it.
         self.state = State::InstallingInbound(Box::new(installing));
         Action::Install(inbound)
     }

@@ -53,6 +53,7 @@ impl Phase2s {
     /// Adds a phase 2 that is being negotiated.
     pub(crate) fn insert(&mut self, phase2: Phase2) {
         let id = phase2.id;
+        // An earlier negotiation for the traffic keeps its place, as acquires join that one.
         self.negotiating.entry(phase2.traffic_key).or_insert(id);
         self.by_peer.entry(phase2.traffic_key.endpoints).or_default().insert(id);
         self.all.insert(id, phase2);
@@ -67,6 +68,7 @@ impl Phase2s {
         discard(&mut self.established, &phase2.traffic_key, id);
         discard(&mut self.by_peer, &phase2.traffic_key.endpoints, id);
         forget_sas(&mut self.by_sa, id, phase2.kernel_sas.iter().flat_map(|name| sa_keys(&phase2, name)));
+        // The kernel may still answer, and then has SPIs that nobody would delete.
         self.orphans.extend(phase2.spi_requests.iter().map(|(request, (_, name))| (*request, *name)));
         while self.orphans.len() > ORPHANS_MAX {
             self.orphans.pop_first();
@@ -99,6 +101,7 @@ impl Phase2s {
             match successor {
                 Some(successor) => self.bind(id, successor),
                 None => {
+                    // Its exchange cannot be continued without the keys of its phase 1.
                     self.close(id);
                     self.unbind(id);
                 }
@@ -120,6 +123,7 @@ impl Phase2s {
         if let Some(phase2) = self.all.get_mut(&id) {
             phase2.message_id = message_id;
             self.by_message.entry(phase1).or_default().insert(message_id, id);
+            // Only negotiations of the peer count against its limit.
             if phase2.role == Role::Responder && phase2.established().is_none() {
                 self.answering.entry(phase1).or_default().insert(id);
             }

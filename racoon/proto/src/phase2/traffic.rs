@@ -148,12 +148,14 @@ pub(crate) fn policy_for<'a>(
     may_narrow: impl Fn(&Policy) -> bool,
 ) -> Result<Option<&'a Policy>, Vec<&'a Policy>> {
     let inbound = outbound.mirrored();
+    // A policy for just this traffic is meant for it, whatever else covers it.
     if let Some(exact) = spd.exact(Direction::In, &inbound) {
         return Ok(Some(exact));
     }
     let covering = spd.covering(Direction::In, &inbound, |policy| {
         templates(policy).is_none_or(|templates| proposed(bundle_mode(templates, complex_bundle)))
     });
+    // A policy without the protocol covers the identities by accident: a narrower one may be meant.
     if covering.is_some_and(|policy| policy.selector.protocol == inbound.protocol) || !proposed(Mode::Transport) {
         return Ok(covering);
     }

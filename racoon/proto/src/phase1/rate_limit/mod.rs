@@ -74,6 +74,7 @@ impl RateLimits {
 
     /// Whether a line would be within its quota.
     fn may_log(&self, line: Line<'_>, now: Time) -> bool {
+        // Known peers have a quota together, too: their addresses may be forged one after the other.
         let in_all = match line.standing {
             PeerStanding::Known(_) => self.known.1 < KNOWN_MAX || now.since(self.known.0) >= COUNTED_FOR,
             PeerStanding::Proved(_) | PeerStanding::Unknown => true,
@@ -87,6 +88,7 @@ impl RateLimits {
         if self.counters.len() >= COUNTERS_MAX && !self.counters.contains_key(&(line.standing, line.event)) {
             self.sweep(now);
             if self.counters.len() >= COUNTERS_MAX {
+                // Too many peers are counted one by one: this one shares the quota of the unknown.
                 line.standing = PeerStanding::Unknown;
             }
         }
@@ -209,6 +211,7 @@ impl Core {
         let reason = reason.filter(|_| !unformatted).map(|reason| shortened(reason.to_string())).unwrap_or_default();
         let told =
             self.rate_limits.note(Line { standing, event, remote, reason: &reason, unformatted, level }, self.now);
+        // A summary is due a minute after the first suppressed line, not after each.
         if !told && !self.timers.is_set(Timer::RateLimitReport) {
             self.timers.set(Timer::RateLimitReport, self.now + COUNTED_FOR);
         }
@@ -291,6 +294,7 @@ impl Core {
     /// Sends an unencrypted notify in answer to a message of `asked` bytes. It is never longer than that message, and limited in
     /// number: the message may come from a forged address, whose owner would receive the answers.
     pub(crate) fn notify_in_clear(&mut self, path: Path, cookies: CookiePair, asked: usize, kind: NotifyType) {
+        // Anybody may ask with the address of a victim, which must not receive more than it was sent in its name.
         if asked < NOTIFY_LEN || !self.rate_limits.may_answer(self.now) {
             return;
         }
