@@ -62,7 +62,7 @@
 //!
 //! * **A responder's cookie is unverified** until its message is accepted. The initiator learns the cookie from message 2, and
 //!   forgets it if that message turns out to be invalid. Otherwise the first forgery would replace the peer.
-//! * **A phase 2 belongs to a `TrafficKey`**: an outbound selector and the two ends of phase 1. One policy may have many traffic
+//! * **A phase 2 belongs to a `TrafficKey`**: an outbound selector and the endpoints of phase 1. One policy may have many traffic
 //!   keys, for example in transport mode between the hosts of two networks. We start at most one negotiation at a time for
 //!   a traffic key. Later acquires for it are recorded with that negotiation, and are answered if it fails.
 //! * **The kernel's sequence number of an acquire is a hint.** Linux counts globally and repeats numbers. Policies are found by
@@ -77,6 +77,21 @@
 //! kernel's policies. What has to follow elsewhere is the result of the step: a `Next` of phase 1, an `Action` of phase 2, a
 //! `Conclusion` of dead peer detection. `Engine` only hands inputs to the owner, and results to the next one; its methods are
 //! the list of what can end, move or begin something in more than one table.
+//!
+//! Three inputs on their way; each arrow is a call, and what is indented is called on the way:
+//!
+//! ```text
+//!   message 3 of main mode        an acquire without a phase 1        a reload
+//!   Engine::handle_datagram       Engine::handle_kernel               Engine::handle_control
+//!   └► Engine::datagram           └► Engine::kernel_event             └► Engine::control
+//!      └► Phase1s::datagram          └► Engine::acquire                  └► Engine::reload
+//!         └► Phase1s::receive           └► Engine::begin_phase2             ├► Phase1s::rebind, for each phase 1
+//!            └► Phase1s::step              ├► Core::new_phase2              │  └► Phase1::section_after_reload
+//!               ├► Phase1::step            └► Phase1s::await_phase1         └► Engine::phase2_reload
+//!               │  └► Exchange::receive       └► Phase1s::begin                └► Phase2::is_configured, for each phase 2
+//!               └► Phase1s::perform              ├► Exchange::initiate
+//!                  └► Conversation::start_job    └► Phase1::answer: message 1
+//! ```
 //!
 //! `Phase2::kernel_sas` lists what the kernel has of a phase 2, including reserved SPIs. An entry is recorded before the kernel
 //! is asked to install it, so that `Phase2::release` can remove it whenever the phase 2 ends.
