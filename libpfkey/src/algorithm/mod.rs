@@ -1,4 +1,4 @@
-//! Algorithms: one table for each kind, of which everything else is a view.
+//! Algorithms: their names, their numbers, and the lengths of keys, blocks, IVs and ICVs. Each kind has one table:
 //!
 //! | kind | enum | its table |
 //! |---|---|---|
@@ -7,8 +7,7 @@
 //! | compression (IPComp) | [`Compression`] | `algorithm/compression.rs` |
 //!
 //! A row holds the algorithm's names in dumps, in setkey and in racoon.conf, its PF_KEY number in each dialect, what the
-//! kernels of that dialect say of it in REGISTER, its name in the crypto API of Linux, its numbers in IKE, its key lengths, and
-//! the lengths of block, IV and ICV. To add an algorithm, add its row, its entry in setkey(8) or racoon.conf(5), and its tests.
+//! kernels of that dialect report of it in REGISTER, its name in the crypto API of Linux, and its numbers in IKE. To add an algorithm, add its row, its entry in setkey(8) or racoon.conf(5), and its tests.
 //!
 //! ```
 //! use libpfkey::Dialect;

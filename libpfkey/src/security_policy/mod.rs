@@ -24,7 +24,7 @@ use crate::selector::Selector;
 use crate::strerror::Code;
 use crate::wire::{Policy, XfrmMark};
 
-/// The name of a policy. A kernel has one policy of a name; its priority is not part of it.
+/// The name of a policy. A kernel has at most one policy with this name; the priority is not part of it.
 ///
 /// ```
 /// use libpfkey::policy::Direction;

@@ -237,8 +237,24 @@ pub(crate) fn next_extension<'a>(reader: &mut Reader<'a>) -> Result<(u16, Reader
     Ok((number, extension))
 }
 
-/// Writes a message piece by piece into a buffer that the caller may use again. The buffer holds keys: wipe it
-/// when done (`zeroize`).
+/// Writes a message extension by extension into a buffer that the caller may use again. The buffer holds keys: wipe it when
+/// done (`zeroize`).
+///
+/// ```
+/// use libpfkey::wire::{Address, Sa};
+/// use libpfkey::{Abi, Builder, Dialect, Extension, ExtensionType, Header, Message, MessageType, SaType};
+///
+/// let abi = Abi::of(Dialect::FreeBsd);
+/// let mut buffer = Vec::new();
+/// let mut builder = Builder::new(abi, Header::new(MessageType::Get, SaType::Esp), &mut buffer)?;
+/// builder.push(&Extension::Sa(Sa::named(0x1001)))?;
+/// for (kind, ip) in [(ExtensionType::AddressSrc, [192, 0, 2, 1]), (ExtensionType::AddressDst, [192, 0, 2, 2])] {
+///     builder.push(&Extension::Address(kind, Address::host(std::net::IpAddr::from(ip).into())))?;
+/// }
+/// builder.finish()?;
+/// assert_eq!(Message::parse(abi, &buffer)?.sa().map(|sa| sa.spi), Some(0x1001));
+/// # Ok::<(), libpfkey::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Builder<'b> {
     writer: Writer<'b>,

@@ -1,4 +1,7 @@
-//! The wire: a message is a base header and extensions, in 8-byte words, in the byte order of the kernel's machine.
+//! PF_KEY messages: a base header and extensions, in 8-byte words, in the byte order of the kernel's machine.
+//!
+//! [`Message::parse`] reads one; a [`Builder`] writes one, extension by extension. The types named after a structure of the
+//! protocol, such as [`Sa`] for `sadb_sa`, hold its fields as numbers of a dialect.
 
 mod address;
 mod extension;
