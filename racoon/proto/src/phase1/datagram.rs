@@ -44,7 +44,7 @@ impl Phase1s {
         match self.respond(core, incoming, standing, &mut record) {
             Ok(next) => next,
             Err(reason) => {
-                Self::refuse_first(core, incoming, standing, &record, reason);
+                Self::refuse_first(core, incoming, (standing, is_repeated), &record, reason);
                 Next::Wait
             }
         }

@@ -138,11 +138,12 @@ impl Phase1s {
         phase1.conversation.record.fault = Some(reason);
     }
 
-    /// Reports that a first message was refused, and tells its sender. Nothing else is kept of it.
+    /// Reports that a first message was refused, and tells its sender. Nothing else is kept of it. `is_repeated`: it was refused
+    /// before.
     pub(super) fn refuse_first(
         core: &mut Core,
         incoming: &Incoming<'_>,
-        standing: PeerStanding,
+        (standing, is_repeated): (PeerStanding, bool),
         record: &Record,
         reason: FailureReason,
     ) {
@@ -151,7 +152,7 @@ impl Phase1s {
         if let Some(kind) = reason.notify() {
             core.notify_in_clear(path, cookies, incoming.datagram.len(), kind);
         }
-        if core.rate_limits.was_refused(cookies.initiator, remote) {
+        if is_repeated {
             return core.log(Level::Debug, Some(remote), || format!("{cookies} is refused again: {reason}"));
         }
         let kind = (standing, LoggedEvent::Refused);

@@ -80,20 +80,19 @@ impl Phase1s {
         let transition = Exchange::initiate(&mut context);
         let notes = context.notes;
         core.log_notes(remote, notes);
-        match transition {
+        let reason = match transition {
             Transition::Continue(exchange, action) => {
                 // Only now, so that nothing is left of one that cannot send message 1.
                 self.insert(phase1);
                 self.continue_exchange(core, id, exchange, action);
-                Ok(id)
+                return Ok(id);
             }
-            Transition::Failed(reason) => {
-                self.report_failure(core, phase1, reason.clone());
-                Err(reason)
-            }
+            Transition::Failed(reason) => reason,
             // A first message neither establishes an SA nor proves an identity.
-            Transition::Established(_) | Transition::Rejected(..) => Err(unsupported(phase1.exchange)),
-        }
+            Transition::Established(_) | Transition::Rejected(..) => unsupported(phase1.exchange),
+        };
+        self.report_failure(core, phase1, reason.clone());
+        Err(reason)
     }
 
     /// Answers a first message and keeps a phase 1 for what follows. Nothing is kept of a message that is refused.

@@ -260,6 +260,7 @@ impl Phase1s {
             self.by_pair.len(),
             self.waits.len(),
             self.peers.len(),
+            self.traffic.len(),
         ];
         keys.iter().all(|count| *count == 0) && self.half_open.counts() == (0, 0) && self.attempts == 0
     }

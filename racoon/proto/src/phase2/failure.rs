@@ -104,7 +104,7 @@ impl Phase2 {
         match (self.phase1.and_then(|phase1| phase1s.get_mut(phase1)), reason) {
             (Some(phase1), FailureReason::Kernel(_)) => self.notify_kernel_refusal(core, phase1, reason),
             (Some(phase1), _) => phase1.notify_refusal(core, reason),
-            // The peer knows nothing of it yet.
+            // Without a phase 1 the peer cannot be told.
             (None, _) => {}
         }
     }

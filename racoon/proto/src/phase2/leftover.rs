@@ -161,12 +161,13 @@ impl LeftoverSas {
     /// Schedules the deletion of a peer's SAs of the earlier run, when a phase 2 with it is established and none is being
     /// negotiated.
     pub(crate) fn replaced(&self, core: &mut Core, phase2s: &Phase2s, endpoints: Endpoints) {
+        // The usual case, which must not cost a walk over the peer's phase 2s.
+        if !self.by_endpoints.contains_key(&endpoints) {
+            return;
+        }
         let mut with_peer = phase2s.with(endpoints).into_iter().peekable();
         // A negotiation may still need the old SAs until it has installed its own.
-        if self.by_endpoints.contains_key(&endpoints)
-            && with_peer.peek().is_some()
-            && with_peer.all(|id| phase2s.is_established(id))
-        {
+        if with_peer.peek().is_some() && with_peer.all(|id| phase2s.is_established(id)) {
             core.timers.set(Timer::LeftoversReplaced(endpoints), core.now + REPLACED);
         }
     }

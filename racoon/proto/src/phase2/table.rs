@@ -59,11 +59,13 @@ impl Phase2s {
         self.all.insert(id, phase2);
     }
 
-    /// Removes a phase 2.
+    /// Removes a phase 2. It still says under which phase 1 it was.
     pub(crate) fn remove(&mut self, id: Phase2Id) -> Option<Phase2> {
         self.close(id);
-        self.unbind(id);
         let phase2 = self.all.remove(&id)?;
+        if let Some(phase1) = phase2.phase1 {
+            discard(&mut self.by_phase1, &phase1, id);
+        }
         self.no_longer_negotiating(id, &phase2.traffic_key);
         discard(&mut self.established, &phase2.traffic_key, id);
         discard(&mut self.by_peer, &phase2.traffic_key.endpoints, id);

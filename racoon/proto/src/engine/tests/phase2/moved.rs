@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::path::{Encapsulation, Path};
+use crate::wire::Header;
 
 const MOVED: &str = "192.0.2.1:61000";
 
@@ -87,6 +88,30 @@ fn a_peer_cannot_take_the_address_of_another() {
     net.settle();
     assert_eq!(net.world.b.engine.phase1s.get(first).unwrap().path(), old);
     assert!(net.world.b.has_logged(Level::Warning, "NAT mapping 192.0.2.1[61000] ignored: another phase 1 has it"));
+}
+
+/// Another peer behind the same NAT has a newer phase 1: it must not get the DELETEs of the first peer's SAs.
+#[test]
+fn deletes_go_to_the_peer_that_has_the_sas() {
+    let (mut net, old, new) = behind_nat(Encapsulation::NonEspMarker);
+    let first = net.world.b.only();
+    let (a, b) = (&net.world.a, net.world.b.address);
+    let (path, block) = (Path::new(a.address, b), a.engine.phase1s.get(a.only()).unwrap().block);
+    let a = &mut net.world.a.engine;
+    a.phase1s.begin(&mut a.core, path, block, None).unwrap();
+    net.settle();
+    let phase1s = &mut net.world.b.engine.phase1s;
+    let second = phase1s.iter().map(|(id, _)| id).find(|id| *id != first).unwrap();
+    phase1s.move_to(second, new);
+    phase1s.get_mut(first).unwrap().established_mut().unwrap().dying = true;
+    let cookies = phase1s.get(first).unwrap().cookies;
+    let before = net.world.b.sent.len();
+    net.world.b.engine.handle_control(net.world.now, Control::FlushPhase2(None)).unwrap();
+    net.settle();
+    let deletes = &net.world.b.sent[before..];
+    assert_eq!(deletes.len(), 1);
+    assert_eq!(deletes[0].path, old);
+    assert_eq!(Header::parse(&deletes[0].bytes).unwrap().0.cookies, cookies);
 }
 
 #[test]
