@@ -98,8 +98,8 @@ pub struct DaemonOptions {
 
 impl DaemonOptions {
     /// Returns the options that concern the log.
-    pub fn log(&self) -> log::Options {
-        log::Options {
+    pub fn log(&self) -> log::LogOptions {
+        log::LogOptions {
             file: self.log_file.clone(),
             foreground: self.foreground,
             location: self.location,

@@ -164,7 +164,8 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     let leftover_sas =
         recovery::recover(&mut kernel, !is_remote_kernel, &config, &options, &log).map_err(Failure::Backup)?;
     let bypass = if is_remote_kernel { Bypass::BestEffort } else { Bypass::Required };
-    let sockets = net::Options { listen: config.listen.clone(), ports: options.ports, family: options.family, bypass };
+    let sockets =
+        net::SocketOptions { listen: config.listen.clone(), ports: options.ports, family: options.family, bypass };
     let sockets = Sockets::open(sockets, log.clone())?;
     // As in the C racoon, the daemon works without it.
     let pid_file = PidFile::create(config.paths.pidfile.as_deref());

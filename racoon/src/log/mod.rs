@@ -28,7 +28,7 @@ use timestamp::Timestamp;
 
 /// Options of the command line that concern the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct LogOptions {
     /// `-l`: this file instead of syslog.
     pub file: Option<PathBuf>,
     /// `-F`: standard output as well.
@@ -75,7 +75,7 @@ impl Log {
     ///
     /// # Errors
     /// If the file cannot be opened for writing.
-    pub fn open(options: &Options) -> io::Result<Self> {
+    pub fn open(options: &LogOptions) -> io::Result<Self> {
         let main = match &options.file {
             Some(path) => Sink::File(LogFile::open(path.clone())?),
             None => Sink::Syslog(Syslog::open()),
@@ -83,7 +83,7 @@ impl Log {
         Ok(Self::to(main, options))
     }
 
-    fn to(main: Sink, options: &Options) -> Self {
+    fn to(main: Sink, options: &LogOptions) -> Self {
         let shared = Shared {
             level: AtomicU8::new(Level::Info.raised(options.raise) as u8),
             raise: options.raise,
@@ -96,7 +96,7 @@ impl Log {
     /// Returns a log in memory; see [`Log::written`].
     #[cfg(test)]
     pub(crate) fn in_memory() -> Self {
-        Self::to(Sink::Memory(Vec::new()), &Options { raise: 2, ..Options::default() })
+        Self::to(Sink::Memory(Vec::new()), &LogOptions { raise: 2, ..LogOptions::default() })
     }
 
     /// Removes and returns the lines of a log in memory.

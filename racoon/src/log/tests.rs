@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn level_of_file_and_command_line() {
-    let log = Log::to(Sink::Memory(Vec::new()), &Options { raise: 1, ..Options::default() });
+    let log = Log::to(Sink::Memory(Vec::new()), &LogOptions { raise: 1, ..LogOptions::default() });
     log.debug("-d is one more than info");
     log.write(Level::Debug2, None, "and not two");
     log.set_level(Level::Error);
@@ -27,7 +27,7 @@ fn dump_lines() {
 fn log_file_option() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("racoon.log");
-    let options = Options { file: Some(path.clone()), location: true, ..Options::default() };
+    let options = LogOptions { file: Some(path.clone()), location: true, ..LogOptions::default() };
     let log = Log::open(&options).unwrap();
     log.clone().info("hello");
     let line = line!() - 1;
@@ -41,7 +41,7 @@ fn log_file_option() {
     }));
     assert_eq!(rest, format!(": INFO: log/tests.rs:{line}: hello\n"));
 
-    let nowhere = Options { file: Some(directory.path().join("no/log")), ..Options::default() };
+    let nowhere = LogOptions { file: Some(directory.path().join("no/log")), ..LogOptions::default() };
     assert_eq!(Log::open(&nowhere).unwrap_err().kind(), io::ErrorKind::NotFound);
 }
 

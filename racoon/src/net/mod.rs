@@ -42,7 +42,7 @@ const IGNORED_BATCHES_MAX: usize = 4;
 
 /// Which sockets to open.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct SocketOptions {
     /// The `listen` section of the configuration.
     pub listen: Listen,
     /// `-p` and `-P`
@@ -56,7 +56,7 @@ pub struct Options {
 /// The set of sockets.
 #[derive(Debug)]
 pub struct Sockets {
-    options: Options,
+    options: SocketOptions,
     sockets: BTreeMap<SocketAddr, IkeSocket>,
     watch: Option<AddressWatch>,
     /// Present addresses that could not be bound. The failure is logged once per address.
@@ -96,7 +96,7 @@ impl Sockets {
     /// # Errors
     /// If another process uses a port, if the system refuses a required bypass policy, and with `strict_address` if an
     /// address is missing.
-    pub fn open(options: Options, log: Log) -> Result<Self, Error> {
+    pub fn open(options: SocketOptions, log: Log) -> Result<Self, Error> {
         let watch =
             if options.listen.strict_address { None } else { Some(AddressWatch::open().map_err(Error::Addresses)?) };
         let mut sockets = Self {

@@ -26,8 +26,8 @@ fn listen(text: &str) -> Listen {
     load.config.unwrap_or_else(|| panic!("{:?}", load.problems)).listen
 }
 
-fn options(text: &str) -> Options {
-    Options { listen: listen(text), ports: Ports::default(), family: None, bypass: Bypass::BestEffort }
+fn options(text: &str) -> SocketOptions {
+    SocketOptions { listen: listen(text), ports: Ports::default(), family: None, bypass: Bypass::BestEffort }
 }
 
 /// Limit for a test that hangs.
@@ -193,7 +193,7 @@ fn missing_addresses() {
 #[test]
 fn every_address_on_both_ports() {
     let ports = Ports { isakmp: free_port(), natt: free_port() };
-    let options = Options { ports, family: Some(Family::V4), ..options("") };
+    let options = SocketOptions { ports, family: Some(Family::V4), ..options("") };
     let sockets = Sockets::open(options, Log::in_memory()).unwrap();
     let all = sockets.descriptors().map(|(address, _)| address).collect::<Vec<_>>();
     assert!(all.contains(&loopback(ports.isakmp)) && all.contains(&loopback(ports.natt)), "{all:?}");
@@ -253,7 +253,7 @@ fn bypass_policies() {
     let mut ip = vec!["127.0.0.1"];
     ip.extend(Path::new("/proc/net/if_inet6").exists().then_some("::1"));
     for ip in ip {
-        let options = Options { bypass: Bypass::Required, ..options(&format!("isakmp {ip} [{}];", free_port())) };
+        let options = SocketOptions { bypass: Bypass::Required, ..options(&format!("isakmp {ip} [{}];", free_port())) };
         match Sockets::open(options, Log::in_memory()) {
             Ok(_) => {}
             Err(Error::System { call: "IPsec policy", source, .. }) => {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use super::socket::{self, IkeSocket};
-use super::{DisplayAddr, Error, Options, Sockets, addresses, is_wildcard_pair, port_owner, with_port};
+use super::{DisplayAddr, Error, SocketOptions, Sockets, addresses, is_wildcard_pair, port_owner, with_port};
 
 /// Receive buffer to ask for, in bytes. It holds some ten thousand first messages, a second of a flood.
 pub(super) const RECEIVE_BUFFER: usize = 4 << 20;
@@ -126,7 +126,7 @@ impl Sockets {
 
     /// Returns the sockets that should exist.
     fn wanted(&self, present: &BTreeSet<SocketAddr>) -> Result<BTreeMap<SocketAddr, WantedSocket>, Error> {
-        let Options { listen, ports, family, .. } = &self.options;
+        let SocketOptions { listen, ports, family, .. } = &self.options;
         let mut wanted = BTreeMap::new();
         if listen.sockets.is_empty() {
             for &address in

@@ -8,7 +8,7 @@ use ipsec_conf::racoon::load;
 use nix::sched::{CloneFlags, unshare};
 use racoon::files::Files;
 use racoon::log::{self, Log};
-use racoon::net::{Bypass, Options, Ports, Sockets};
+use racoon::net::{Bypass, Ports, SocketOptions, Sockets};
 use racoon::poller::{self, Source};
 use regress_skipped::skip;
 use tempfile::TempDir;
@@ -22,8 +22,8 @@ fn sockets(directory: &TempDir) -> Sockets {
     std::fs::write(path("racoon.conf"), "listen { adminsock disabled; }").unwrap();
     let load = load(path("racoon.conf").to_str().unwrap(), &Files::default());
     let listen = load.config.unwrap_or_else(|| panic!("{:?}", load.problems)).listen;
-    let options = Options { listen, ports: Ports::default(), family: None, bypass: Bypass::BestEffort };
-    let log = Log::open(&log::Options { file: Some(path("log")), ..log::Options::default() }).unwrap();
+    let options = SocketOptions { listen, ports: Ports::default(), family: None, bypass: Bypass::BestEffort };
+    let log = Log::open(&log::LogOptions { file: Some(path("log")), ..log::LogOptions::default() }).unwrap();
     Sockets::open(options, log).unwrap()
 }
 
