@@ -143,7 +143,7 @@ impl Event {
             cookies,
             message_id,
             identity: None,
-            remote_section: outcome.block.clone(),
+            remote_section: outcome.remote_section.clone(),
             traffic,
             outcome: Some(Arc::clone(outcome)),
         }

@@ -87,6 +87,7 @@ pub(crate) fn names(
     address: IpAddr,
     verify_identifier: bool,
 ) -> Vec<Vec<u8>> {
+    // The file has addresses as text, not in the binary form of identities.
     let address = address.to_string().into_bytes();
     match claimed.filter(|_| exchange != ExchangeType::MAIN).map(name_of) {
         None => vec![address],

@@ -127,6 +127,7 @@ impl Holder {
     /// Whether it is the same identity, proved by a key that nobody else has. A key that was found by the peer's address proves only
     /// the address.
     pub(super) fn is_same_individual(&self, peer: &Peer<'_>) -> bool {
+        // Members of a group could otherwise take over each other's policies.
         self.key == KeyOwner::Peer
             && peer.key == KeyOwner::Peer
             && self.endpoints.remote == peer.endpoints.remote

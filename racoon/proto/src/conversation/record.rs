@@ -89,12 +89,12 @@ impl Record {
         self.no_key.clone().or_else(|| self.fault.clone()).or_else(refused).unwrap_or(silence)
     }
 
-    /// The outcome of a negotiation that ended, or succeeded, at `ended`. `block` is the name of its remote section.
+    /// The outcome of a negotiation that ended, or succeeded, at `ended`. `remote_section` is the name of its remote section.
     pub(crate) fn outcome(
         &self,
         negotiation: Negotiation,
         path: Path,
-        block: Option<String>,
+        remote_section: Option<String>,
         result: NegotiationResult,
         ended: Time,
     ) -> Outcome {
@@ -102,7 +102,7 @@ impl Record {
             negotiation,
             local: path.local,
             remote: path.remote,
-            block,
+            remote_section,
             began: self.began,
             ended,
             steps: self.steps.clone(),

@@ -127,6 +127,7 @@ impl JobResult {
     /// Takes the result of the Diffie-Hellman task, if the job had one.
     pub fn take_diffie_hellman(&mut self) -> Option<DhResult> {
         let at = self.results.iter().position(|result| matches!(result, TaskResult::DiffieHellman(_)))?;
+        // Removed, so that the caller owns the secrets in it and wipes them.
         match self.results.remove(at) {
             TaskResult::DiffieHellman(result) => Some(result),
             TaskResult::Key(_) => None,
@@ -174,6 +175,7 @@ impl KeyQuery {
         let mut why = NoKey::NoName;
         for (name, asked) in self.names.iter().enumerate() {
             match keys.key(asked) {
+                // Everybody knows the empty key.
                 Ok(key) if key.is_empty() => why = NoKey::Empty,
                 Ok(key) => return KeyResult::Found { name, key: key.into(), shared: keys.is_shared(asked) },
                 Err(no_key) => why = no_key,

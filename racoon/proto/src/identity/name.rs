@@ -36,6 +36,7 @@ fn component(f: &mut fmt::Formatter<'_>, at: usize, oid: &[u8], value: Option<&V
     write!(f, "{}{}=", if at == 0 { "" } else { ", " }, attribute_type::title(oid))?;
     match value {
         None => f.write_str("*"),
+        // A line feed in a peer's name could forge a log line.
         Some(Value::Text(text)) => write!(f, "{}", text.escape_debug()),
         Some(Value::Der(bytes)) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
     }
@@ -90,6 +91,7 @@ impl NamePattern {
     ///
     /// An asterisk in `name` is not a wildcard, as it is in KAME's racoon: otherwise a peer could match every pattern.
     pub fn matches(&self, name: &Name) -> bool {
+        // A name with fewer or more components is another one.
         self.0.len() == name.0.len()
             && self.0.iter().zip(&name.0).all(|(pattern, attribute)| {
                 pattern.oid == attribute.oid && pattern.value.as_ref().is_none_or(|value| *value == attribute.value)

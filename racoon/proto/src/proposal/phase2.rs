@@ -183,13 +183,14 @@ pub fn accept_transform(
     offered: &[Phase2Transform],
     configured: &[Phase2Transform],
 ) -> Option<(usize, Phase2Transform)> {
+    // The order of the initiator is that of its preference (RFC 2408 section 4.2).
     offered.iter().enumerate().find_map(|(at, theirs)| {
         configured.iter().find_map(|ours| Some((at, check_transform(level, nat, theirs, ours).ok()?)))
     })
 }
 
-/// The transforms of a protocol that a sainfo allows, in the order in which they are proposed: ESP each encryption with each
-/// authentication, AH each authentication, IPComp each compression.
+/// Returns the transforms of a protocol that a sainfo allows, in the order in which they are proposed: for ESP each encryption with each
+/// authentication algorithm, for AH each authentication algorithm, for IPComp each compression algorithm.
 pub fn transforms(sainfo: &Sainfo, protocol: Protocol, mode: EncapsulationMode) -> Vec<Phase2Transform> {
     let one = |id, key_length| Phase2Transform {
         protocol,
@@ -204,6 +205,7 @@ pub fn transforms(sainfo: &Sainfo, protocol: Protocol, mode: EncapsulationMode) 
         Protocol::ESP => {
             for encryption in &sainfo.encryption {
                 let alone = one(encryption.transform.0, encryption.key_length);
+                // An AEAD also authenticates, so it is proposed without an authentication algorithm.
                 if encryption.transform.is_aead() {
                     list.push(alone);
                     continue;

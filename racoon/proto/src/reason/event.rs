@@ -24,6 +24,7 @@ impl FailureReason {
     pub fn phase2_event(&self) -> Option<EventKind> {
         match self {
             Self::NoPhase1(_) | Self::Phase1Late(_) => Some(EventKind::Phase2NoPhase1),
+            // ipsec-tools, too, reports a kernel that does not answer in time by this event.
             Self::NoAnswer(_) | Self::KernelTimeout(_) => Some(EventKind::Phase2NoResponse),
             _ => None,
         }

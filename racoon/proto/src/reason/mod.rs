@@ -38,7 +38,7 @@ pub struct Outcome {
     /// The peer's address.
     pub remote: SocketAddr,
     /// Name of the remote section, if one was selected.
-    pub block: Option<String>,
+    pub remote_section: Option<String>,
     /// When it began.
     pub began: Time,
     /// When it ended.
@@ -126,6 +126,7 @@ impl Journal {
         if self.limit == 0 {
             return;
         }
+        // A reload may have lowered the limit by more than one.
         while self.kept.len() >= self.limit {
             self.kept.pop_front();
         }

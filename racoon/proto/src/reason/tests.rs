@@ -325,7 +325,7 @@ fn outcome(number: u64) -> Outcome {
         },
         local: end,
         remote: end,
-        block: None,
+        remote_section: None,
         began: Time::from_secs(number),
         ended: Time::from_secs(number),
         steps: Vec::new(),

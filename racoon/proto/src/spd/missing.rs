@@ -1,4 +1,4 @@
-//! The policy that is needed for some traffic, and the one that comes closest to it.
+//! The policy that is needed for some traffic, and the most similar one.
 
 use super::Spd;
 use crate::kernel::{Direction, Mode, Policy, PolicyAction, Selector, Template, TemplateLevel};
@@ -6,7 +6,7 @@ use crate::num::Protocol;
 use crate::phase2::traffic::Endpoints;
 use crate::reason::{FailureReason, MissingPolicy, PolicyProblem};
 
-/// More policies than this are not compared to find out which comes closest.
+/// Maximum number of policies that are compared to find the most similar one.
 const COMPARED_MAX: usize = 256;
 
 /// Returns the reason why no policy matches an outbound selector, with the policy that is needed for SAs of these protocols
@@ -39,7 +39,7 @@ pub(crate) fn missing_policy(
     FailureReason::NoPolicy(MissingPolicy { traffic: *outbound, problem }.into())
 }
 
-/// Scores how close a policy comes to the one that is needed. The addresses count most.
+/// Scores the similarity of a policy to the one that is needed. The addresses count most.
 fn nearness(needed: &Policy, outbound: &Selector, policy: &Policy) -> u32 {
     let own = if policy.direction == Direction::Out { policy.selector } else { policy.selector.mirrored() };
     let side = |one, other| match () {

@@ -189,7 +189,7 @@ impl Shape {
         })
     }
 
-    /// How specific selectors of this shape are.
+    /// Returns how specific selectors of this shape are.
     fn specificity(&self) -> u32 {
         let flags = [self.protocol, self.source_port, self.destination_port];
         u32::from(self.source) + u32::from(self.destination) + flags.into_iter().map(u32::from).sum::<u32>()
@@ -199,10 +199,11 @@ impl Shape {
 /// The rank of a policy that matches; the smallest is selected.
 fn rank(policy: &Policy) -> (u32, Reverse<u32>, Reverse<Shape>) {
     let shape = Shape::of(&policy.selector);
+    // The shape itself makes the order total, so that the result does not depend on the order of a hash map.
     (policy.priority, Reverse(shape.specificity()), Reverse(shape))
 }
 
-/// Whether a selector covers the addresses of another one, has its protocol, and leaves out some of its ports.
+/// Whether `narrow` covers the addresses of `wide`, has its protocol, and only some of its ports.
 fn has_ports_within(narrow: &Selector, wide: &Selector) -> bool {
     let within = |port: u16, of: u16| of == 0 || port == of;
     let ports = |selector: &Selector| (selector.source_port, selector.destination_port);
@@ -215,12 +216,12 @@ fn has_ports_within(narrow: &Selector, wide: &Selector) -> bool {
         && ports(narrow) != ports(wide)
 }
 
-/// The addresses that a policy gives to peers.
+/// Returns the addresses that a policy assigns to peers.
 fn remotes(policy: &Policy) -> impl Iterator<Item = Prefix> {
     remote_sides(policy).chain(remote_endpoints(policy).map(Prefix::host))
 }
 
-/// The reqids of a policy's templates; 0 is none.
+/// Returns the reqids of a policy's templates, without 0, which stands for none.
 fn reqids(policy: &Policy) -> impl Iterator<Item = u32> {
     let templates = match &policy.action {
         PolicyAction::Protect(templates) => templates.as_slice(),

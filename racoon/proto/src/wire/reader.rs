@@ -95,6 +95,7 @@ impl<'a> Reader<'a> {
                 self.rest = rest;
                 Ok(value)
             }
+            // These parsers fail only at the end of the input.
             Err(_) => Err(WireError::Truncated { part: self.part, at: self.at, needed, left: self.rest.len() }),
         }
     }

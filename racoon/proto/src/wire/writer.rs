@@ -54,6 +54,7 @@ impl Writer {
         self.u8(0);
         self.u16(0);
         body(self);
+        // The length is known only now. It includes the generic header.
         let length = u16::try_from(self.buffer.len() - start).unwrap_or(u16::MAX);
         if let Some(field) = self.buffer.get_mut(start + 2..start + 4) {
             field.copy_from_slice(&length.to_be_bytes());

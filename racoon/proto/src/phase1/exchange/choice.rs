@@ -47,6 +47,7 @@ impl<'a> FirstChoice<'a> {
         record: &mut Record,
     ) -> Result<Self, FailureReason> {
         let payloads = in_clear(Exchange::first_message_rules(header.exchange)?, header, body)?;
+        // Kept as received: HASH_I and HASH_R cover these bytes (RFC 2409 section 5).
         let sa_i = rules::find(&payloads, PayloadType::SA).unwrap_or_default();
         if sa_i.len() > SA_MAX {
             return Err(FailureReason::Malformed(Malformed::LongSa(sa_i.len())));
@@ -57,6 +58,7 @@ impl<'a> FirstChoice<'a> {
         let chosen = choose(settings, &query, &offer.terms());
         let chosen = chosen.and_then(|choice| Some((choice, offer.transforms.get(choice.acceptance.offered)?)));
         let Some((ProposalChoice { remote: block, acceptance, .. }, transform)) = chosen else {
+            // In a flood, the line would be suppressed, so that no comparison is made for it.
             if !record.in_words {
                 return Err(FailureReason::NoProposalChosen(ProposalRefusal::NotCompared));
             }

@@ -60,7 +60,9 @@ impl Lengths {
     fn check(self, offered: Option<u16>) -> Result<u16, u16> {
         match (self, offered) {
             (Self::Fixed, None) => Ok(0),
+            // RFC 2409 Appendix A forbids the attribute for ciphers with a fixed key length.
             (Self::Fixed, Some(length)) => Err(length),
+            // Only the log shows it: no unknown algorithm is ever configured.
             (Self::Any, offered) => Ok(offered.unwrap_or(0)),
             (Self::Aes | Self::Between(..), None) => Ok(DEFAULT),
             (Self::Aes, Some(length @ (128 | 192 | 256))) => Ok(length),

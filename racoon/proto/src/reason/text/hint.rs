@@ -93,14 +93,17 @@ impl Unanswered {
             (ExchangeType::MAIN, Role::Initiator, 1) => {
                 "check that an IKEv1 daemon runs there, that it is configured for this host, and that UDP port 500 is open"
             }
+            // The peer repeats message 2, so message 3 has not reached it, but the smaller message 1 has.
             (ExchangeType::MAIN, Role::Initiator, 3) if self.repeated > 0 => LOST,
             (ExchangeType::MAIN, Role::Initiator, 3) => {
                 "packets of this size, or the answers to them, may be lost on the path: check its MTU, and that fragments \
                  pass; otherwise see the peer's log"
             }
+            // With another key, a responder cannot decrypt message 5. It cannot know that this is no forgery, and may say nothing.
             (ExchangeType::MAIN, Role::Initiator, 5) => {
                 "the pre-shared keys probably differ: compare those of both hosts; otherwise see the peer's log"
             }
+            // The same in the other direction: message 2 has arrived, but not the larger message 4.
             (ExchangeType::MAIN, Role::Responder, 4) if self.repeated > 0 => LOST,
             (ExchangeType::QUICK, Role::Responder, _) if self.repeated > 0 && is_large => LOST,
             (_, Role::Responder, _) if self.repeated > 0 => RETURN_PATH,

@@ -91,7 +91,7 @@ fn a_journal_tells_what_was_offered_and_when() {
     assert_eq!(outcome.configured, outcome.offered);
     let steps: Vec<_> = outcome.steps.iter().map(|(step, _)| *step).collect();
     assert_eq!(steps, ["message 2", "message 3"]);
-    assert_eq!(outcome.block.as_deref(), Some("192.0.2.1"));
+    assert_eq!(outcome.remote_section.as_deref(), Some("192.0.2.1"));
 }
 
 #[test]

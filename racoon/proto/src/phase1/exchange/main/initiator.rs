@@ -155,6 +155,7 @@ impl PreparesKey {
     /// Sends message 3, our public value and nonce.
     fn job_done(self, cx: &mut ExchangeContext<'_>, mut result: JobResult) -> Result<Transition, FailureReason> {
         let (exponent, values) = exchanged(result.take_diffie_hellman())?;
+        // Without a key the exchange ends here. An initiator need not hide this, as a responder must.
         let authenticator = Authenticator::new(cx, self.terms.method, Role::Initiator, &mut result)?;
         let g_xi = values?.public.unwrap_or_default();
         let ni = draw_nonce(cx)?;
@@ -174,6 +175,7 @@ impl AwaitsKey {
             Ok(read) => read,
             Err(reason) => return Transition::ignore(Initiator::AwaitsKey(self), reason),
         };
+        // Vendor IDs may be in any message of the exchange.
         let features = features(cx, &payloads, self.features);
         let Self { sa_i, terms, authenticator, exponent, g_xi, ni, .. } = self;
         let exchange = Task::DiffieHellman(DhTask { exponent, operation: DhOperation::Shared(g_xr.clone()) });

@@ -158,6 +158,7 @@ impl AwaitsIdentity {
             }
             Err(reason) => return Transition::ignore(Responder::AwaitsIdentity(self), reason),
         };
+        // The message is authentic: message 6 is chained to its last block (RFC 2409 Appendix B).
         self.keyed.accept(&proved);
         // Until now the section was a guess by the address: main mode hides the identity until message 5.
         let verdict = select_remote_by_identity(cx, &self.offered, &proved).and_then(|block| {
