@@ -27,19 +27,17 @@ const NUMBER_MAX: usize = 12;
 /// # Errors
 /// The first mistake. Names are not resolved and key lengths not checked, as that needs the system and the kernel.
 pub fn parse(source: &str, first_line: u32) -> Result<Statement<'_>, ParseError> {
-    parse_piece(source, first_line, false)
+    let reader = Reader { source, first_line, doubtful: false };
+    reader.statement(reader.line_at(source.len()))
 }
 
-/// Parses a statement; a `doubtful` one may be part of a key.
-pub(super) fn parse_piece(source: &str, first_line: u32, doubtful: bool) -> Result<Statement<'_>, ParseError> {
-    let reader = Reader { source, first_line, doubtful };
-    let mut pairs = Grammar::parse(Rule::statement, source).map_err(|error| reader.syntax_error(&error))?;
-    let command = match pairs.next() {
-        // The grammar takes any word for the name of an algorithm; report an unknown one if it is the first mistake.
-        Some(pair) => reader.command(pair).map_err(|error| reader.unknown_algorithm(usize::MAX).unwrap_or(error))?,
-        None => return Err(reader.error_at(ErrorKind::Syntax, "syntax error", 0)),
-    };
-    Ok(Statement { source, line: reader.line_at(source.len()), doubtful, command })
+/// Parses a statement whose last byte is on `line`; a `doubtful` one may be part of a key.
+pub(super) fn parse_piece(
+    source: &str,
+    (first_line, line): (u32, u32),
+    doubtful: bool,
+) -> Result<Statement<'_>, ParseError> {
+    Reader { source, first_line, doubtful }.statement(line)
 }
 
 /// The text of the statement being read.
@@ -51,6 +49,18 @@ struct Reader<'s> {
 }
 
 impl<'s> Reader<'s> {
+    /// Parses the statement, whose last byte is on `line`.
+    fn statement(self, line: u32) -> Result<Statement<'s>, ParseError> {
+        let Self { source, doubtful, .. } = self;
+        let mut pairs = Grammar::parse(Rule::statement, source).map_err(|error| self.syntax_error(&error))?;
+        let command = match pairs.next() {
+            // The grammar takes any word for the name of an algorithm; report an unknown one if it is the first mistake.
+            Some(pair) => self.command(pair).map_err(|error| self.unknown_algorithm(usize::MAX).unwrap_or(error))?,
+            None => return Err(self.error_at(ErrorKind::Syntax, "syntax error", 0)),
+        };
+        Ok(Statement { source, line, doubtful, command })
+    }
+
     fn line_at(self, offset: usize) -> u32 {
         let before = self.source.as_bytes().get(..offset).unwrap_or_default();
         let lines = before.iter().filter(|byte| **byte == b'\n').count();
@@ -478,7 +488,7 @@ fn unquoted<'s>(pair: &Pair<'s, Rule>) -> Word<'s> {
 
 /// The last part of a pair: the operand of a flag.
 fn last(pair: Pair<'_, Rule>) -> Pair<'_, Rule> {
-    pair.clone().into_inner().last().unwrap_or(pair)
+    pair.clone().into_inner().next_back().unwrap_or(pair)
 }
 
 fn number_or_hex(text: &str) -> Option<u32> {

@@ -76,7 +76,7 @@ impl<'b> RawStatement<'b> {
     /// # Errors
     /// As [`parse`](super::parse).
     pub fn parse(&self) -> Result<Statement<'b>, ParseError> {
-        parse_piece(self.text, self.first_line, self.doubtful)
+        parse_piece(self.text, (self.first_line, self.line), self.doubtful)
     }
 }
 
