@@ -145,7 +145,7 @@ impl Engine {
     /// Abandons a negotiation, and fails the phase 2s that wait for it.
     fn abandon(&mut self, id: Phase1Id, why: &NoPhase1) {
         let waiting = self.phase1s.abandon(&mut self.core, id, NegotiationResult::Abandoned);
-        self.phase1_failed(waiting, why);
+        self.fail_waiting(waiting, why);
     }
 
     /// Shuts down. Phase 2s end first, because their DELETEs are sent under phase 1.

@@ -8,6 +8,7 @@ use crate::engine::core::Core;
 use crate::engine::{Phase1Id, Phase2Id};
 use crate::informational::dpd_state::DpdState;
 use crate::num::ExchangeType;
+use crate::output::{Event, EventKind};
 use crate::path::Path;
 use crate::phase1::exchange::{Exchange, ExchangeContext, Transition};
 use crate::phase1::half_open::PeerClass;
@@ -15,7 +16,7 @@ use crate::phase1::readiness::Readiness;
 use crate::phase1::replacement::Replacement;
 use crate::phase1::table::FirstKey;
 use crate::phase1::{MESSAGE_IDS_RENEWED_AFTER, Phase1Sa};
-use crate::reason::{Role, Unanswered};
+use crate::reason::{Negotiation, NegotiationResult, Outcome, Role, Unanswered};
 use crate::select::RemoteIndex;
 use crate::settings::Settings;
 use crate::time::Time;
@@ -233,6 +234,30 @@ impl Phase1 {
     pub(crate) fn negotiates(&mut self) {
         if let Some(established) = self.established_mut() {
             established.negotiated = true;
+        }
+    }
+
+    /// Returns the outcome of its negotiation with this result.
+    pub(crate) fn outcome(&self, core: &Core, result: NegotiationResult) -> Outcome {
+        let Self { cookies, exchange, role, block, .. } = *self;
+        let block = core.settings.remotes.get(block).map(|block| block.name.clone());
+        let negotiation = Negotiation::Phase1 { exchange, role, cookies };
+        self.conversation.record.outcome(negotiation, self.path(), block, result, core.now)
+    }
+
+    /// Returns an event about it, without an outcome.
+    pub(crate) fn event(&self, core: &Core, kind: EventKind) -> Event {
+        let section = core.settings.remotes.get(self.block);
+        Event {
+            kind,
+            local: Some(self.path().local),
+            remote: Some(self.remote()),
+            cookies: Some(self.cookies),
+            message_id: 0,
+            identity: self.established().map(|established| established.sa.peer.id.clone()),
+            remote_section: section.map(|section| section.name.clone()),
+            traffic: None,
+            outcome: None,
         }
     }
 

@@ -1,10 +1,10 @@
-//! Phase 1s that fail: the log line, the event, the notify to the peer, the outcome, and the phase 2s that waited.
+//! Phase 1s that fail: the log line, the event, the notify to the peer, and the phase 2s that waited.
 
 use crate::conversation::Record;
 use crate::engine::core::Core;
 use crate::engine::datagram::Incoming;
 use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
-use crate::output::{Event, EventKind, Level};
+use crate::output::{Event, Level};
 use crate::path::Path;
 use crate::phase1::entry::Phase1;
 use crate::phase1::negotiation::Next;
@@ -29,16 +29,16 @@ impl Engine {
     pub(crate) fn resume_waiting(&mut self, Waiting { path, phase2s, reason }: Waiting) {
         match self.phase1s.usable(path) {
             _ if phase2s.is_empty() => {}
-            Some(other) => self.phase1_up(other, phase2s),
+            Some(other) => self.begin_waiting(other, phase2s),
             None => match reason {
-                FailureReason::NoPhase1(why) => self.phase1_failed(phase2s, &why),
-                reason => self.phase1_failed(phase2s, &NoPhase1::Failed(reason.into())),
+                FailureReason::NoPhase1(why) => self.fail_waiting(phase2s, &why),
+                reason => self.fail_waiting(phase2s, &NoPhase1::Failed(reason.into())),
             },
         }
     }
 
     /// Fails the phase 2s that waited for a phase 1.
-    pub(crate) fn phase1_failed(&mut self, waiting: Vec<Phase2Id>, why: &NoPhase1) {
+    pub(crate) fn fail_waiting(&mut self, waiting: Vec<Phase2Id>, why: &NoPhase1) {
         waiting.into_iter().for_each(|id| self.fail_phase2(id, FailureReason::NoPhase1(why.clone())));
     }
 }
@@ -171,30 +171,6 @@ impl Phase1s {
             event.into_iter().for_each(|kind| core.emit(Event::with_outcome(kind, &outcome)));
         }
     }
-
-    /// Ends a negotiation that is no longer needed. Returns the phase 2s that wait for it.
-    pub(crate) fn abandon(&mut self, core: &mut Core, id: Phase1Id, result: NegotiationResult) -> Vec<Phase2Id> {
-        let waiting = self.end(core, id).map(|phase1| {
-            core.record_outcome(phase1.outcome(core, result));
-            phase1.waiting
-        });
-        waiting.unwrap_or_default()
-    }
-
-    /// Removes a phase 1 from the tables, and stops its timers.
-    pub(crate) fn end(&mut self, core: &mut Core, id: Phase1Id) -> Option<Phase1> {
-        for timer in [Timer::Phase1Renew(id), Timer::Phase1Expire(id), Timer::Dpd(id)] {
-            core.timers.stop(timer);
-        }
-        let phase1 = self.remove(id)?;
-        phase1.conversation.end(core);
-        let pair = phase1.path().addresses();
-        // Without a phase 1 nobody needs the counters, and the table must not grow with former peers.
-        if self.between(pair).is_empty() {
-            self.traffic.remove(&pair);
-        }
-        Some(phase1)
-    }
 }
 
 impl Phase1 {
@@ -203,30 +179,6 @@ impl Phase1 {
         if let Some(kind) = reason.notify() {
             // No limit: this is sent once per exchange, and exchanges are limited.
             core.notify_in_clear(self.path(), self.cookies, usize::MAX, kind);
-        }
-    }
-
-    /// Returns the outcome of its negotiation with this result.
-    pub(crate) fn outcome(&self, core: &Core, result: NegotiationResult) -> Outcome {
-        let Self { cookies, exchange, role, block, .. } = *self;
-        let block = core.settings.remotes.get(block).map(|block| block.name.clone());
-        let negotiation = Negotiation::Phase1 { exchange, role, cookies };
-        self.conversation.record.outcome(negotiation, self.path(), block, result, core.now)
-    }
-
-    /// Returns an event about it, without an outcome.
-    pub(crate) fn event(&self, core: &Core, kind: EventKind) -> Event {
-        let section = core.settings.remotes.get(self.block);
-        Event {
-            kind,
-            local: Some(self.path().local),
-            remote: Some(self.remote()),
-            cookies: Some(self.cookies),
-            message_id: 0,
-            identity: self.established().map(|established| established.sa.peer.id.clone()),
-            remote_section: section.map(|section| section.name.clone()),
-            traffic: None,
-            outcome: None,
         }
     }
 }

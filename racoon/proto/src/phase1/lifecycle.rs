@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::core::Core;
-use crate::engine::{Engine, Phase1Id, Timer};
+use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::informational::dpd_state::DpdState;
 use crate::num::NotifyType;
 use crate::output::{Event, EventKind, Level};
@@ -185,6 +185,30 @@ impl Phase1s {
         });
         core.emit(phase1.event(core, EventKind::Phase1Down));
         Some(Waiting { path, phase2s: phase1.waiting, reason: FailureReason::phase1_gone() })
+    }
+
+    /// Ends a negotiation that is no longer needed. Returns the phase 2s that wait for it.
+    pub(crate) fn abandon(&mut self, core: &mut Core, id: Phase1Id, result: NegotiationResult) -> Vec<Phase2Id> {
+        let waiting = self.end(core, id).map(|phase1| {
+            core.record_outcome(phase1.outcome(core, result));
+            phase1.waiting
+        });
+        waiting.unwrap_or_default()
+    }
+
+    /// Removes a phase 1 from the tables, and stops its timers.
+    pub(crate) fn end(&mut self, core: &mut Core, id: Phase1Id) -> Option<Phase1> {
+        for timer in [Timer::Phase1Renew(id), Timer::Phase1Expire(id), Timer::Dpd(id)] {
+            core.timers.stop(timer);
+        }
+        let phase1 = self.remove(id)?;
+        phase1.conversation.end(core);
+        let pair = phase1.path().addresses();
+        // Without a phase 1 nobody needs the counters, and the table must not grow with former peers.
+        if self.between(pair).is_empty() {
+            self.traffic.remove(&pair);
+        }
+        Some(phase1)
     }
 }
 

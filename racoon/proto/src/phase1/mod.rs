@@ -1,8 +1,9 @@
 //! Phase 1: how an ISAKMP SA comes to be, and what it is.
 //!
-//! An [`exchange`] negotiates it, with the peer authenticated as [`auth`] describes. [`negotiation`] drives exchanges,
-//! [`lifecycle`] what follows. [`table`] holds every phase 1 and finds it by its cookies, addresses and message. [`half_open`]
-//! and [`rate_limit`] bound what unauthenticated peers can cause.
+//! An [`exchange`] negotiates it, with the peer authenticated as [`auth`] describes. [`datagram`] hands messages to exchanges,
+//! [`negotiation`] carries out their transitions, and [`failure`] ends those that fail. What follows an established one is in
+//! [`lifecycle`], [`readiness`], [`renewal`] and [`replacement`]. [`table`] holds every phase 1, which is an [`entry`], and
+//! finds it by its cookies, addresses and message. [`half_open`] and [`rate_limit`] bound what unauthenticated peers can cause.
 
 pub(crate) mod auth;
 pub(crate) mod datagram;

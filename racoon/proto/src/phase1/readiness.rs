@@ -64,7 +64,7 @@ impl Engine {
         // Before the quick modes begin: they have to use the phase 1 that the peer still has.
         self.replace_suspected(id);
         let waiting = self.phase1s.take_all_waiting(&mut self.core, id);
-        self.phase1_up(id, waiting);
+        self.begin_waiting(id, waiting);
         self.receive_deferred(id);
     }
 

@@ -1,6 +1,7 @@
 //! A phase 2: the entry of the table.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::conversation::{Conversation, ConversationId, Record};
@@ -8,7 +9,9 @@ use crate::engine::core::Core;
 use crate::engine::{Phase1Id, Phase2Id};
 use crate::kernel::{Acquire, RequestId, SaInstallation, SaName, Selector};
 use crate::num::{ExchangeType, Protocol};
+use crate::output::{Event, EventKind};
 use crate::path::Path;
+use crate::phase1::Phase1Sa;
 use crate::phase2::TrafficKey;
 use crate::phase2::agreement::Pair;
 use crate::phase2::initiator::{Agreed, Offered, Phase2Request};
@@ -16,7 +19,7 @@ use crate::phase2::pending_inputs::PendingInputs;
 use crate::phase2::responder::{Accepted, Answered};
 use crate::phase2::traffic::Endpoints;
 use crate::proposal::Phase2Terms;
-use crate::reason::{Role, Unanswered};
+use crate::reason::{Negotiation, NegotiationResult, Outcome, Role, Unanswered};
 use crate::time::Time;
 use crate::wire::CookiePair;
 
@@ -163,6 +166,35 @@ impl Phase2 {
         match &mut self.state {
             State::Established(established) => Some(established),
             _ => None,
+        }
+    }
+
+    /// Returns what is kept of it when it has ended, or is established.
+    pub(crate) fn outcome(&self, core: &Core, result: NegotiationResult) -> Outcome {
+        let Self { role, cookies, message_id, traffic_key, .. } = self;
+        let (role, cookies, message_id, traffic) = (*role, *cookies, *message_id, traffic_key.selector);
+        let negotiation = Negotiation::Phase2 { role, cookies, message_id, traffic };
+        let block = Some(self.block.clone()).filter(|name| !name.is_empty());
+        let record = &self.conversation.record;
+        let undelivered = match &result {
+            NegotiationResult::Failed(reason) => core.delivery_errors(self.path.remote, record.began, reason),
+            _ => Vec::new(),
+        };
+        Outcome { undelivered, ..record.outcome(negotiation, self.path, block, result, core.now) }
+    }
+
+    /// Returns an event about it. `sa` is that of the phase 1 that it belongs or belonged to.
+    pub(crate) fn event(&self, sa: Option<&Phase1Sa>, kind: EventKind, outcome: Option<Arc<Outcome>>) -> Event {
+        Event {
+            kind,
+            local: Some(self.path.local),
+            remote: Some(self.path.remote),
+            cookies: self.cookies,
+            message_id: self.message_id,
+            identity: sa.map(|sa| sa.peer.id.clone()),
+            remote_section: Some(self.block.clone()).filter(|name| !name.is_empty()),
+            traffic: Some(self.traffic_key.selector),
+            outcome,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::engine::core::Core;
 use crate::engine::{Engine, Phase2Id};
 use crate::kernel::KernelRequest;
 use crate::num::{Doi, PayloadType, Protocol};
-use crate::output::{Event, EventKind, Level};
+use crate::output::Level;
 use crate::path::Path;
 use crate::phase1::Phase1Sa;
 use crate::phase1::entry::Phase1;
@@ -127,35 +127,6 @@ impl Phase2 {
         let data = reason.text_for_peer().into_bytes();
         let notify = Notify { doi: Doi::IPSEC, protocol: Protocol::ESP, spi, kind, data };
         phase1.send_informational(core, &[(PayloadType::NOTIFY, notify.encode())]);
-    }
-
-    /// Returns what is kept of it when it has ended, or is established.
-    pub(crate) fn outcome(&self, core: &Core, result: NegotiationResult) -> Outcome {
-        let Self { role, cookies, message_id, traffic_key, .. } = self;
-        let (role, cookies, message_id, traffic) = (*role, *cookies, *message_id, traffic_key.selector);
-        let negotiation = Negotiation::Phase2 { role, cookies, message_id, traffic };
-        let block = Some(self.block.clone()).filter(|name| !name.is_empty());
-        let record = &self.conversation.record;
-        let undelivered = match &result {
-            NegotiationResult::Failed(reason) => core.delivery_errors(self.path.remote, record.began, reason),
-            _ => Vec::new(),
-        };
-        Outcome { undelivered, ..record.outcome(negotiation, self.path, block, result, core.now) }
-    }
-
-    /// Returns an event about it. `sa` is that of the phase 1 that it belongs or belonged to.
-    pub(crate) fn event(&self, sa: Option<&Phase1Sa>, kind: EventKind, outcome: Option<Arc<Outcome>>) -> Event {
-        Event {
-            kind,
-            local: Some(self.path.local),
-            remote: Some(self.path.remote),
-            cookies: self.cookies,
-            message_id: self.message_id,
-            identity: sa.map(|sa| sa.peer.id.clone()),
-            remote_section: Some(self.block.clone()).filter(|name| !name.is_empty()),
-            traffic: Some(self.traffic_key.selector),
-            outcome,
-        }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::select::{RemoteQuery, SainfoQuery};
 
 impl Engine {
     /// Begins the phase 2s that waited for a phase 1.
-    pub(crate) fn phase1_up(&mut self, phase1: Phase1Id, waiting: Vec<Phase2Id>) {
+    pub(crate) fn begin_waiting(&mut self, phase1: Phase1Id, waiting: Vec<Phase2Id>) {
         waiting.into_iter().for_each(|id| self.phase2_under(id, phase1));
     }
 

@@ -6,6 +6,11 @@
 //! initiator:  PendingInputs ──► Offered ──► Agreed ──► SAs, message 3
 //! responder:  PendingInputs ──► SAs, message 2, Answered ──► (message 3)
 //! ```
+//!
+//! [`acquire`] and [`request`] begin a phase 2 of ours, [`quick_responder`] and [`offer`] one of the peer's. [`quick_mode`] hands
+//! messages, the kernel's answers and results of jobs to the [`step`]s of a phase 2. [`bundle`] and [`agreement`] are what is
+//! negotiated. [`table`] holds every phase 2, which is an [`entry`]; what becomes of it is in [`lifecycle`], [`rekey_switchover`],
+//! [`failure`] and [`kernel_state`]. [`generate_policy`] and [`leftover`] own what the kernel has besides.
 
 pub(crate) mod acquire;
 pub(crate) mod agreement;
