@@ -118,6 +118,7 @@ impl<T> Pipeline<T> {
     /// Sends requests over a connection.
     pub fn new(mut connection: Connection, send_mode: SendMode) -> Self {
         let window = connection.backend().window().max(1);
+        // The base is in the lower half of the range, so that the numbers of a run do not start again.
         let next_seq = 0x8000_0000 | arbitrary_u32() >> 2;
         Self {
             connection,

@@ -224,6 +224,7 @@ impl Session {
     fn submit_request(&mut self, tag: Tag, request: Request) {
         let header = self.pipeline.next_request_header();
         let encoding = self.target().encoding();
+        // With -n, too, a request that no message can express is an error.
         if self.dry || self.view.shows_requests() {
             let mut bytes = self.pipeline.buffer();
             if let Err(error) = request.encode(header, encoding, &mut bytes) {

@@ -219,6 +219,7 @@ impl<'s> Reader<'s> {
                 sa.natt = Some((end()?, end()?));
             }
             Rule::mark => {
+                // The rule has two flags: `-mark` and `-output-mark`.
                 let output = part.as_str().starts_with("-o");
                 let mark = self.mark(part)?;
                 *if output { &mut sa.output_mark } else { &mut sa.mark } = Some(mark);
@@ -242,9 +243,11 @@ impl<'s> Reader<'s> {
             b"ls" => sa.soft.seconds = self.number(&operand, u64::MAX)?,
             b"bh" => sa.hard.bytes = self.number(&operand, u64::MAX)?,
             b"bs" => sa.soft.bytes = self.number(&operand, u64::MAX)?,
+            // They are sent in `sadb_lifetime_allocations`, which has 32 bits (RFC 2367, section 2.3.2).
             b"ph" => sa.hard.packets = self.number(&operand, u32::MAX)?,
             b"ps" => sa.soft.packets = self.number(&operand, u32::MAX)?,
             [b'u', ..] => sa.reqid = self.number(&operand, u32::MAX)?,
+            // RFC 1826 and RFC 1827 have no sequence numbers.
             _ if matches!(sa.protocol, Some(Protocol::AhOld | Protocol::EspOld)) => {
                 return Err(self.value_error("replay prevention cannot be used with ah/esp-old", &operand));
             }

@@ -221,6 +221,7 @@ impl Splitter {
     fn reserve(&mut self, length: usize) {
         let needed = self.text.len() + length;
         if needed > self.text.capacity() {
+            // `String` would free its old buffer with the keys in it.
             let mut larger = Zeroizing::new(String::with_capacity(needed.max(2 * self.text.capacity())));
             larger.push_str(&self.text);
             self.text = larger;
@@ -250,6 +251,7 @@ impl Splitter {
         let mut end = 0;
         while let Some(rest) = input.get(end..).filter(|rest| !rest.is_empty()) {
             end += rest.iter().position(|byte| is_special(*byte) || *byte == b'-').unwrap_or(rest.len());
+            // Inside a word it is a character like others; between words it begins an option, which `take` has to see.
             let is_hyphen = input.get(end) == Some(&b'-');
             if !is_hyphen || state_after(self.state, input.get(..end).unwrap_or_default()) != State::Word {
                 break;
@@ -273,6 +275,7 @@ impl Splitter {
         let before = self.state;
         self.state = self.step(byte);
         self.has_long_quote |= self.state == State::Quote && byte == b'\n';
+        // The options for algorithms announce a key, which may lack its quotes.
         self.has_key |= self.state == State::Quote || (before == State::Dash && matches!(byte, b'A' | b'E'));
         self.begun |= self.state != State::Comment && !is_blank(byte);
         self.column = self.column.saturating_add(1);

@@ -60,6 +60,7 @@ pub(crate) fn plan_sa(
     let pairs = pairs(&sources, &destinations)?;
     let window = replay_window(statement, sa, target)?;
     let xfrm = XfrmOptions::new(message_type, statement, sa, material.icv_bits, target)?;
+    // NetBSD also finds SAs by their ports.
     let natt = natt.filter(|_| !names_one || target.dialect() == Dialect::NetBsd);
     let id = SaId { sa_type, source: pairs[0].0, destination: pairs[0].1, spi: sa.spi, mark: None };
     let common = SaSpec {
@@ -112,6 +113,7 @@ fn complete(
     (sa.id.source, sa.id.destination) = (source, destination);
     sa.encapsulation = natt.map(|natt| {
         let (source_port, destination_port) = natt.ports.unwrap_or((source.port(), destination.port()));
+        // A port that is not written is the one of RFC 3948.
         let or_default = |port| if port == 0 { UdpEncapsulation::PORT } else { port };
         UdpEncapsulation {
             original_address: natt.original,

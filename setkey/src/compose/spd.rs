@@ -198,6 +198,7 @@ fn selector(
     proto: u8,
     ports: Option<(u16, u16)>,
 ) -> libpfkey::Selector {
+    // PF_KEY has no field for a type and code or a key: they are sent in place of the ports.
     if let Some((first, second)) = ports {
         ends.0.set_port(first);
         ends.1.set_port(second);

@@ -14,6 +14,7 @@ pub(super) fn hint(source: &str, offset: usize, text: &str, expected: &[Rule]) -
     let written = source.get(..offset).unwrap_or_default();
     let before = tokens(written).map(|(_, token): (_, Token<'_>)| token.source()).collect();
     let place = Place { text, before, expected };
+    // Punctuation is wrong there whatever was expected, so these hints come before those for operands.
     if let Some(hint) = place.for_punctuation(written) {
         return Some(hint);
     }
@@ -115,6 +116,7 @@ impl Place<'_> {
         let (text, last, is_spd) = (self.text, self.last(), self.is_spd());
         let expects_option = self.expects(&[Rule::counter_flag, Rule::mode_flag]);
         Some(match text {
+            // These words are keywords wherever they stand, so that the grammar takes none of them for an upper-layer protocol.
             "ah" | "esp" | "ipcomp" if is_spd && self.expects(&[Rule::upper_name]) => {
                 let number = match text {
                     "ah" => 51,
