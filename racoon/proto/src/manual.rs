@@ -167,9 +167,9 @@
 //!
 //! **Which traffic a peer may have** is decided in one place, `authorization::authorize`, a pure function with a table of tests.
 //! Only its `Grant` creates a [`GrantedPolicy`](crate::kernel::GrantedPolicy), without which no policy can be requested. Traffic
-//! of another peer is refused, and that peer is probed. The
-//! kernel adds a policy only if none exists, and a policy is ours only if the kernel has confirmed this: it then has an index,
-//! and is deleted only by this index. Policies of other programs stay, even those with the same selector.
+//! of another peer is refused, and that peer is probed. The kernel adds a policy only if none exists, and a policy is ours only
+//! if the kernel has confirmed this: it then has an index, and is deleted only by this index. Policies of other
+//! programs stay, even those with the same selector.
 //!
 //! # Timers
 //!
@@ -305,7 +305,8 @@
 //! ```
 //!
 //! A [`FailureReason`](crate::reason::FailureReason) is created where the fault is found. It says whose fault it is, what was
-//! expected and what was found, as values; only `reason::text` makes text of it, and only where a line is logged. The line of a negotiation that failed is a view of its `Outcome`.
+//! expected and what was found, as values; only `reason::text` makes text of it, and only where a line is logged. The line
+//! of a negotiation that failed is a view of its `Outcome`.
 //! [`FailureReason::notify`](crate::reason::FailureReason::notify) is the only place that knows notifies. The journal, the output
 //! and the event of a negotiation share one `Outcome`. `reason::tests` has a row for each reason. A `Record` collects what
 //! was offered and configured, and what the peer said. Thus a refusal by the peer, which gives no details, is reported together

@@ -1,8 +1,8 @@
 //! Decides which traffic a peer may have, for every policy and every SA that is created at a peer's request.
 //!
-//! An authenticated peer may affect its own traffic, and nobody else's. [`authorize`] decides from the peer's identity ([`Peer`]), its
-//! request ([`TrafficRequest`]), and the policies and the configuration ([`Environment`]). It has no side effects. Only its [`Grant`]
-//! creates a [`GrantedPolicy`], and only that can be added to the kernel.
+//! An authenticated peer may affect its own traffic, and nobody else's. [`authorize`] decides from the peer's identity ([`Peer`]),
+//! its request ([`TrafficRequest`]), and the policies and the configuration ([`Environment`]). It has no side effects. Only its
+//! [`Grant`] creates a [`GrantedPolicy`], and only that can be added to the kernel.
 //!
 //! | existing policy | mode | allowed |
 //! |---|---|---|
@@ -54,8 +54,8 @@ impl<'a> Peer<'a> {
         Self { endpoints: Endpoints::of(path), identity: &sa.peer, key: sa.key }
     }
 
-    /// Whether its identity is proved: the key is its own, and belongs to the address that the identity names, or the remote section
-    /// for that address verifies the identity.
+    /// Whether its identity is proved: the key is its own, and belongs to the address that the identity names, or the remote
+    /// section for that address verifies the identity.
     fn identity_is_proved(&self, block: &Remote) -> bool {
         let is_address = self.identity.id.single_address() == Some(self.endpoints.remote);
         let is_verified = || {
@@ -195,8 +195,8 @@ fn unusable(traffic_key: &TrafficKey, problem: PolicyProblem) -> FailureReason {
     FailureReason::NoPolicy(MissingPolicy { traffic: traffic_key.selector, problem }.into())
 }
 
-/// The endpoints of SAs in transport mode: those of phase 1, unless the configuration allows this peer to act for others. Packets to
-/// such an address are sent under this peer's SA.
+/// The endpoints of SAs in transport mode: those of phase 1, unless the configuration allows this peer to act for others. Packets
+/// to such an address are sent under this peer's SA.
 fn transport_endpoints(peer: &Peer<'_>, asked: &TrafficRequest<'_>) -> Result<Endpoints, Denial> {
     let Some(ids) = asked.ids else { return Ok(peer.endpoints) };
     let hosts = ids.local.single_address().zip(ids.remote.single_address());

@@ -75,8 +75,8 @@ pub struct CipherKey {
 
 impl CipherKey {
     /// Derives the key for messages from SKEYID_e. The key is the beginning of SKEYID_e, or if that is too short, of K1 | K2 | ...,
-    /// where K1 = prf(SKEYID_e, 0) and each further one is prf(SKEYID_e, previous) (RFC 2409 Appendix B). `key_bits` is the agreed key
-    /// length; 0 stands for the only one, or the default of 128.
+    /// where K1 = prf(SKEYID_e, 0) and each further one is prf(SKEYID_e, previous) (RFC 2409 Appendix B). `key_bits` is the agreed
+    /// key length; 0 stands for the only one, or the default of 128.
     ///
     /// # Errors
     /// If libcrypto does not have the cipher with this key length, or if the key is weak.

@@ -6,9 +6,9 @@ use crate::num::{AuthAlgorithm, EspTransform};
 /// Key length of a cipher with several, when the proposal has no Key Length attribute.
 const DEFAULT_KEY_BITS: u16 = 128;
 
-/// Returns the length in bytes of the KEYMAT for ESP's encryption: the key, followed by a salt for CTR, GCM and GMAC (4 bytes: RFC 3686
-/// section 5.1, 4106 section 8.1, 4543) and for CCM (3 bytes: RFC 4309 section 7.1). `key_bits` is the Key Length
-/// attribute, which does not count the salt; 0 if there is none. `None` if the transform does not have such a key length.
+/// Returns the length in bytes of the KEYMAT for ESP's encryption: the key, followed by a salt for CTR, GCM and GMAC (4 bytes: RFC
+/// 3686 section 5.1, 4106 section 8.1, 4543) and for CCM (3 bytes: RFC 4309 section 7.1). `key_bits` is the Key Length attribute,
+/// which does not count the salt; 0 if there is none. `None` if the transform does not have such a key length.
 pub fn esp_key_length(transform: EspTransform, key_bits: u16) -> Option<usize> {
     let only = |length: usize| (key_bits == 0 || usize::from(key_bits) == length * 8).then_some(length);
     let bits = if key_bits == 0 { DEFAULT_KEY_BITS } else { key_bits };

@@ -52,8 +52,8 @@ pub enum Value {
 }
 
 impl PartialEq for Value {
-    /// Compares as RFC 5280 section 7.1 requires, to the extent that X.509 libraries implement it: it ignores the case of ASCII letters
-    /// and spaces at the ends, and treats several spaces as one.
+    /// Compares as RFC 5280 section 7.1 requires, to the extent that X.509 libraries implement it: it ignores the case of ASCII
+    /// letters and spaces at the ends, and treats several spaces as one.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Text(ours), Self::Text(theirs)) => folded(ours).eq(folded(theirs)),

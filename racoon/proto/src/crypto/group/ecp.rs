@@ -69,8 +69,8 @@ impl Ecp {
         Ok(x.to_padded(self.length)?)
     }
 
-    /// Returns the coordinates of a point. This would fail for the point at infinity, but no multiple of a valid point is that, because
-    /// these curves have no small subgroups.
+    /// Returns the coordinates of a point. This would fail for the point at infinity, but no multiple of a valid point is that,
+    /// because these curves have no small subgroups.
     fn coordinates(&self, point: &EcPointRef) -> Result<(SecretNumber, SecretNumber), CryptoError> {
         let (mut x, mut y) = (SecretNumber::zero()?, SecretNumber::zero()?);
         point.affine_coordinates(&self.curve, x.as_mut(), y.as_mut(), &mut *BigNumContext::new()?)?;

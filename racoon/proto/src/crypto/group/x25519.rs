@@ -29,7 +29,8 @@ pub(super) fn shared_secret(group: Group, secret: &[u8], peer: &[u8]) -> Result<
     derive(group, &key(secret)?, peer)
 }
 
-/// Returns the public value and the secret. libcrypto computes the public value together with the key, so one call is faster than two.
+/// Returns the public value and the secret. libcrypto computes the public value together with the key, so one call is faster than
+/// two.
 pub(super) fn exchange(group: Group, secret: &[u8], peer: &[u8]) -> Result<(Vec<u8>, Secret), GroupError> {
     let key = key(secret)?;
     let shared = derive(group, &key, peer)?;
