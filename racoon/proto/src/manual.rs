@@ -70,13 +70,13 @@
 //!
 //! **A look-up by id may find nothing**, because an earlier step of the same input has removed the entry: a phase 2 that fails
 //! can, for example, take another one with it. The rest of the step is then no longer needed, and the function returns
-//! silently. Every other silent return states its reason in a comment.
+//! silently. Other silent returns state their reason in a comment.
 //!
 //! **A step is a method of what it changes**: of a `Phase1` or `Phase2`, of a table (`Phase1s`, `Phase2s`), of `GeneratedPolicies`
 //! or `LeftoverSas`. It takes `Core`, which holds what all of them use: the settings, the clock, the timers, the outputs, and the
-//! kernel's policies. What has to follow elsewhere is the result of the step: a `Next` of phase 1, an `Action` of phase 2, a
-//! `Conclusion` of dead peer detection. `Engine` only hands inputs to the owner, and results to the next one; its methods are
-//! the list of what can end, move or begin something in more than one table.
+//! kernel's policies. What has to follow elsewhere is the result of the step: a `Phase1Next`, an `Action` of phase 2, a
+//! `Conclusion` of dead peer detection. `Engine` hands inputs to the owner, and has the
+//! steps that concern more than one table: its methods are the list of what can begin, move or end something in several.
 //!
 //! Three inputs on their way; each arrow is a call, and what is indented is called on the way:
 //!

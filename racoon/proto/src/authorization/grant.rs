@@ -35,7 +35,7 @@ impl Grant {
         self.outbound
     }
 
-    /// The outbound selectors of policies to delete, which were generated for the same identity at another address.
+    /// The outbound selectors of policies to delete, which were generated for the same identity at another address of ours.
     pub(crate) fn replaces(&self) -> &BTreeSet<Selector> {
         &self.replaces
     }

@@ -280,7 +280,7 @@ fn foreign(environment: &Environment<'_>, outbound: &Selector) -> Option<Directi
     })
 }
 
-/// The policies that were generated for the same identity at another address. Those of the same peer at this address stay.
+/// The policies that were generated for the same identity at another address of ours. Those of the same peer at this address stay.
 ///
 /// # Errors
 /// If another peer has the requested traffic.

@@ -198,7 +198,7 @@ impl Phase1s {
         remote: IpAddr,
         name: Option<&str>,
     ) -> Result<(), Refusal> {
-        let block = core.section_for(remote, name)?;
+        let block = core.requested_section(remote, name)?;
         let local = core.local_endpoint(local, remote).ok_or_else(|| {
             Refusal::NotConfigured(format!("no address of ours is {local}, or none can reach {remote}"))
         })?;
@@ -262,7 +262,7 @@ impl Core {
     ///
     /// # Errors
     /// If there is none, or more than one.
-    fn section_for(&self, remote: IpAddr, name: Option<&str>) -> Result<RemoteIndex, Refusal> {
+    fn requested_section(&self, remote: IpAddr, name: Option<&str>) -> Result<RemoteIndex, Refusal> {
         let remotes = &self.settings.remotes;
         if let Some(name) = name {
             let named = remotes.named(name);

@@ -98,7 +98,7 @@ impl Engine {
         let (id, remote) = (phase2.id, phase2.path.remote);
         self.core.log(Level::Info, Some(remote), || format!("somebody deleted {name}"));
         let reason = FailureReason::Kernel(KernelFailure::Deleted(*name));
-        self.remove_phase2(id, true, NegotiationResult::Failed(reason));
+        self.purge_or_end_phase2(id, true, NegotiationResult::Failed(reason));
     }
 
     /// Processes the deletion of all SAs of a protocol, or of all protocols, by another program.
@@ -115,7 +115,7 @@ impl Engine {
         };
         for id in self.phase2s.ids(is_hit) {
             let reason = FailureReason::Kernel(KernelFailure::Flushed);
-            self.remove_phase2(id, true, NegotiationResult::Failed(reason));
+            self.purge_or_end_phase2(id, true, NegotiationResult::Failed(reason));
         }
     }
 }

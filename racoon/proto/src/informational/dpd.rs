@@ -161,7 +161,7 @@ impl Phase1s {
 
     /// Records an authenticated message of the peer, which counts as an answer to all probes.
     pub(crate) fn heard_from(&mut self, core: &mut Core, phase2s: &mut Phase2s, id: Phase1Id) {
-        if self.get_mut(id).and_then(|phase1| phase1.heard(core)) == Some(IfSilent::Forget) {
+        if self.get_mut(id).and_then(|phase1| phase1.note_heard(core)) == Some(IfSilent::Forget) {
             self.supersede(core, phase2s, id);
         }
     }
@@ -180,7 +180,7 @@ impl Phase1s {
 
 impl Phase1 {
     /// Records an authenticated message of the peer. Returns the consequence of silence if probes were requested.
-    fn heard(&mut self, core: &mut Core) -> Option<IfSilent> {
+    fn note_heard(&mut self, core: &mut Core) -> Option<IfSilent> {
         let established = self.established_mut()?;
         established.heard = core.now;
         established.replacement.is_answered();

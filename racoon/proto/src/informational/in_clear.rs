@@ -8,7 +8,7 @@ use crate::message::rules::INFORMATIONAL_IN_CLEAR;
 use crate::num::Protocol;
 use crate::output::Level;
 
-use crate::phase1::negotiation::Next;
+use crate::phase1::negotiation::Phase1Next;
 use crate::phase1::rate_limit::LoggedEvent;
 use crate::phase1::table::Phase1s;
 use crate::reason::FailureReason;
@@ -17,7 +17,7 @@ use crate::wire::{CookiePair, Delete, Notify, Tail, chain};
 impl Phase1s {
     /// Processes an unencrypted message, which may be forged. It is recorded for a negotiation and ends nothing, except that with
     /// `weak_phase1_check` a DELETE ends a negotiation without keys.
-    pub(super) fn informational_in_clear(&mut self, core: &mut Core, incoming: &Incoming<'_>) -> Next {
+    pub(super) fn informational_in_clear(&mut self, core: &mut Core, incoming: &Incoming<'_>) -> Phase1Next {
         let Incoming { path, header, body, .. } = incoming;
         let cookies = header.cookies;
         // The answer to our first message has a cookie that we do not know yet.
@@ -27,7 +27,7 @@ impl Phase1s {
         let of_peer = |id: &Phase1Id| self.get(*id).is_some_and(|phase1| phase1.path() == *path);
         let Some(id) = found.filter(of_peer) else {
             self.unknown_informational(core, incoming);
-            return Next::Wait;
+            return Phase1Next::Wait;
         };
         let payloads = chain::walk(header.next_payload, body, Tail::Padding);
         let messages = payloads.map_err(FailureReason::from).and_then(|payloads| {
@@ -37,13 +37,13 @@ impl Phase1s {
         match messages {
             Ok(messages) => {
                 let is_ended = messages.iter().any(|message| self.hinted(core, id, message));
-                if is_ended { self.fail(core, id, FailureReason::Deleted(Protocol::ISAKMP)) } else { Next::Wait }
+                if is_ended { self.fail(core, id, FailureReason::Deleted(Protocol::ISAKMP)) } else { Phase1Next::Wait }
             }
             Err(reason) => {
                 self.log_unauthenticated(core, LoggedEvent::Malformed, path.remote, || {
                     format!("an informational message: {reason}")
                 });
-                Next::Wait
+                Phase1Next::Wait
             }
         }
     }

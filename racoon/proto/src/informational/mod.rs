@@ -15,14 +15,14 @@ use crate::output::{Event, EventKind, Level};
 use crate::path::AddrPort;
 use crate::phase1::datagram::Protecting;
 use crate::phase1::entry::Phase1;
-use crate::phase1::negotiation::Next;
+use crate::phase1::negotiation::Phase1Next;
 use crate::phase1::open_informational;
 use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
 use crate::phase1::table::Phase1s;
 use crate::reason::{FailureReason, NegotiationResult, Outcome, Role};
 use crate::wire::{CookiePair, Delete, Notify, RawPayload};
 
-/// Length in bytes to which a peer's text is cut in the log.
+/// Length in bytes of the longest text of a peer that is logged.
 const TEXT_MAX: usize = 200;
 
 /// Errors by which an initiator refuses message 6 of main mode.
@@ -100,7 +100,7 @@ impl Engine {
 
     /// Removes an SA whose initiator has refused message 6. Returns whether the notify is such a refusal.
     fn phase1_refused(&mut self, id: Phase1Id, kind: NotifyType) -> bool {
-        let refused = self.phase1s.get(id).filter(|phase1| phase1.is_refused(&self.core, kind));
+        let refused = self.phase1s.get(id).filter(|phase1| phase1.is_refusal_of_message_6(&self.core, kind));
         let Some(phase1) = refused else { return false };
         phase1.record_refusal(&mut self.core, kind);
         self.leave_phase2s(id);
@@ -156,27 +156,27 @@ impl Phase1s {
 
     /// Processes a message that arrives before the last one of phase 1, or in its place. The peer has the keys, and may explain a
     /// refusal; anything else is ignored until the SA exists.
-    fn early_informational(&mut self, core: &mut Core, incoming: &Incoming<'_>) -> Next {
+    fn early_informational(&mut self, core: &mut Core, incoming: &Incoming<'_>) -> Phase1Next {
         let Incoming { header, body, .. } = incoming;
         let found = self.find(header.cookies).and_then(|id| self.get_mut(id));
         // If no exchange waits for its last message, nothing can be read.
-        let Some(phase1) = found else { return Next::Wait };
+        let Some(phase1) = found else { return Phase1Next::Wait };
         let codec = (&core.codec, phase1.remote());
         let exchange = phase1.negotiation();
         let messages = match exchange.and_then(|exchange| exchange.informational((header, *body), codec, read)) {
             Some(Ok(messages)) => messages,
             Some(Err(_)) => {
                 phase1.note_unreadable(core);
-                return Next::Wait;
+                return Phase1Next::Wait;
             }
-            None => return Next::Wait,
+            None => return Phase1Next::Wait,
         };
         let refusal = messages.into_iter().find_map(|message| match message {
             Message::Notify(notify) if notify.kind.is_error() => Some(notify.kind),
             _ => None,
         });
         let id = phase1.id;
-        refusal.map_or(Next::Wait, |kind| self.fail(core, id, FailureReason::Refused(kind)))
+        refusal.map_or(Phase1Next::Wait, |kind| self.fail(core, id, FailureReason::Refused(kind)))
     }
 
     /// Finds the phase 1 that a peer deletes under the phase 1 `speaker`, if it is the peer's and established.
@@ -229,7 +229,7 @@ impl Phase1 {
     ///
     /// The responder already has the SA when an initiator refuses its identity. A later error is about something else: it is a
     /// refusal only while nothing was negotiated under the SA, and no later than message 6 would be retransmitted.
-    fn is_refused(&self, core: &Core, kind: NotifyType) -> bool {
+    fn is_refusal_of_message_6(&self, core: &Core, kind: NotifyType) -> bool {
         let Some(established) = self.established().filter(|_| self.role == Role::Responder) else { return false };
         let is_new = core.now < established.since + core.settings.retransmission.whole();
         // The notify does not say which message is malformed. If others than message 6 were sent under the SA, such as

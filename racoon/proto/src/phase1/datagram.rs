@@ -9,7 +9,7 @@ use crate::path::Path;
 use crate::phase1::entry::Phase1;
 use crate::phase1::exchange::Exchange;
 use crate::phase1::half_open::Admission;
-use crate::phase1::negotiation::Next;
+use crate::phase1::negotiation::Phase1Next;
 use crate::phase1::rate_limit::LoggedEvent;
 use crate::phase1::table::Phase1s;
 use crate::reason::{FailureReason, Malformed, Role};
@@ -17,24 +17,24 @@ use crate::wire::{Cookie, Header};
 
 impl Phase1s {
     /// Processes a message of phase 1: of an existing one, a first message, or one without a phase 1.
-    pub(crate) fn datagram(&mut self, core: &mut Core, incoming: &Incoming<'_>) -> Next {
+    pub(crate) fn datagram(&mut self, core: &mut Core, incoming: &Incoming<'_>) -> Phase1Next {
         let (header, remote) = (&incoming.header, incoming.path.remote);
         if header.message_id != 0 {
             self.log_unauthenticated(core, LoggedEvent::Malformed, remote, || "a message id in phase 1".into());
-            return Next::Wait;
+            return Phase1Next::Wait;
         }
         match self.find_for(header, incoming.path) {
             Some(id) => self.receive(core, id, incoming),
             None if header.cookies.responder.is_zero() => self.first_message(core, incoming),
             None => {
                 core.log(Level::Debug, Some(remote), || format!("no phase 1 has the cookies {}", header.cookies));
-                Next::Wait
+                Phase1Next::Wait
             }
         }
     }
 
     /// Processes the first message of a phase 1.
-    fn first_message(&mut self, core: &mut Core, incoming: &Incoming<'_>) -> Next {
+    fn first_message(&mut self, core: &mut Core, incoming: &Incoming<'_>) -> Phase1Next {
         let remote = incoming.path.remote;
         let standing = self.standing_of(core, remote);
         // A peer that repeats a refused message is not told at length again.
@@ -45,21 +45,22 @@ impl Phase1s {
             Ok(next) => next,
             Err(reason) => {
                 Self::refuse_first(core, incoming, (standing, is_repeated), &record, reason);
-                Next::Wait
+                Phase1Next::Wait
             }
         }
     }
 
     /// Processes a message of an existing phase 1.
-    fn receive(&mut self, core: &mut Core, id: Phase1Id, incoming: &Incoming<'_>) -> Next {
+    fn receive(&mut self, core: &mut Core, id: Phase1Id, incoming: &Incoming<'_>) -> Phase1Next {
         let Incoming { header, body, digest, .. } = incoming;
         let remote = incoming.path.remote;
         let learned = match self.check(core, id, incoming) {
-            Ok(learned) => learned,
-            Err(ignored) => {
-                ignored.into_iter().for_each(|why| core.log(Level::Debug, Some(remote), || why.into()));
-                return Next::Wait;
+            Arrival::Due { learned } => learned,
+            Arrival::Ignored(why) => {
+                core.log(Level::Debug, Some(remote), || why.into());
+                return Phase1Next::Wait;
             }
+            Arrival::Handled => return Phase1Next::Wait,
         };
         if learned {
             // The step needs it: the next message has both cookies in its header.
@@ -70,48 +71,47 @@ impl Phase1s {
         next
     }
 
-    /// Checks whether a message belongs to the next step of a phase 1. Returns whether it is the first one with the responder's
-    /// cookie.
-    ///
-    /// # Errors
-    /// Why it does not, for a line at level debug; none if the message was answered, or has its own line.
-    fn check(&mut self, core: &mut Core, id: Phase1Id, incoming: &Incoming<'_>) -> Result<bool, Option<&'static str>> {
+    /// Checks whether a message belongs to the next step of a phase 1.
+    fn check(&mut self, core: &mut Core, id: Phase1Id, incoming: &Incoming<'_>) -> Arrival {
         let Incoming { path, header, digest, .. } = incoming;
         let remote = path.remote;
         if let Some(peer) = self.get(id).filter(|phase1| phase1.path() != *path).map(Phase1::remote) {
             let kind = (self.standing_of(core, remote), LoggedEvent::OtherAddress);
             let text = || format!("a message of phase 1 with {peer} from another address is ignored");
             core.log_limited(kind, Level::Warning, remote, text);
-            return Err(None);
+            return Arrival::Handled;
         }
-        let phase1 = self.get_mut(id).ok_or(None)?;
+        // The routing has just found it.
+        let Some(phase1) = self.get_mut(id) else { return Arrival::Handled };
         if phase1.role == Role::Initiator && header.cookies.responder.is_zero() {
-            return Err(Some("our own first message, or one without a cookie"));
+            return Arrival::Ignored("our own first message, or one without a cookie");
         }
         let exchange = phase1.exchange;
         match phase1.conversation.arrival(core, digest) {
             Lookup::Reply(reply) => {
                 phase1.reply(core, reply);
-                return Err(None);
+                return Arrival::Handled;
             }
-            Lookup::Duplicate | Lookup::Busy => return Err(Some("a duplicate, or a message that came early")),
+            Lookup::Duplicate | Lookup::Busy => {
+                return Arrival::Ignored("a duplicate, or a message that came early");
+            }
             Lookup::New => {}
         }
         let learned = phase1.cookies.responder.is_zero();
         // The cookie proves the address: a message without it may come from whoever forged the first message.
         if !learned && phase1.cookies != header.cookies {
-            return Err(Some("a message without the responder's cookie"));
+            return Arrival::Ignored("a message without the responder's cookie");
         }
         if self.admission(id, core.settings.half_open) == Admission::Refused {
-            return Err(Some("jobs run for all that this address may negotiate"));
+            return Arrival::Ignored("jobs run for all that this address may negotiate");
         }
         if exchange != header.exchange {
             let found = header.exchange;
             let reason = FailureReason::Malformed(Malformed::OtherExchange { found, expected: exchange });
             self.note_fault(core, id, reason);
-            return Err(None);
+            return Arrival::Handled;
         }
-        Ok(learned)
+        Arrival::Due { learned }
     }
 
     /// Finds the phase 1 of a message. Only the answer to our first message contains an unknown cookie.
@@ -147,6 +147,16 @@ impl Phase1s {
             Protecting::NotYet
         }
     }
+}
+
+/// What becomes of a message of an existing phase 1.
+enum Arrival {
+    /// It belongs to the next step; `learned`: it is the first one with the responder's cookie.
+    Due { learned: bool },
+    /// It is ignored, with a line at level debug.
+    Ignored(&'static str),
+    /// It was answered, or has its own line.
+    Handled,
 }
 
 /// Result of the search for the phase 1 that protects a message.

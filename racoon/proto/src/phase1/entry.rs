@@ -231,7 +231,7 @@ impl Phase1 {
     }
 
     /// Records that a phase 2 begins under it.
-    pub(crate) fn negotiates(&mut self) {
+    pub(crate) fn set_negotiated(&mut self) {
         if let Some(established) = self.established_mut() {
             established.negotiated = true;
         }

@@ -7,7 +7,7 @@ use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::output::{Event, Level};
 use crate::path::Path;
 use crate::phase1::entry::Phase1;
-use crate::phase1::negotiation::Next;
+use crate::phase1::negotiation::Phase1Next;
 use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
 use crate::phase1::renewal::RETRY;
 use crate::phase1::table::Phase1s;
@@ -17,7 +17,7 @@ use crate::reason::{FailureReason, Negotiation, NegotiationResult, NoPhase1, Out
 const WARNINGS_MAX: u32 = 4;
 
 /// The phase 2s that waited for a phase 1 that has ended, and why it has.
-pub(crate) struct Waiting {
+pub(crate) struct WaitingPhase2s {
     /// The path of the phase 1.
     pub(crate) path: Path,
     pub(crate) phase2s: Vec<Phase2Id>,
@@ -26,7 +26,7 @@ pub(crate) struct Waiting {
 
 impl Engine {
     /// Continues the phase 2s that waited for an ended phase 1 under another one, or fails them.
-    pub(crate) fn resume_waiting(&mut self, Waiting { path, phase2s, reason }: Waiting) {
+    pub(crate) fn resume_waiting(&mut self, WaitingPhase2s { path, phase2s, reason }: WaitingPhase2s) {
         match self.phase1s.usable(path) {
             _ if phase2s.is_empty() => {}
             Some(other) => self.begin_waiting(other, phase2s),
@@ -45,31 +45,36 @@ impl Engine {
 
 impl Phase1s {
     /// Retransmits an initiator's message, or fails the negotiation.
-    pub(crate) fn retransmit(&mut self, core: &mut Core, id: Phase1Id) -> Next {
+    pub(crate) fn retransmit(&mut self, core: &mut Core, id: Phase1Id) -> Phase1Next {
         let is_sent = self.get_mut(id).is_some_and(|phase1| {
             let path = phase1.path();
             phase1.conversation.retransmit(core, path)
         });
-        if is_sent { Next::Wait } else { self.time_up(core, id) }
+        if is_sent { Phase1Next::Wait } else { self.time_up(core, id) }
     }
 
     /// Ends a negotiation in which the peer does not continue, or a job does not finish.
-    pub(crate) fn time_up(&mut self, core: &mut Core, id: Phase1Id) -> Next {
+    pub(crate) fn time_up(&mut self, core: &mut Core, id: Phase1Id) -> Phase1Next {
         // The timer stops when the phase 1 is removed.
-        let Some(phase1) = self.get_mut(id) else { return Next::Wait };
+        let Some(phase1) = self.get_mut(id) else { return Phase1Next::Wait };
         let silence = phase1.unanswered().map_or_else(FailureReason::computed_late, FailureReason::NoAnswer);
         let reason = phase1.conversation.record.time_up(silence);
         self.fail(core, id, reason)
     }
 
     /// Fails a negotiation.
-    pub(crate) fn fail(&mut self, core: &mut Core, id: Phase1Id, reason: FailureReason) -> Next {
+    pub(crate) fn fail(&mut self, core: &mut Core, id: Phase1Id, reason: FailureReason) -> Phase1Next {
         let phase1 = self.end(core, id);
-        phase1.map_or(Next::Wait, |phase1| Next::Resume(self.report_failure(core, phase1, reason)))
+        phase1.map_or(Phase1Next::Wait, |phase1| Phase1Next::Resume(self.report_failure(core, phase1, reason)))
     }
 
     /// Reports the failure of a negotiation that is not in the tables, and tries a failed renewal again later.
-    pub(super) fn report_failure(&mut self, core: &mut Core, mut phase1: Phase1, reason: FailureReason) -> Waiting {
+    pub(super) fn report_failure(
+        &mut self,
+        core: &mut Core,
+        mut phase1: Phase1,
+        reason: FailureReason,
+    ) -> WaitingPhase2s {
         let path = phase1.path();
         let (is_within_quota, level) = self.apply_failure_limit(core, &phase1, &reason);
         // The offer is described from its bytes, which is too much work for a suppressed failure.
@@ -90,7 +95,7 @@ impl Phase1s {
         if let Some(old) = phase1.renews.filter(|old| self.get(*old).is_some()) {
             core.timers.set(Timer::Phase1Renew(old), core.now + RETRY);
         }
-        Waiting { path, phase2s: phase1.waiting, reason }
+        WaitingPhase2s { path, phase2s: phase1.waiting, reason }
     }
 
     /// Counts a failure. Returns whether it is within its quota, and the level of its line. Only what peers begin is limited.

@@ -79,11 +79,6 @@ impl Phase1 {
 }
 
 impl Phase1s {
-    /// Returns the phase 1 on which a quick mode begins: the newest usable one between the addresses of a path.
-    pub(crate) fn usable(&self, path: Path) -> Option<Phase1Id> {
-        self.newest_usable(path)
-    }
-
     /// Returns the SA of an established phase 1.
     pub(crate) fn sa(&self, id: Phase1Id) -> Option<&Phase1Sa> {
         self.get(id)?.sa()

@@ -10,7 +10,7 @@ use crate::output::{Event, EventKind, Level};
 use crate::path::{AddrPort, Path};
 use crate::phase1::entry::{EstablishedPhase1, Phase1};
 use crate::phase1::exchange::ExchangeResult;
-use crate::phase1::failure::Waiting;
+use crate::phase1::failure::WaitingPhase2s;
 use crate::phase1::rate_limit::LoggedEvent;
 use crate::phase1::readiness::Readiness;
 use crate::phase1::replacement::Replacement;
@@ -28,10 +28,10 @@ const CONTACTED_MAX: usize = 1 << 16;
 
 impl Engine {
     /// Enters the SA that an exchange has negotiated. The order matters: later steps depend on earlier ones.
-    pub(crate) fn phase1_established(&mut self, id: Phase1Id, agreed: ExchangeResult) {
-        let initial_contact = agreed.initial_contact;
+    pub(crate) fn phase1_established(&mut self, id: Phase1Id, result: ExchangeResult) {
+        let initial_contact = result.initial_contact;
         // 1. Enter it in the tables, and make room if there are too many.
-        self.phase1s.enter(&mut self.core, &mut self.phase2s, id, agreed);
+        self.phase1s.enter(&mut self.core, &mut self.phase2s, id, result);
         if let Some(oldest) = self.phase1s.surplus(&mut self.core, id) {
             self.purge_phase1(oldest, true);
         }
@@ -98,8 +98,8 @@ impl Engine {
 
 impl Phase1s {
     /// Enters an SA. The phase 2s of dying phase 1s with the peer move to it.
-    fn enter(&mut self, core: &mut Core, phase2s: &mut Phase2s, id: Phase1Id, agreed: ExchangeResult) {
-        self.establish(id, EstablishedPhase1::new(core, agreed));
+    fn enter(&mut self, core: &mut Core, phase2s: &mut Phase2s, id: Phase1Id, result: ExchangeResult) {
+        self.establish(id, EstablishedPhase1::new(core, result));
         // It was being negotiated, and is in the table.
         let Some(path) = self.get(id).map(Phase1::path) else { return };
         for old in self.between(path.addresses()) {
@@ -174,7 +174,7 @@ impl Phase1s {
     }
 
     /// Deletes an established phase 1. Returns the phase 2s that wait for it, as they do while it is not usable.
-    fn delete(&mut self, core: &mut Core, id: Phase1Id, tell_peer: bool) -> Option<Waiting> {
+    fn delete(&mut self, core: &mut Core, id: Phase1Id, tell_peer: bool) -> Option<WaitingPhase2s> {
         if let Some(phase1) = self.get_mut(id).filter(|_| tell_peer) {
             phase1.send_delete(core);
         }
@@ -184,7 +184,7 @@ impl Phase1s {
             format!("ISAKMP-SA deleted {}-{} spi:{cookies}", AddrPort(path.local), AddrPort(path.remote))
         });
         core.emit(phase1.event(core, EventKind::Phase1Down));
-        Some(Waiting { path, phase2s: phase1.waiting, reason: FailureReason::phase1_gone() })
+        Some(WaitingPhase2s { path, phase2s: phase1.waiting, reason: FailureReason::phase1_gone() })
     }
 
     /// Ends a negotiation that is no longer needed. Returns the phase 2s that wait for it.
@@ -238,8 +238,8 @@ impl Phase1 {
 
 impl EstablishedPhase1 {
     /// The state of an SA that is established now, before its peer has used it.
-    fn new(core: &mut Core, agreed: ExchangeResult) -> Self {
-        let ExchangeResult { sa, features, .. } = agreed;
+    fn new(core: &mut Core, result: ExchangeResult) -> Self {
+        let ExchangeResult { sa, features, .. } = result;
         Self {
             since: core.now,
             expires: core.now + Duration::from_secs(sa.terms.lifetime.into()),

@@ -12,7 +12,7 @@ use crate::path::Path;
 use crate::phase1::entry::{Phase1, Stage};
 use crate::phase1::exchange::choice::FirstChoice;
 use crate::phase1::exchange::{Exchange, ExchangeAction, ExchangeContext, ExchangeResult, Transition, unsupported};
-use crate::phase1::failure::Waiting;
+use crate::phase1::failure::WaitingPhase2s;
 use crate::phase1::half_open::PeerClass;
 use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
 use crate::phase1::table::Phase1s;
@@ -22,38 +22,44 @@ use crate::wire::{Cookie, CookiePair};
 
 /// What the engine does after a step of phase 1, because it concerns phase 2s as well.
 #[must_use]
-pub(crate) enum Next {
+pub(crate) enum Phase1Next {
     /// Nothing until the next input.
     Wait,
     /// Enters the SA that an exchange has negotiated.
     Establish(Phase1Id, Box<ExchangeResult>),
     /// Continues or fails the phase 2s that waited for a phase 1 that has failed.
-    Resume(Waiting),
+    Resume(WaitingPhase2s),
 }
 
 impl Engine {
     /// Carries out what a step of a phase 1 leaves to the engine.
-    pub(crate) fn perform_for_phase1(&mut self, next: Next) {
+    pub(crate) fn perform_for_phase1(&mut self, next: Phase1Next) {
         match next {
-            Next::Wait => {}
-            Next::Establish(id, agreed) => self.phase1_established(id, *agreed),
-            Next::Resume(waiting) => self.resume_waiting(waiting),
+            Phase1Next::Wait => {}
+            Phase1Next::Establish(id, result) => self.phase1_established(id, *result),
+            Phase1Next::Resume(waiting) => self.resume_waiting(waiting),
         }
     }
 }
 
 impl Phase1s {
     /// Lets a phase 2 wait for a phase 1 on this path: one that we have begun already, or one that begins now.
-    pub(crate) fn await_phase1(&mut self, core: &mut Core, path: Path, block: RemoteIndex, phase2: Phase2Id) -> Next {
+    pub(crate) fn await_phase1(
+        &mut self,
+        core: &mut Core,
+        path: Path,
+        block: RemoteIndex,
+        phase2: Phase2Id,
+    ) -> Phase1Next {
         let id = match self.initiation(path) {
             Some(id) => Ok(id),
             None => self.begin(core, path, block, None),
         };
         match id {
             Ok(id) => self.wait(id, phase2),
-            Err(reason) => return Next::Resume(Waiting { path, phase2s: vec![phase2], reason }),
+            Err(reason) => return Phase1Next::Resume(WaitingPhase2s { path, phase2s: vec![phase2], reason }),
         }
-        Next::Wait
+        Phase1Next::Wait
     }
 
     /// Begins phase 1 as initiator.
@@ -102,14 +108,14 @@ impl Phase1s {
         incoming: &Incoming<'_>,
         standing: PeerStanding,
         record: &mut Record,
-    ) -> Result<Next, FailureReason> {
+    ) -> Result<Phase1Next, FailureReason> {
         let Incoming { path, header, body, .. } = *incoming;
         let remote = path.remote;
         core.check_exchange(remote, header.exchange)?;
         let choice = FirstChoice::read(&core.settings, remote, &header, body, record)?;
         // Only now: a message that is refused anyway must not evict another negotiation.
         if !self.admit_half_open(core, remote) {
-            return Ok(Next::Wait);
+            return Ok(Phase1Next::Wait);
         }
         let (told, level) = core.apply_rate_limit((standing, LoggedEvent::Begun), None, Level::Info, remote);
         record.quiet = !told;
@@ -140,11 +146,11 @@ impl Phase1s {
         id: Phase1Id,
         digest: Option<&PacketDigest>,
         step: impl FnOnce(Exchange, &mut ExchangeContext<'_>) -> Transition,
-    ) -> Next {
+    ) -> Phase1Next {
         let first_contact = self.get(id).is_some_and(|phase1| self.is_first_contact(core, phase1));
         // If the negotiation has ended, the message is late, or the job's result is no longer needed.
         let stepped = self.get_mut(id).and_then(|phase1| Some((phase1.step(core, first_contact, step)?, phase1)));
-        let Some((transition, phase1)) = stepped else { return Next::Wait };
+        let Some((transition, phase1)) = stepped else { return Phase1Next::Wait };
         let reached = match &transition {
             Transition::Continue(_, ExchangeAction::RunJob(_)) => Some("job ordered"),
             Transition::Continue(_, ExchangeAction::Send(_)) => Some("answered"),
@@ -161,17 +167,17 @@ impl Phase1s {
     }
 
     /// Carries out the result of a step of an exchange.
-    fn perform(&mut self, core: &mut Core, id: Phase1Id, transition: Transition) -> Next {
+    fn perform(&mut self, core: &mut Core, id: Phase1Id, transition: Transition) -> Phase1Next {
         match transition {
             Transition::Continue(exchange, action) => {
                 self.continue_exchange(core, id, exchange, action);
-                Next::Wait
+                Phase1Next::Wait
             }
-            Transition::Established(mut agreed) => {
+            Transition::Established(mut result) => {
                 if let Some(phase1) = self.get_mut(id) {
-                    phase1.finish_exchange(core, agreed.last_message.take());
+                    phase1.finish_exchange(core, result.last_message.take());
                 }
-                Next::Establish(id, agreed)
+                Phase1Next::Establish(id, result)
             }
             Transition::Failed(reason) => {
                 // Before the phase 1 is removed: the notify needs its cookies and its path.

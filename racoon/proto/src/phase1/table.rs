@@ -229,8 +229,8 @@ impl Phase1s {
         self.newest_of(path, |id, _| Some(id) != except)
     }
 
-    /// Returns the phase 1 under which a quick mode begins.
-    pub(crate) fn newest_usable(&self, path: Path) -> Option<Phase1Id> {
+    /// Returns the phase 1 under which a quick mode begins: the newest usable one between the addresses of a path.
+    pub(crate) fn usable(&self, path: Path) -> Option<Phase1Id> {
         self.newest_of(path, |_, phase1| phase1.is_usable())
     }
 

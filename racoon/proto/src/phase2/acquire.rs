@@ -64,7 +64,7 @@ impl Engine {
             // Another key manager may answer it.
             return self.core.warn_of_foreign_endpoint(&traffic_key, "acquire");
         }
-        if self.phase1s.is_crowded(&mut self.core, traffic_key.endpoints) {
+        if self.phase1s.log_if_crowded(&mut self.core, traffic_key.endpoints) {
             return self.core.send_to_kernel(KernelRequest::AcquireFailed(acquire));
         }
         if let Err(reason) = self.begin_phase2(traffic_key, Phase2Trigger::Acquire(acquire.clone())) {
@@ -134,7 +134,7 @@ impl Engine {
 
 impl Phase1s {
     /// Whether another phase 1 with an unknown peer would exceed the limit, which is logged.
-    fn is_crowded(&self, core: &mut Core, endpoints: Endpoints) -> bool {
+    fn log_if_crowded(&self, core: &mut Core, endpoints: Endpoints) -> bool {
         let peer = SocketAddr::new(endpoints.remote, core.settings.port);
         let is_crowded = self.attempts() >= ATTEMPTS_MAX
             && self.between((endpoints.local, endpoints.remote)).is_empty()
@@ -176,7 +176,7 @@ impl Phase2s {
         let Some((phase1, phase2)) = phase1.zip(phase2) else { return Ok(()) };
         phase2.check_generated(generated, phase1)?;
         let message_id = phase1.fresh_message_id(core);
-        phase1.negotiates();
+        phase1.set_negotiated();
         self.bind(id, phase1.id);
         self.listen(id, phase1.id, message_id);
         let begun = self.get_mut(id).map(|phase2| (std::mem::take(&mut phase2.state), phase2));

@@ -50,8 +50,8 @@ impl Engine {
         match outcome.result {
             NegotiationResult::Failed(
                 FailureReason::NoAnswer(_) | FailureReason::NoPhase1(_) | FailureReason::Phase1Late(_),
-            ) => self.leftovers.unanswered(&mut self.core, &mut self.phase1s, &self.phase2s, endpoints),
-            _ => self.leftovers.replaced(&mut self.core, &self.phase2s, endpoints),
+            ) => self.leftovers.delete_unanswered(&mut self.core, &mut self.phase1s, &self.phase2s, endpoints),
+            _ => self.leftovers.schedule_deletion(&mut self.core, &self.phase2s, endpoints),
         }
         phase2.record_outcome(&mut self.core, phase1.and_then(|phase1| self.phase1s.sa(phase1)), outcome);
     }

@@ -109,7 +109,7 @@ impl GeneratedPolicies {
 }
 
 impl Engine {
-    /// Requests the policies that a peer is granted. Those that the same peer had at another address are replaced.
+    /// Requests the policies that a peer is granted. Those that the same peer had at another address of ours are replaced.
     pub(crate) fn generate_policies(&mut self, id: Phase2Id, grant: &Grant, templates: &[Template]) {
         for user in grant.replaces().iter().flat_map(|outbound| self.generated.users(outbound)).collect::<Vec<_>>() {
             if self.phase2s.is_established(user) {

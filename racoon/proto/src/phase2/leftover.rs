@@ -102,7 +102,7 @@ impl Engine {
     pub(crate) fn adopt(&mut self, sas: &[LeftoverSa]) {
         for acquire in self.leftovers.adopt(&mut self.core, &mut self.phase1s, sas) {
             let peer = SocketAddr::new(acquire.peer, self.core.settings.port);
-            if self.core.section_of(peer, true).is_ok() {
+            if self.core.select_section(peer, true).is_ok() {
                 self.acquire(acquire.acquire);
             } else {
                 self.core
@@ -160,7 +160,7 @@ impl LeftoverSas {
 
     /// Schedules the deletion of a peer's SAs of the earlier run, when a phase 2 with it is established and none is being
     /// negotiated.
-    pub(crate) fn replaced(&self, core: &mut Core, phase2s: &Phase2s, endpoints: Endpoints) {
+    pub(crate) fn schedule_deletion(&self, core: &mut Core, phase2s: &Phase2s, endpoints: Endpoints) {
         // The usual case, which must not cost a walk over the peer's phase 2s.
         if !self.by_endpoints.contains_key(&endpoints) {
             return;
@@ -173,7 +173,7 @@ impl LeftoverSas {
     }
 
     /// Deletes a peer's SAs of the earlier run if the peer does not answer: it may have lost them, and packets with them.
-    pub(crate) fn unanswered(
+    pub(crate) fn delete_unanswered(
         &mut self,
         core: &mut Core,
         phase1s: &mut Phase1s,

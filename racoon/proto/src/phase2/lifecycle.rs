@@ -35,7 +35,7 @@ impl Engine {
                 phase2.is_with(&self.phase1s, path.remote) && !is_kept && !matches!(phase2.state, State::Waiting(..))
             });
             if is_hit {
-                self.remove_phase2(id, tell_peer, NegotiationResult::Failed(FailureReason::phase1_gone()));
+                self.purge_or_end_phase2(id, tell_peer, NegotiationResult::Failed(FailureReason::phase1_gone()));
             }
         }
     }
@@ -52,7 +52,7 @@ impl Engine {
                 let name = protocol_name(protocol);
                 self.core
                     .log(Level::Info, Some(remote), || format!("the peer deletes its {name} SA spi={spi}({spi:#x})"));
-                self.remove_phase2(id, false, NegotiationResult::Failed(FailureReason::Deleted(protocol)));
+                self.purge_or_end_phase2(id, false, NegotiationResult::Failed(FailureReason::Deleted(protocol)));
             } else if !self.leftovers.deleted_by(&mut self.core, &mut self.phase1s, path, (protocol, spi)) {
                 self.core
                     .log(Level::Debug, Some(remote), || format!("the peer deletes an unknown {protocol} SA {spi:#x}"));
@@ -64,7 +64,7 @@ impl Engine {
     pub(crate) fn phase2_reload(&mut self) {
         let (core, phase1s) = (&self.core, &self.phase1s);
         for id in self.phase2s.ids(|phase2| !phase2.is_configured(core, phase1s)) {
-            self.remove_phase2(id, true, NegotiationResult::Abandoned);
+            self.purge_or_end_phase2(id, true, NegotiationResult::Abandoned);
         }
     }
 
@@ -100,7 +100,7 @@ impl Engine {
         let outcome = self.core.record_outcome(outcome);
         let sa = phase2.phase1.and_then(|phase1| self.phase1s.sa(phase1));
         self.core.emit(phase2.event(sa, EventKind::Phase2Up, Some(outcome)));
-        self.leftovers.replaced(&mut self.core, &self.phase2s, traffic_key.endpoints);
+        self.leftovers.schedule_deletion(&mut self.core, &self.phase2s, traffic_key.endpoints);
     }
 
     /// Renews a phase 2 once, if we began it and no phase 2 for the same traffic outlives it.
@@ -155,7 +155,7 @@ impl Engine {
     }
 
     /// Removes a phase 2: an established one before it expires, or a negotiation with this result.
-    pub(crate) fn remove_phase2(&mut self, id: Phase2Id, tell_peer: bool, result: NegotiationResult) {
+    pub(crate) fn purge_or_end_phase2(&mut self, id: Phase2Id, tell_peer: bool, result: NegotiationResult) {
         if self.phase2s.is_established(id) {
             self.purge_phase2(id, tell_peer);
         } else {

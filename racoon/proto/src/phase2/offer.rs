@@ -54,15 +54,16 @@ enum Authorized {
 }
 
 /// Why a peer gets nothing.
-pub(super) struct Refused {
+pub(super) struct RefusedRequest {
     /// The traffic that it asks for, if that is known.
     pub(super) traffic_key: Option<TrafficKey>,
     pub(super) reason: FailureReason,
 }
 
-impl From<FailureReason> for Box<Refused> {
+/// Boxed, because it is large and every step before the traffic is known may fail.
+impl From<FailureReason> for Box<RefusedRequest> {
     fn from(reason: FailureReason) -> Self {
-        Self::new(Refused { traffic_key: None, reason })
+        Self::new(RefusedRequest { traffic_key: None, reason })
     }
 }
 
@@ -81,7 +82,11 @@ impl OfferContext<'_> {
     ///
     /// # Errors
     /// If there is none.
-    pub(super) fn find(mut self, negotiation: &QuickModePayloads, record: &mut Record) -> Result<Offer, Box<Refused>> {
+    pub(super) fn find(
+        mut self,
+        negotiation: &QuickModePayloads,
+        record: &mut Record,
+    ) -> Result<Offer, Box<RefusedRequest>> {
         let path = self.phase1s.get(self.phase1).map(Phase1::path).ok_or_else(FailureReason::phase1_gone)?;
         let endpoints = Endpoints::of(path);
         // Each phase 2 takes SAs in the kernel, and an authenticated peer may negotiate any number.
@@ -94,7 +99,7 @@ impl OfferContext<'_> {
             check_exchange(offer.agreement.terms.group, negotiation.public.as_ref())?;
             Ok(offer)
         });
-        offer.map_err(|reason| Box::new(Refused { traffic_key: Some(request.traffic_key), reason }))
+        offer.map_err(|reason| Box::new(RefusedRequest { traffic_key: Some(request.traffic_key), reason }))
     }
 
     /// Returns the offer for the first of the peer's proposals for which there is one.

@@ -12,7 +12,7 @@ use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
 use crate::phase2::TrafficKey;
 use crate::phase2::entry::{Phase2, State};
 use crate::phase2::message::{Message, QuickModePayloads, Received, Rejection};
-use crate::phase2::offer::{Offer, OfferContext, Refused};
+use crate::phase2::offer::{Offer, OfferContext, RefusedRequest};
 use crate::phase2::pending_inputs::PendingInputs;
 use crate::phase2::responder::{Accepted, read};
 use crate::phase2::table::Phase2s;
@@ -131,7 +131,7 @@ impl Phase1 {
         match read(sa, Received { header, body, codec: (&core.codec, remote) }) {
             Ok(message) => {
                 self.mark_used(core, message_id);
-                self.negotiates();
+                self.set_negotiated();
                 Some(message)
             }
             Err(Rejection::Unproved(reason)) => {
@@ -141,7 +141,7 @@ impl Phase1 {
             Err(Rejection::Fatal(reason)) => {
                 self.mark_used(core, message_id);
                 let record = Record::new(core.now);
-                self.refuse_quick_mode(core, message_id, Refused { traffic_key: None, reason }, &record);
+                self.refuse_quick_mode(core, message_id, RefusedRequest { traffic_key: None, reason }, &record);
                 None
             }
         }
@@ -152,7 +152,7 @@ impl Phase1 {
         &mut self,
         core: &mut Core,
         message_id: u32,
-        Refused { traffic_key, reason }: Refused,
+        RefusedRequest { traffic_key, reason }: RefusedRequest,
         record: &Record,
     ) {
         let (path, cookies) = (self.path(), self.cookies);

@@ -43,7 +43,7 @@ impl Core {
         // A section that was read under phase 1 is that of the proved identity.
         let block = match sa {
             Some(sa) => sa.block,
-            None => self.section_of(peer, matches!(trigger, Phase2Trigger::Acquire(_)))?,
+            None => self.select_section(peer, matches!(trigger, Phase2Trigger::Acquire(_)))?,
         };
         let section = self.section(block)?;
         // The address may not be ours any longer.
@@ -60,7 +60,7 @@ impl Core {
     ///
     /// # Errors
     /// If there is none, or more than one.
-    pub(super) fn section_of(&self, remote: SocketAddr, skip_passive: bool) -> Result<RemoteIndex, FailureReason> {
+    pub(super) fn select_section(&self, remote: SocketAddr, skip_passive: bool) -> Result<RemoteIndex, FailureReason> {
         // In main mode the pre-shared key is that of the peer's address. An anonymous section must not match instead of a passive
         // one, or the peer would get the rights of the anonymous section.
         let any = RemoteQuery { key_of_address: true, ..RemoteQuery::address(PeerAddress::from(remote)) };

@@ -163,7 +163,7 @@ fn another_identity_is_refused_or_tolerated() {
 fn an_error_after_a_phase_2_does_not_end_phase_1() {
     let mut world = World::established();
     let [a, b] = [world.a.only(), world.b.only()];
-    world.b.engine.phase1s.get_mut(b).unwrap().negotiates();
+    world.b.engine.phase1s.get_mut(b).unwrap().set_negotiated();
     world.a.engine.phase1s.get_mut(a).unwrap().send_notify(
         &mut world.a.engine.core,
         NotifyType::INVALID_ID_INFORMATION,
