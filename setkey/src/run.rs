@@ -94,6 +94,7 @@ fn execute(run: &Invocation) -> Result<ExitCode, String> {
         }
         Mode::Script(file, name) => {
             let mut session = registered(run, Source::File(name.clone()))?;
+            session.set_brief_answers();
             let code = match file {
                 Some(file) => {
                     check::warn_of_readers(file, name, &mut session.view.console);
@@ -105,6 +106,7 @@ fn execute(run: &Invocation) -> Result<ExitCode, String> {
         }
         Mode::Stdin => {
             let mut session = registered(run, Source::Unnamed)?;
+            session.set_brief_answers();
             let code = script::run_stdin(&mut session, run.strict);
             Ok(finish(run, &mut session, code))
         }

@@ -95,6 +95,15 @@ impl Session {
         Ok(Flow::Continue)
     }
 
+    /// Asks for answers that say no more than whether requests succeeded, unless the options show messages: nothing else of them
+    /// is printed.
+    pub(crate) fn set_brief_answers(&mut self) {
+        if !self.view.shows_requests() {
+            // A backend that cannot shorten them is only slower.
+            let _ = self.pipeline.connection().backend().set_brief_answers();
+        }
+    }
+
     /// Waits for all answers.
     pub(crate) fn finish(&mut self) {
         let (view, abi) = (&mut self.view, self.abi);

@@ -78,8 +78,8 @@ impl View {
     /// Prints an answer.
     pub(crate) fn answer(&mut self, abi: Abi, tag: Tag, answer: Answer<'_>) {
         match answer {
-            // libpfkey wrote this message itself, so that parsing it would find no mistake either.
-            Answer::Reply(bytes) if self.netlink && !self.style.verbose && is_added_sa(abi, bytes) => {}
+            // libpfkey wrote this message itself, so parsing it would find no mistake, and this interface keeps priorities.
+            Answer::Reply(bytes) if self.netlink && !self.style.verbose && is_change(abi, bytes) => {}
             Answer::Reply(bytes) => self.reply(abi, tag, bytes),
             Answer::Confirmed => {}
             Answer::Errno(errno, message_type, refusal) => {
@@ -190,10 +190,10 @@ pub(crate) fn errno_words(errno: i32, message_type: MessageType) -> String {
     }
 }
 
-/// Returns whether a message tells of an SA that was added or updated, of which nothing is printed.
-fn is_added_sa(abi: Abi, bytes: &[u8]) -> bool {
-    let is_added = |kind| matches!(kind, MessageType::Add | MessageType::Update);
-    peek_header(abi, bytes).is_ok_and(|header| is_added(header.message_type))
+/// Returns whether a message tells of an entry that was added or updated, of which nothing is printed.
+fn is_change(abi: Abi, bytes: &[u8]) -> bool {
+    use MessageType::{Add, SpdAdd, SpdUpdate, Update};
+    peek_header(abi, bytes).is_ok_and(|header| matches!(header.message_type, Add | Update | SpdAdd | SpdUpdate))
 }
 
 fn has_wrong_length(abi: Abi, bytes: &[u8]) -> bool {

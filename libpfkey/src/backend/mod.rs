@@ -64,6 +64,16 @@ pub trait Backend: fmt::Debug + Send {
         self.send(&message)
     }
 
+    /// Limits the answers to requests that change an entry to their base header, which says whether they succeeded, and leaves
+    /// out messages about the changes of other programs. For programs that change many entries and show none: a kernel
+    /// interface may save most of its work then. By default nothing changes.
+    ///
+    /// # Errors
+    /// [`Error::System`]
+    fn set_brief_answers(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Receives the next message into `buffer`, which has [`MESSAGE_MAX`] bytes; `None` if none is available.
     ///
     /// # Errors

@@ -6,7 +6,8 @@
 //!
 //! Requests that change something are sent without the flag ACK. This socket is a member of the notification groups, and
 //! the kernel copies the sequence number and process id of a request into the notification of its change, which thereby is
-//! the answer that `af_key` gives.
+//! the answer that `af_key` gives. With [`Backend::set_brief_answers`] it leaves the groups, and changes are sent with the flag:
+//! the kernel then answers with a short acknowledgement instead of a notification with the whole SA or policy.
 
 mod algorithm;
 mod between;
@@ -77,6 +78,10 @@ impl Backend for Xfrm {
     /// As [`Backend::send`], but no PF_KEY bytes are written.
     fn submit(&mut self, request: &Request, header: RequestHeader) -> Result<()> {
         submit(&mut self.0, request, header)
+    }
+
+    fn set_brief_answers(&mut self) -> Result<()> {
+        self.0.set_brief()
     }
 
     fn recv<'b>(&mut self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>> {

@@ -200,6 +200,9 @@ fn printable(bytes: &[u8]) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
+/// The groups that are notified of changes of SAs and policies.
+pub(super) const CHANGES: [u32; 3] = [group::SA, group::POLICY, group::MIGRATE];
+
 /// A NETLINK_XFRM socket.
 #[derive(Debug)]
 pub(super) struct NetlinkSocket {
@@ -223,7 +226,7 @@ impl NetlinkSocket {
         let _ = socket.set_ext_ack(true);
         let mut opened = Self { socket, batch: Batch::new(BATCH, DATAGRAM_MAX), port };
         opened.set_receive_buffer(SOCKET_BUFFER)?;
-        [group::SA, group::POLICY, group::MIGRATE].into_iter().try_for_each(|number| opened.join(number))?;
+        CHANGES.into_iter().try_for_each(|number| opened.join(number))?;
         Ok(opened)
     }
 
@@ -234,6 +237,14 @@ impl NetlinkSocket {
     pub(super) fn join(&mut self, number: u32) -> Result<()> {
         // The first call that needs privilege, so its error names the whole interface.
         self.socket.add_membership(number).map_err(|source| Error::System { call: "NETLINK_XFRM", source })
+    }
+
+    /// Leaves a multicast group.
+    ///
+    /// # Errors
+    /// [`Error::System`]
+    pub(super) fn leave(&mut self, number: u32) -> Result<()> {
+        self.socket.drop_membership(number).map_err(|source| Error::System { call: "NETLINK_XFRM", source })
     }
 
     /// The socket's address, which the answers to its requests carry.

@@ -7,7 +7,7 @@ use crate::wire::Header;
 /// What answers a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expect {
-    /// An acknowledgement, which is itself the answer: FLUSH, SPDFLUSH.
+    /// An acknowledgement, which is itself the answer: FLUSH, SPDFLUSH, and changes where answers are brief.
     Ack,
     /// For a DELETE of all SAs between two addresses: the dump that finds them, or the removal of one of them.
     Between,

@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::conversion::Errno;
-use super::netlink::{Heading, NetlinkSocket, push_frame, push_mark};
+use super::netlink::{CHANGES, Heading, NetlinkSocket, push_frame, push_mark};
 use super::numbers::{flag, message};
 use super::pending::{Expect, Pending};
 use super::register::Lists;
@@ -33,6 +33,12 @@ pub(super) trait Transport {
     /// # Errors
     /// [`Error::System`]
     fn join(&mut self, group: u32) -> Result<()>;
+
+    /// Leaves a multicast group.
+    ///
+    /// # Errors
+    /// [`Error::System`]
+    fn leave(&mut self, group: u32) -> Result<()>;
 
     /// Sends a batch of frames.
     ///
@@ -64,6 +70,8 @@ pub(super) struct Session<T> {
     has_lost: bool,
     /// The kernel's algorithms, once they are known.
     pub(super) lists: Option<Lists>,
+    /// Changes are acknowledged instead of notified.
+    is_brief: bool,
     /// Where the search for a free reqid continues; `None` until the reqids in use are known.
     pub(super) next_reqid: Option<u32>,
 }
@@ -80,6 +88,7 @@ impl<T: Transport> Session<T> {
             overrun: false,
             has_lost: false,
             lists: None,
+            is_brief: false,
             next_reqid: None,
         }
     }
@@ -98,6 +107,23 @@ impl<T: Transport> Session<T> {
                 return Ok(None);
             }
         }
+    }
+
+    /// Lets the kernel acknowledge changes from now on. Those of other programs are no longer reported.
+    ///
+    /// # Errors
+    /// [`Error::System`]
+    pub(super) fn set_brief(&mut self) -> Result<()> {
+        // The answers to earlier requests may be notifications.
+        self.settle()?;
+        // First: in a group that it cannot leave, a notification comes beside the acknowledgement and is ignored.
+        self.is_brief = true;
+        CHANGES.into_iter().try_for_each(|group| self.transport.leave(group))
+    }
+
+    /// Returns what answers a change whose notification is `echo`, and the flags of its frame.
+    pub(super) fn change(&self, echo: Expect) -> (Expect, u16) {
+        if self.is_brief { (Expect::Ack, flag::ACK) } else { (echo, 0) }
     }
 
     /// Whether notifications were lost since the last call.
@@ -251,6 +277,10 @@ impl Transport for NetlinkSocket {
 
     fn join(&mut self, group: u32) -> Result<()> {
         self.join(group)
+    }
+
+    fn leave(&mut self, group: u32) -> Result<()> {
+        self.leave(group)
     }
 
     fn send(&mut self, batch: &[u8]) -> Result<()> {

@@ -1,5 +1,6 @@
 //! The layout of structures, requests as frames, frames as messages, and malformed datagrams.
 
+mod brief_answers;
 mod hostile;
 mod layout;
 mod requests;

@@ -29,22 +29,27 @@ use crate::wire::writer::Writer;
 use crate::wire::{Lifetime, XfrmAuthTrunc, XfrmMark, XfrmOffload};
 
 const PORT: u32 = 0x8000_0001;
-const HEADER: RequestHeader = RequestHeader { abi: Abi::HOST, pid: 100, seq: 7 };
+pub(super) const HEADER: RequestHeader = RequestHeader { abi: Abi::HOST, pid: 100, seq: 7 };
 const HERE: &str = "192.0.2.1";
 const THERE: &str = "192.0.2.2";
 
 /// Records what is sent, and answers dumps as a kernel with a few SAs and policies does.
 #[derive(Debug, Default)]
-struct Recording {
-    sent: Vec<Vec<u8>>,
-    joined: Vec<u32>,
-    answers: VecDeque<Vec<u8>>,
+pub(super) struct Recording {
+    pub(super) sent: Vec<Vec<u8>>,
+    pub(super) joined: Vec<u32>,
+    pub(super) answers: VecDeque<Vec<u8>>,
     last: Vec<u8>,
 }
 
 impl Transport for Recording {
     fn port(&self) -> u32 {
         PORT
+    }
+
+    fn leave(&mut self, group: u32) -> Result<()> {
+        self.joined.retain(|joined| *joined != group);
+        Ok(())
     }
 
     fn join(&mut self, group: u32) -> Result<()> {
@@ -75,7 +80,7 @@ impl Transport for Recording {
     }
 }
 
-fn frame(kind: u16, seq: u32, body: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+pub(super) fn frame(kind: u16, seq: u32, body: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
     let mut bytes = Vec::new();
     push_frame(&mut bytes, Heading { kind, flags: flag::MULTI, seq, pid: PORT }, |writer| {
         body(writer);
