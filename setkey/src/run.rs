@@ -93,8 +93,7 @@ fn execute(run: &Invocation) -> Result<ExitCode, String> {
             Ok(finish(run, &mut session, code))
         }
         Mode::Script(file, name) => {
-            let mut session = registered(run, Source::File(name.clone()))?;
-            session.set_brief_answers();
+            let mut session = scripted(run, Source::File(name.clone()))?;
             let code = match file {
                 Some(file) => {
                     check::warn_of_readers(file, name, &mut session.view.console);
@@ -105,8 +104,7 @@ fn execute(run: &Invocation) -> Result<ExitCode, String> {
             Ok(finish(run, &mut session, code))
         }
         Mode::Stdin => {
-            let mut session = registered(run, Source::Unnamed)?;
-            session.set_brief_answers();
+            let mut session = scripted(run, Source::Unnamed)?;
             let code = script::run_stdin(&mut session, run.strict);
             Ok(finish(run, &mut session, code))
         }
@@ -167,6 +165,16 @@ fn registered(run: &Invocation, source: Source) -> Result<Session, String> {
     let mut connection = open(run)?;
     let supported = connection.register(SaType::Unspec).map_err(|error| error.to_string())?;
     Ok(session(run, connection, supported, source))
+}
+
+/// Opens a session for the statements of a script. (`--replace` needs the whole answers, which contain the last sequence
+/// numbers of deleted SAs.)
+fn scripted(run: &Invocation, source: Source) -> Result<Session, String> {
+    let mut session = registered(run, source)?;
+    if send_mode(run) == SendMode::Pipelined {
+        session.set_brief_answers();
+    }
+    Ok(session)
 }
 
 /// Opens a session that does not need the kernel's algorithms.

@@ -95,11 +95,10 @@ impl Session {
         Ok(Flow::Continue)
     }
 
-    /// Asks for answers that say no more than whether requests succeeded, unless the options show messages: nothing else of them
-    /// is printed.
+    /// Asks for answers that only acknowledge changes, unless the options print answers.
     pub(crate) fn set_brief_answers(&mut self) {
         if !self.view.shows_requests() {
-            // A backend that cannot shorten them is only slower.
+            // On failure answers stay as they are, which costs only time.
             let _ = self.pipeline.connection().backend().set_brief_answers();
         }
     }

@@ -248,12 +248,14 @@ impl Splitter {
 
     /// Returns the length of the words and blanks at the start of `input`, up to a special byte or an option.
     fn end_of_words(&self, input: &[u8]) -> usize {
-        let mut end = 0;
+        let (mut end, mut state) = (0, self.state);
         while let Some(rest) = input.get(end..).filter(|rest| !rest.is_empty()) {
-            end += rest.iter().position(|byte| is_special(*byte) || *byte == b'-').unwrap_or(rest.len());
+            let length = rest.iter().position(|byte| is_special(*byte) || *byte == b'-').unwrap_or(rest.len());
+            end += length;
+            // Piece by piece, or a word of many hyphens would be read again for each.
+            state = state_after(state, rest.get(..length).unwrap_or_default());
             // Inside a word it is a character like others; between words it begins an option, which `take` has to see.
-            let is_hyphen = input.get(end) == Some(&b'-');
-            if !is_hyphen || state_after(self.state, input.get(..end).unwrap_or_default()) != State::Word {
+            if input.get(end) != Some(&b'-') || state != State::Word {
                 break;
             }
             end += 1;

@@ -64,12 +64,12 @@ pub trait Backend: fmt::Debug + Send {
         self.send(&message)
     }
 
-    /// Limits the answers to requests that change an entry to their base header, which says whether they succeeded, and leaves
-    /// out messages about the changes of other programs. For programs that change many entries and show none: a kernel
-    /// interface may save most of its work then. By default nothing changes.
+    /// Limits the answers to requests that add, update or delete an entry to their base header, which says whether they
+    /// succeeded, and leaves out messages about such changes by other programs. For programs that change many entries and show
+    /// none: a kernel interface may save most of its work then. By default this does nothing. It cannot be undone.
     ///
     /// # Errors
-    /// [`Error::System`]
+    /// [`Error::System`]; answers are as before then, or brief for a part of the requests.
     fn set_brief_answers(&mut self) -> Result<()> {
         Ok(())
     }

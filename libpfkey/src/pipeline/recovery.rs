@@ -13,7 +13,12 @@ impl<T> Pipeline<T> {
     /// Finds out whether a request was carried out, while no other is in flight.
     pub(super) fn ask(&mut self, lost: &Pending<T>) -> Result<Answer<'static>> {
         let mut buffer = self.buffer();
-        let request = Message::parse(self.connection.abi(), lost.sent.message(&mut buffer))?;
+        let bytes = lost.sent.message(&mut buffer);
+        if bytes.is_empty() {
+            // No message can express it, so it cannot be compared with the kernel's entries.
+            return Err(Error::Timeout);
+        }
+        let request = Message::parse(self.connection.abi(), bytes)?;
         let done = match lost.message_type {
             MessageType::Add | MessageType::Update => self.any_sa(&request, same_keys)?,
             MessageType::Delete => !self.any_sa(&request, |_, _| true)?,

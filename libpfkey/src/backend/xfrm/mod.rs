@@ -6,8 +6,9 @@
 //!
 //! Requests that change something are sent without the flag ACK. This socket is a member of the notification groups, and
 //! the kernel copies the sequence number and process id of a request into the notification of its change, which thereby is
-//! the answer that `af_key` gives. With [`Backend::set_brief_answers`] it leaves the groups, and changes are sent with the flag:
-//! the kernel then answers with a short acknowledgement instead of a notification with the whole SA or policy.
+//! the answer that `af_key` gives. With [`Backend::set_brief_answers`] it leaves the groups and sends
+//! changes with the flag: the kernel then answers with a short acknowledgement, not with a notification of the whole SA or
+//! policy.
 
 mod algorithm;
 mod between;

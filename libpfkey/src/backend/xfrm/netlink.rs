@@ -200,9 +200,6 @@ fn printable(bytes: &[u8]) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// The groups that are notified of changes of SAs and policies.
-pub(super) const CHANGES: [u32; 3] = [group::SA, group::POLICY, group::MIGRATE];
-
 /// A NETLINK_XFRM socket.
 #[derive(Debug)]
 pub(super) struct NetlinkSocket {
@@ -226,7 +223,7 @@ impl NetlinkSocket {
         let _ = socket.set_ext_ack(true);
         let mut opened = Self { socket, batch: Batch::new(BATCH, DATAGRAM_MAX), port };
         opened.set_receive_buffer(SOCKET_BUFFER)?;
-        CHANGES.into_iter().try_for_each(|number| opened.join(number))?;
+        [group::SA, group::POLICY, group::MIGRATE].into_iter().try_for_each(|number| opened.join(number))?;
         Ok(opened)
     }
 

@@ -52,7 +52,7 @@ impl<'a> PolicyFrame<'a> {
             }
             // A step without endpoints encapsulates what the previous step has made, which may be of another family.
             let family = templates.last().map_or(selector.family, |previous: &Template| previous.family);
-            if wants_reqid(step) {
+            if leaves_reqid_open(step) {
                 without_reqid.push(templates.len());
             }
             templates.push(template(step, family)?);
@@ -174,7 +174,7 @@ pub(super) fn selector(message: &Message<'_>) -> std::result::Result<Selector, E
 }
 
 /// Whether a step of level unique leaves its reqid to the kernel. `af_key` ignores a requested one above the manual range.
-fn wants_reqid(request: &IpsecRequest) -> bool {
+fn leaves_reqid_open(request: &IpsecRequest) -> bool {
     request.level == LEVEL_UNIQUE && (request.reqid == 0 || request.reqid > MANUAL_REQID_MAX)
 }
 
@@ -189,7 +189,7 @@ fn template(request: &IpsecRequest, inner_family: u16) -> std::result::Result<Te
     match request.level {
         // Some versions of the kernel refuse an optional outbound tunnel, so it is left to the kernel.
         LEVEL_USE => template.optional = true,
-        LEVEL_UNIQUE if !wants_reqid(request) => template.reqid = request.reqid,
+        LEVEL_UNIQUE if !leaves_reqid_open(request) => template.reqid = request.reqid,
         // `af_key` ignores the reqid of other levels, and takes an unknown level for require.
         _ => {}
     }

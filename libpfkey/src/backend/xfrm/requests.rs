@@ -41,7 +41,7 @@ impl<T: Transport> Session<T> {
             M::Update => self.sa(message, message::UPDSA),
             M::Delete if message.sa().is_none() => self.delete_between(message),
             M::Delete => self.delete(message),
-            M::Get => self.by_name(message, message::GETSA, (Expect::Entry, 0)),
+            M::Get => self.by_name(message, message::GETSA, Expect::Entry),
             M::GetSpi => self.getspi(message),
             M::Flush => self.flush_sas(message),
             M::Dump => self.dump_sas(message),
@@ -51,8 +51,8 @@ impl<T: Transport> Session<T> {
             // X_SPDSETIDX is an alias on Linux.
             M::SpdAdd | M::SpdSetIdx => self.policy(message, message::NEWPOLICY),
             M::SpdUpdate => self.policy(message, message::UPDPOLICY),
-            M::SpdDelete | M::SpdDelete2 => self.by_policy(message, message::DELPOLICY, self.change(Expect::Echo)),
-            M::SpdGet => self.by_policy(message, message::GETPOLICY, (Expect::Entry, 0)),
+            M::SpdDelete | M::SpdDelete2 => self.by_policy(message, message::DELPOLICY, Expect::Echo),
+            M::SpdGet => self.by_policy(message, message::GETPOLICY, Expect::Entry),
             M::SpdDump => self.push_dump(header, message::GETPOLICY, |_| Ok(())),
             M::SpdFlush => self.push(header, Expect::Ack, (message::FLUSHPOLICY, flag::ACK), |_| Ok(())),
             M::Migrate => self.migrate(message),
@@ -62,23 +62,23 @@ impl<T: Transport> Session<T> {
 
     fn sa(&mut self, message: &Message<'_>, kind: u16) -> Outcome {
         let frame = SaFrame::new(message)?;
-        let (expect, flags) = self.change(Expect::Echo);
-        self.push(&message.header, expect, (kind, flags), |writer| frame.emit(writer))
+        self.push(&message.header, Expect::Echo, (kind, 0), |writer| frame.emit(writer))
     }
 
-    fn by_name(&mut self, message: &Message<'_>, kind: u16, (expect, flags): (Expect, u16)) -> Outcome {
+    fn by_name(&mut self, message: &Message<'_>, kind: u16, expect: Expect) -> Outcome {
         let id = state_id(message)?;
         let mark = message.xfrm().mark;
-        self.push(&message.header, expect, (kind, flags), |writer| {
+        self.push(&message.header, expect, (kind, 0), |writer| {
             id.emit(writer);
             push_mark(writer, mark)
         })
     }
 
-    /// Deletes one SA. A request with an `XfrmReplayState`, whatever its contents, is answered with the last sequence numbers.
+    /// Deletes one SA. A request with an `XfrmReplayState`, whatever its contents, is answered with the last sequence numbers,
+    /// unless answers are brief.
     fn delete(&mut self, message: &Message<'_>) -> Outcome {
         let expect = if replay_state(message).is_some() { Expect::EchoWithNumbers } else { Expect::Echo };
-        self.by_name(message, message::DELSA, self.change(expect))
+        self.by_name(message, message::DELSA, expect)
     }
 
     /// Deletes all SAs of a protocol between two addresses, as the BSDs do. Netlink has no such request, so the SAs are
@@ -222,13 +222,17 @@ impl<T: Transport> Session<T> {
             *next = free.and_then(|reqid| reqid.checked_add(1));
             free.ok_or(libc::ENOBUFS)
         })?;
-        let (expect, flags) = self.change(Expect::Echo);
-        self.push(&message.header, expect, (kind, flags), |writer| frame.emit(writer))
+        self.push(&message.header, Expect::Echo, (kind, 0), |writer| frame.emit(writer))
     }
 
-    /// Lists the policies to learn which reqids they use. Notifications tell the reqids of those added later.
+    /// Lists the policies to learn which reqids they use. Notifications tell the reqids of those added later, so from now on
+    /// policies are notified again where answers are brief.
     fn learn_reqids(&mut self) -> Result<()> {
         self.settle()?;
+        if let Some(left) = self.left.iter().position(|group| *group == group::POLICY) {
+            self.transport.join(group::POLICY)?;
+            self.left.swap_remove(left);
+        }
         let mut batch = Vec::new();
         let heading = Heading { kind: message::GETPOLICY, flags: flag::REQUEST | flag::DUMP, seq: 0, pid: 0 };
         push_frame(&mut batch, heading, |_| Ok(()))?;
@@ -239,9 +243,9 @@ impl<T: Transport> Session<T> {
         Ok(())
     }
 
-    fn by_policy(&mut self, message: &Message<'_>, kind: u16, (expect, flags): (Expect, u16)) -> Outcome {
+    fn by_policy(&mut self, message: &Message<'_>, kind: u16, expect: Expect) -> Outcome {
         let (id, xfrm_id) = (policy_id(message)?, XfrmId::of(message));
-        self.push(&message.header, expect, (kind, flags), |writer| {
+        self.push(&message.header, expect, (kind, 0), |writer| {
             id.emit(writer);
             xfrm_id.emit(writer)
         })

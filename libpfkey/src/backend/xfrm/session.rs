@@ -5,8 +5,8 @@ use std::os::fd::BorrowedFd;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::conversion::Errno;
-use super::netlink::{CHANGES, Heading, NetlinkSocket, push_frame, push_mark};
-use super::numbers::{flag, message};
+use super::netlink::{Heading, NetlinkSocket, push_frame, push_mark};
+use super::numbers::{flag, group, message};
 use super::pending::{Expect, Pending};
 use super::register::Lists;
 use super::translator::Translator;
@@ -70,8 +70,8 @@ pub(super) struct Session<T> {
     has_lost: bool,
     /// The kernel's algorithms, once they are known.
     pub(super) lists: Option<Lists>,
-    /// Changes are acknowledged instead of notified.
-    is_brief: bool,
+    /// Groups that it has left: their changes are acknowledged instead of notified.
+    pub(super) left: Vec<u32>,
     /// Where the search for a free reqid continues; `None` until the reqids in use are known.
     pub(super) next_reqid: Option<u32>,
 }
@@ -88,7 +88,7 @@ impl<T: Transport> Session<T> {
             overrun: false,
             has_lost: false,
             lists: None,
-            is_brief: false,
+            left: Vec::new(),
             next_reqid: None,
         }
     }
@@ -109,21 +109,30 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    /// Lets the kernel acknowledge changes from now on. Those of other programs are no longer reported.
+    /// Lets the kernel acknowledge changes from now on, instead of notifying this and other changes.
     ///
     /// # Errors
-    /// [`Error::System`]
+    /// [`Error::System`]; changes of a group that it cannot leave are notified as before.
     pub(super) fn set_brief(&mut self) -> Result<()> {
         // The answers to earlier requests may be notifications.
         self.settle()?;
-        // First: in a group that it cannot leave, a notification comes beside the acknowledgement and is ignored.
-        self.is_brief = true;
-        CHANGES.into_iter().try_for_each(|group| self.transport.leave(group))
+        for group in [group::SA, group::POLICY] {
+            self.transport.leave(group)?;
+            self.left.push(group);
+        }
+        Ok(())
     }
 
-    /// Returns what answers a change whose notification is `echo`, and the flags of its frame.
-    pub(super) fn change(&self, echo: Expect) -> (Expect, u16) {
-        if self.is_brief { (Expect::Ack, flag::ACK) } else { (echo, 0) }
+    /// Returns what answers a request, and the flags of its frame: a change whose notification does not come is acknowledged.
+    fn answer_to(&self, expect: Expect, kind: u16, flags: u16) -> (Expect, u16) {
+        let group = match kind {
+            message::NEWSA | message::UPDSA | message::DELSA => group::SA,
+            _ => group::POLICY,
+        };
+        match expect {
+            Expect::Echo | Expect::EchoWithNumbers if self.left.contains(&group) => (Expect::Ack, flags | flag::ACK),
+            _ => (expect, flags),
+        }
     }
 
     /// Whether notifications were lost since the last call.
@@ -153,6 +162,7 @@ impl<T: Transport> Session<T> {
         body: impl FnOnce(&mut Writer<'_>) -> Result<()>,
     ) -> std::result::Result<(), Errno> {
         let Header { seq, pid, .. } = *header;
+        let (expect, flags) = self.answer_to(expect, kind, flags);
         let heading = Heading { kind, flags: flags | flag::REQUEST, seq, pid };
         push_frame(&mut self.batch, heading, body).map_err(errno_of)?;
         // Only now: a request that was refused above gets no answer.

@@ -104,10 +104,14 @@ fn shown_sa(seq: u32, spi: u32) -> Vec<u8> {
 
 /// A policy that uses the first reqid of those that the kernel chooses.
 fn shown_policy(seq: u32) -> Vec<u8> {
+    shown_policy_with(seq, 16_384)
+}
+
+pub(super) fn shown_policy_with(seq: u32, reqid: u32) -> Vec<u8> {
     let selector = XfrmSelector { family: INET, ..XfrmSelector::default() };
     frame(message::NEWPOLICY, seq, |writer| {
         PolicyInfo { selector, index: 8, ..PolicyInfo::default() }.emit(writer);
-        let template = Tmpl { family: INET, reqid: 16_384, ..Tmpl::default() };
+        let template = Tmpl { family: INET, reqid, ..Tmpl::default() };
         push_attribute(writer, attribute::TMPL, |contents| template.emit(contents)).unwrap();
     })
 }
