@@ -29,13 +29,13 @@ pub enum Mismatch {
     Invisible,
     /// The name is in quotes.
     Quoted,
-    /// A prefix length is behind the address.
+    /// A prefix length is after the address.
     Prefix,
     /// A network, and not one address.
     Network,
-    /// A port is behind the address.
+    /// A port is after the address.
     Port,
-    /// An interface is behind the address.
+    /// An interface is after the address.
     Scope,
     /// The name or address is written in another way.
     Notation,
@@ -205,10 +205,10 @@ impl fmt::Display for Mismatch {
                 "has a special or invisible character in the name: write the name again, and a plain blank"
             }
             Self::Quoted => "has the name in quotes: write it without",
-            Self::Prefix => "has a prefix length behind the address: write the address alone",
+            Self::Prefix => "has a prefix length after the address: write the address alone",
             Self::Network => "is for a network: write one line for each address, or `*`",
-            Self::Port => "has a port behind the address: write the address alone",
-            Self::Scope => "has an interface behind the address: write the address alone",
+            Self::Port => "has a port after the address: write the address alone",
+            Self::Scope => "has an interface after the address: write the address alone",
             Self::Notation => "has the name in another notation, and it is compared octet by octet",
             Self::Case => "differs in upper and lower case",
             Self::Punctuation => "has a punctuation mark behind the name: write a blank",

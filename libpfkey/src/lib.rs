@@ -96,6 +96,9 @@
 //! - [`policy`]: the policy language of `setkey -P` and `ipsec_set_policy(3)`.
 //! - [`backend`]: the kernel interfaces, and [`Memory`](backend::Memory), an in-process key engine for tests.
 //! - [`rules`]: what kernels refuse, and why.
+//! - [`lifetime`], [`protocol`], [`spelling`]: soft limits as percentages, names of protocols, and hints in errors, for programs
+//!   with a language of their own.
+//! - [`num`]: the numbers of PF_KEY in each dialect.
 //! - [`dump`]: the texts that `setkey -D` prints.
 //! - `json`, with the feature `serde`: SAs and policies as JSON, and its schema.
 //! - [`state_file`], [`kernel_state`]: the file in which racoon lists its SAs and policies.

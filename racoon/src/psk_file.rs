@@ -239,7 +239,7 @@ mod tests {
         let unusable = "; its line 2 cannot be used: 0x must be followed by hex digits, two for each octet";
         assert_eq!(why_not(&table), advice.clone() + unusable);
         write(&path, "192.0.2.2 key\n192.0.2.1/32 key\n", 0o600);
-        let prefix = "; its line 2 has a prefix length behind the address: write the address alone";
+        let prefix = "; its line 2 has a prefix length after the address: write the address alone";
         assert_eq!(why_not(&table), advice + prefix);
     }
 }

@@ -7,7 +7,8 @@
 //! | compression (IPComp) | [`Compression`] | `algorithm/compression.rs` |
 //!
 //! A row holds the algorithm's names in dumps, in setkey and in racoon.conf, its PF_KEY number in each dialect, what the
-//! kernels of that dialect report of it in REGISTER, its name in the crypto API of Linux, and its numbers in IKE. To add an algorithm, add its row, its entry in setkey(8) or racoon.conf(5), and its tests.
+//! kernels of that dialect report of it in REGISTER, its name in the crypto API of Linux, and its numbers in IKE. To add an
+//! algorithm, add its row, its entry in ipsec.conf(5) or racoon.conf(5), and its tests.
 //!
 //! ```
 //! use libpfkey::Dialect;

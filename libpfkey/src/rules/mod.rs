@@ -328,7 +328,7 @@ pub fn family_change(dialect: Dialect, source: IpAddr, policy: &Policy) -> Resul
             None if is_ipv4 != source.is_ipv4() => {
                 let (inner, outer) = if is_ipv4 { ("IPv6", "IPv4") } else { ("IPv4", "IPv6") };
                 let reason = format!(
-                    "PF_KEY of Linux cannot carry a transport step behind an {outer} tunnel for {inner} packets: \
+                    "PF_KEY of Linux cannot carry a transport step after an {outer} tunnel for {inner} packets: \
                      backend xfrm can"
                 );
                 return Err(Refused::new(Errno::EINVAL, RequestPart::Step(index), reason));

@@ -126,7 +126,7 @@ fn transport_behind_a_tunnel_of_the_other_family() {
     let requests = vec![v6, transport];
     let policy = Policy { kind: POLICY_IPSEC, direction: DIR_IN, scope: 0, id: 0, priority: 0, requests };
     let request = message(Dialect::Linux, MessageType::SpdAdd, SaType::Unspec, vec![Extension::Policy(policy)]);
-    let text = "PF_KEY of Linux cannot carry a transport step behind an IPv6 tunnel for IPv4 packets: backend xfrm can";
+    let text = "PF_KEY of Linux cannot carry a transport step after an IPv6 tunnel for IPv4 packets: backend xfrm can";
     assert_eq!(check(&request, false).unwrap_err().to_string(), text);
     assert_eq!(check(&request, true), Ok(()));
 }

@@ -72,7 +72,7 @@ pub enum KeyFileProblem {
 pub struct NearestLine {
     /// Its number, counted from 1.
     pub line: u32,
-    /// What is wrong with it, as the parser of the file says: `has a port behind the address: write the address alone`.
+    /// What is wrong with it, as the parser of the file says: `has a port after the address: write the address alone`.
     pub problem: String,
 }
 

@@ -72,14 +72,14 @@ impl Check<'_> {
 fn missing(remote: &Remote, path: &Path, keys: &PreSharedKeys) -> Option<(String, String, Option<u32>)> {
     let file = path.display();
     if keys.is_empty() && keys.nearest(b"*").is_none() {
-        return Some((format!("no line of {file} is for this remote"), "it contains no key".to_owned(), None));
+        return Some((format!("no line of {file} matches this remote"), "it contains no key".to_owned(), None));
     }
     let names = names(remote);
     let first = names.first()?;
     if names.iter().any(|name| keys.find(name).is_some()) {
         return None;
     }
-    let message = format!("no line of {file} is for {}", String::from_utf8_lossy(first));
+    let message = format!("no line of {file} matches {}", String::from_utf8_lossy(first));
     let nearest = names.iter().find_map(|name| keys.nearest(name));
     let hint = match nearest {
         Some(nearest) => nearest.to_string(),

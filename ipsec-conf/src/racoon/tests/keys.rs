@@ -23,12 +23,12 @@ fn said(remote: &str, keys: &str) -> Vec<String> {
 #[test]
 fn by_the_address_in_main_mode() {
     let remote = "192.0.2.9 { exchange_mode main;";
-    let missing = |hint: &str| vec![format!("1:no line of /psk is for 192.0.2.9; {hint}")];
+    let missing = |hint: &str| vec![format!("1:no line of /psk matches 192.0.2.9; {hint}")];
     for (keys, hint) in [
         ("198.51.100.1 KEY\n", "its only line is for another peer"),
         ("198.51.100.1 KEY\n198.51.100.2 KEY\n", "its 2 lines are for other peers"),
-        ("192.0.2.9/32 KEY\n", "line 1 has a prefix length behind the address: write the address alone"),
-        ("192.0.2.9[500] KEY\n", "line 1 has a port behind the address: write the address alone"),
+        ("192.0.2.9/32 KEY\n", "line 1 has a prefix length after the address: write the address alone"),
+        ("192.0.2.9[500] KEY\n", "line 1 has a port after the address: write the address alone"),
         ("# keys\n\"192.0.2.9\" KEY\n", "line 2 has the name in quotes: write it without"),
         ("192.0.2.09 KEY\n", "line 1 has the name in another notation, and it is compared octet by octet"),
         ("%any KEY\n", "line 1 is for any peer in other programs: here that is `*`"),
@@ -44,11 +44,11 @@ fn by_the_address_in_main_mode() {
     for keys in ["192.0.2.9 KEY\n", "* KEY\n", "192.0.2.8 KEY\n* KEY\n"] {
         assert_eq!(said(remote, keys), [""; 0], "{keys}");
     }
-    assert_eq!(said(remote, ""), ["1:no line of /psk is for this remote; it contains no key"]);
+    assert_eq!(said(remote, ""), ["1:no line of /psk matches this remote; it contains no key"]);
     assert_eq!(
         said(remote, "\u{feff}192.0.2.9\tKEY\n"),
         [
-            "1:no line of /psk is for 192.0.2.9; line 1 begins with a byte order mark, which is a part of the name: save the \
+            "1:no line of /psk matches 192.0.2.9; line 1 begins with a byte order mark, which is a part of the name: save the \
              file without it",
         ]
     );
@@ -70,11 +70,11 @@ fn by_the_identity_in_the_other_modes() {
     assert_eq!(said(&remote(named), "192.0.2.9 KEY\n"), [""; 0], "the address is looked for, too");
     assert_eq!(
         said(&remote(&format!("verify_identifier on; {named}")), "192.0.2.9 KEY\n"),
-        ["1:no line of /psk is for gw.example; its only line is for another peer"]
+        ["1:no line of /psk matches gw.example; its only line is for another peer"]
     );
     assert_eq!(
         said(&remote(named), "GW.example KEY\n"),
-        ["1:no line of /psk is for gw.example; line 1 differs in upper and lower case"]
+        ["1:no line of /psk matches gw.example; line 1 differs in upper and lower case"]
     );
     // Nobody knows by what name the peer comes.
     assert_eq!(said(&remote(""), "x KEY\n"), [""; 0]);

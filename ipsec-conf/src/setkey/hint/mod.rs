@@ -76,7 +76,7 @@ pub(super) fn for_syntax_error(
     if behind.starts_with(|c: char| !c.is_ascii())
         && let Some(advice) = characters::advice(behind, false)
     {
-        return Some(format!("behind it stands {advice}").into());
+        return Some(format!("it is followed by {advice}").into());
     }
     if rest.starts_with("//") || rest.starts_with("/*") {
         return Some("comments begin with `#`".into());
@@ -117,7 +117,7 @@ pub(super) fn for_unwanted_spec(text: &str) -> Option<&'static str> {
     foreign::for_label(text).or_else(|| {
         let is_direction = matches!(text, "in" | "out" | "fwd" | "ipsec" | "none" | "discard");
         is_direction.then_some("a policy follows -P: -P in, -P out or -P fwd, then what to do").or(Some(
-            "ports stand in brackets behind the addresses; only icmp, icmp6, gre and mh have anything behind their names",
+            "ports stand in brackets after the addresses; only icmp, icmp6, gre and mh have anything after their names",
         ))
     })
 }
@@ -186,7 +186,7 @@ fn for_illegal((source, first_line): (&str, bool), offset: usize, text: &str) ->
         "{" | "}" => "this language has no braces: is the file for racoon or swanctl?".into(),
         "(" | ")" => "this language has no parentheses".into(),
         "<" | ">" | "|" | "&" => "a shell script? This is the language of setkey itself".into(),
-        "!" => "this language cannot negate: write a policy for what is to be excepted".into(),
+        "!" => "this language cannot negate: write a policy for the exception".into(),
         "," if in_policy => "a statement has one policy, and the parts of a policy have blanks between them".into(),
         _ => return None,
     })
@@ -269,7 +269,7 @@ fn by_meaning(rest: &str, expected: &[Rule]) -> Option<Hint> {
             "tcpmd5" | "tcp-md5" | "md5" => hint("did you mean `tcp`?"),
             "any" | "all" if expects(&[Rule::end]) => hint("without a protocol it is for all of them"),
             "any" | "all" | "ipsec" | "icmp" | "ip" => hint("an SA is of ah, esp, esp-udp or ipcomp"),
-            "transport" | "tunnel" => hint("the mode follows -m, behind the SPI"),
+            "transport" | "tunnel" => hint("the mode follows -m, after the SPI"),
             _ => None,
         };
     }

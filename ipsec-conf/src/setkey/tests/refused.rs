@@ -223,7 +223,7 @@ fn hints_for_what_is_copied_from_elsewhere() {
             "spdadd a b any -P out ipsec esp/tunnel/192.0.2.1\u{2013}192.0.2.2/require;",
             "a typographic dash (U+2013): write a plain -",
         ),
-        ("spd\u{200b}flush;", "behind it stands a zero-width space (U+200B): remove it"),
+        ("spd\u{200b}flush;", "it is followed by a zero-width space (U+200B): remove it"),
         (
             "add a b esp 256 -E aes-cbc \"0123456789abcdef\u{201d};\n",
             "this quote is not closed: U+201D behind it is a typographic one",
@@ -308,7 +308,7 @@ fn hints_for_the_words_of_other_programs() {
         ("spdadd a b udp 500 -P out none;", "a port stands in brackets behind its address: ADDRESS[PORT]"),
         (
             "spdadd a b udp isakmp -P out none;",
-            "ports stand in brackets behind the addresses; only icmp, icmp6, gre and mh have anything behind their names",
+            "ports stand in brackets after the addresses; only icmp, icmp6, gre and mh have anything after their names",
         ),
         ("spdadd a b esp -P out none;", "as an upper-layer protocol esp is written by its number, 50"),
         ("spdadd a b any out none;", "a policy follows -P: -P in, -P out or -P fwd, then what to do"),

@@ -352,7 +352,7 @@ fn transport_behind_tunnel_of_other_family() {
         let refused = policy::to_spec(target, &whole).err().map(|error| error.to_string());
         let expected = (target.abi.dialect == Dialect::Linux && !target.has_xfrm).then(|| {
             String::from(
-                "PF_KEY of Linux cannot carry a transport step behind an IPv6 tunnel for IPv4 packets: \
+                "PF_KEY of Linux cannot carry a transport step after an IPv6 tunnel for IPv4 packets: \
                  backend xfrm can",
             )
         });
