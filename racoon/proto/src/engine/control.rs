@@ -200,7 +200,7 @@ impl Phase1s {
     ) -> Result<(), Refusal> {
         let block = core.requested_section(remote, name)?;
         let local = core.local_endpoint(local, remote).ok_or_else(|| {
-            Refusal::NotConfigured(format!("no address of ours is {local}, or none can reach {remote}"))
+            Refusal::NotConfigured(format!("{local} is not a local address, or cannot reach {remote}"))
         })?;
         let port = core.settings.remotes.get(block).map_or(0, |block| block.port);
         let remote = SocketAddr::new(remote, if port == 0 { core.settings.port } else { port });
@@ -270,7 +270,7 @@ impl Core {
         }
         match remotes.select(&RemoteQuery::address(remote)) {
             Ok(Some(block)) => Ok(block),
-            Ok(None) => Err(Refusal::NotConfigured(format!("no remote section is for {remote}"))),
+            Ok(None) => Err(Refusal::NotConfigured(format!("no remote section matches {remote}"))),
             Err(ambiguous) => Err(Refusal::NotConfigured(format!("{remote}: {ambiguous}"))),
         }
     }

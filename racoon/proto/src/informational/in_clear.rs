@@ -67,8 +67,8 @@ impl Phase1s {
             Message::Delete(delete) if phase1.is_early() && delete_names(delete, phase1.cookies) && is_weak => {
                 return true;
             }
-            Message::Delete(_) => core.log(Level::Debug, Some(remote), || "a delete in clear is ignored".into()),
-            _ => core.log(Level::Debug, Some(remote), || "an informational message in clear is ignored".into()),
+            Message::Delete(_) => core.log(Level::Debug, Some(remote), || "ignored an unencrypted DELETE".into()),
+            _ => core.log(Level::Debug, Some(remote), || "ignored an unencrypted informational message".into()),
         }
         false
     }

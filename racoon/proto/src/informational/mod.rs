@@ -187,7 +187,7 @@ impl Phase1s {
             return None;
         };
         if phase1.path() != path {
-            let text = || format!("the peer deletes somebody else's {cookies}");
+            let text = || format!("ignored a DELETE for another peer's phase 1 {cookies}");
             core.log_of_peer(LoggedEvent::Misplaced, Level::Warning, path.remote, text);
             return None;
         }

@@ -210,7 +210,7 @@ impl Phase1s {
     /// Ends a negotiation in favour of another one.
     fn evict(&mut self, core: &mut Core, evicted: Phase1Id) {
         let peer = self.end(core, evicted).map(|phase1| phase1.remote());
-        core.log(Level::Debug, peer, || "an unfinished negotiation makes way for another one".into());
+        core.log(Level::Debug, peer, || "half-open negotiation evicted by a newer one".into());
     }
 }
 

@@ -105,8 +105,8 @@ impl Engine {
             if self.core.select_section(peer, true).is_ok() {
                 self.acquire(acquire.acquire);
             } else {
-                self.core
-                    .log(Level::Debug, Some(peer), || "SAs of an earlier run are not renewed: the peer begins".into());
+                let text = || "SAs of an earlier run are not renewed: no remote section may initiate".into();
+                self.core.log(Level::Debug, Some(peer), text);
             }
         }
     }

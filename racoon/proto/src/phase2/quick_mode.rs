@@ -162,7 +162,7 @@ impl Phase2s {
             State::Answered(answered, _) => (3, answered.read(sa, received).map(|_| Continuation::Third)),
             // Message 4 says CONNECTED, and nothing waits for it.
             _ => {
-                core.log(Level::Debug, Some(path.remote), || "a message of quick mode that nothing waits for".into());
+                core.log(Level::Debug, Some(path.remote), || "unexpected quick mode message".into());
                 return Ok(None);
             }
         };

@@ -199,7 +199,7 @@ impl Faults<'_> {
         };
         let first = self.draft.payloads[0].0;
         let bytes = self.scripted_peer.packet(&other, first, &chain);
-        let says = if step == Step::Informational { "a delete in clear is ignored".into() } else { says };
+        let says = if step == Step::Informational { "ignored an unencrypted DELETE".into() } else { says };
         self.anybodys(found.into(), bytes, says);
         if !step.is_encrypted() {
             return;

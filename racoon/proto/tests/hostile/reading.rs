@@ -116,7 +116,7 @@ fn delete_of_somebody_elses() {
     let draft = session.scripted_peer.informational(vec![delete]);
     session.utter(&draft);
     assert_eq!(session.fixture.phase1_states(), [9, 9], "{}", session.fixture.log_text());
-    assert!(session.fixture.has_logged("the peer deletes somebody else's"));
+    assert!(session.fixture.has_logged("ignored a DELETE for another peer's phase 1"));
     session.fixture.peer = honest;
     session.fixture.wind_up("after deletes of others");
 }

@@ -193,7 +193,7 @@ fn somebody_elses_phase_1_is_not_the_peers() {
     let message = by_b(&mut world, 5, &[delete_of(victim)], false);
     world.forge_to_a(&message);
     assert_eq!(world.a.states(), [9, 9]);
-    assert!(world.a.has_logged(Level::Warning, "the peer deletes somebody else's"));
+    assert!(world.a.has_logged(Level::Warning, "ignored a DELETE for another peer's phase 1"));
 }
 
 #[test]
