@@ -125,7 +125,7 @@ fn others_hear_of_changes_under_process_id_0() {
         // On Linux a flush of nothing is no news.
         let news = if dialect == Dialect::Linux { vec![] } else { vec![(MessageType::SpdFlush, 0, 3, 0)] };
         assert_eq!(answers(&mut two), news, "{dialect}");
-        // What another door of the engine does, too, although its process has the server's id.
+        // A request through another handle of the backend is reported too, although its process has the server's id.
         let pid = std::process::id();
         lab.engine.send(&request(abi, header(MessageType::Promisc, SaType::Unspec, 3, pid + 1), vec![])).unwrap();
         lab.settle();
@@ -190,11 +190,11 @@ fn what_a_server_sends_that_is_no_message_is_an_error() {
 #[test]
 fn a_left_over_socket_file_is_replaced_and_a_served_one_is_not() {
     let lab = Lab::new(ABI);
-    let door = || Box::new(Memory::new(ABI).unwrap());
-    let error = SocketServer::bind(&lab.path, door()).unwrap_err();
+    let backend = || Box::new(Memory::new(ABI).unwrap());
+    let error = SocketServer::bind(&lab.path, backend()).unwrap_err();
     assert_eq!(error.to_string(), "bind: Address already in use");
     let path = lab.path.with_extension("old");
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-    drop(SocketServer::bind(&path, door()).unwrap());
+    drop(SocketServer::bind(&path, backend()).unwrap());
     assert!(!path.exists(), "a server removes its socket");
 }

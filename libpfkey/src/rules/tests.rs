@@ -131,7 +131,7 @@ fn transport_behind_a_tunnel_of_the_other_family() {
     assert_eq!(check(&request, true), Ok(()));
 }
 
-/// An ADD of these numbers and keys of so many bytes.
+/// Returns why an ADD with these algorithm numbers, and keys of these lengths in bytes, is refused.
 fn refused_add(dialect: Dialect, sa_type: SaType, sa: Sa, keys: [Option<usize>; 2]) -> Option<(RequestPart, i32)> {
     let bytes = [7; 96];
     let kinds = [ExtensionType::KeyEncrypt, ExtensionType::KeyAuth];

@@ -7,7 +7,7 @@ use crate::rules;
 
 const BYTES: [u8; 300] = [7; 300];
 
-/// An ADD of two algorithms by number, with keys of so many bytes.
+/// An ADD of two algorithms by number, each with the length of its key in bytes.
 fn add(
     lab: &Lab,
     sa_type: SaType,

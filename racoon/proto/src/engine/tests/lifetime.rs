@@ -243,7 +243,7 @@ fn a_reload_keeps_what_still_fits() {
     assert_eq!((world.a.states(), world.a.endings()), (vec![], vec![NegotiationResult::Abandoned]));
 }
 
-/// What is remembered, and what is told of encrypted messages, is as a reload says.
+/// A reload changes the size of the journal and the level at which decrypted messages are logged.
 #[test]
 fn a_reload_brings_another_journal_and_other_words() {
     let mut world = World::established();
@@ -292,7 +292,7 @@ fn a_peer_that_was_restarted_says_so() {
     assert_eq!(world.a.states(), [9, 9]);
 }
 
-/// A peer that begins phase 1s without end, from one port or from many, has so many; those that it uses are the newest.
+/// The number of phase 1s of a peer is limited for each port and for each host; the newest are kept.
 #[test]
 fn a_peer_has_so_many() {
     let mut world = World::established();
@@ -391,8 +391,8 @@ fn chatter(world: &mut World, times: usize) {
     }
 }
 
-/// Message ids are remembered, or a message could be sent again; so there are so many under one phase 1, and before that
-/// another one takes its place.
+/// All message ids under a phase 1 are remembered to detect replays, so their number is limited. The phase 1 is renewed before
+/// the limit is reached.
 #[test]
 fn many_message_ids_renew_a_phase_1_and_too_many_end_it() {
     let force = |block: &mut Remote, _: &mut Settings| block.rekey = Rekey::Force;

@@ -315,7 +315,7 @@ fn a_block_without_pre_shared_key_cannot_begin() {
     assert_eq!((world.a.states(), world.link.len()), (vec![], 0));
 }
 
-/// Of the exchanges of a block, main mode is the only one that there is yet.
+/// Main mode is the only exchange implemented yet; the others of a remote section are skipped.
 #[test]
 fn main_mode_is_begun_wherever_it_stands() {
     let modes = |modes: &[ExchangeType]| {
@@ -330,7 +330,7 @@ fn main_mode_is_begun_wherever_it_stands() {
     assert_eq!((world.a.states(), world.link.len()), (vec![], 0));
 }
 
-/// The port of a block is where an exchange is begun to, whether the block names an address or not; else that of the settings.
+/// An exchange is initiated to the port of the remote section, with or without an address; by default to that of the settings.
 #[test]
 fn the_port_of_a_block_is_the_peers() {
     for anonymous in [false, true] {
@@ -473,7 +473,7 @@ fn an_old_fault_is_not_the_cause() {
     forged[16] = PayloadType::HASH.0;
     world.forge_to_a(&forged);
     assert!(world.a.has_logged(Level::Warning, "is ignored"), "{:?}", world.a.log);
-    // Message 1, what is told of the forgery, and message 2.
+    // Message 1, the notify about the forgery, and message 2.
     for _ in 0..3 {
         let next = world.link.pop_front().unwrap();
         world.deliver(&next);

@@ -17,7 +17,7 @@ fn line((standing, event): (PeerStanding, LoggedEvent), reason: &str) -> Line<'_
     Line { standing, event, remote, reason, unformatted: false, level: Level::Error }
 }
 
-/// How many of so many lines are within the quota.
+/// Returns how many of `count` lines are within the quota.
 fn told(rate_limits: &mut RateLimits, key: (PeerStanding, LoggedEvent), count: u32, now: u64) -> usize {
     (0..count).filter(|_| rate_limits.note(line(key, ""), Time::from_secs(now))).count()
 }

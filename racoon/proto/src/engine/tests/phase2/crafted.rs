@@ -471,7 +471,7 @@ const KINDS: [PayloadType; 8] = [
     PayloadType(99),
 ];
 
-/// What a peer begins and does not go on with is bounded; what is too much is taken when there is room again.
+/// The number of unfinished quick modes of a peer is limited; a further one is accepted when others have ended.
 #[test]
 fn a_peer_has_so_many_quick_modes_at_once() {
     let mut net = with_phase1();

@@ -40,11 +40,11 @@ fn the_log_tells_the_story() {
         Negotiation::Phase2 { .. } => None,
     });
     let cookies = cookies.unwrap();
-    let story = |host: &Host| -> Vec<_> {
+    let events = |host: &Host| -> Vec<_> {
         host.lines(Level::Info).into_iter().map(|line| line.replace(&cookies, "COOKIES")).collect()
     };
     assert_eq!(
-        story(&net.world.a),
+        events(&net.world.a),
         [
             "IPsec-SA request for 192.0.2.2 queued due to no phase1 found.",
             "initiate new phase 1 negotiation: 192.0.2.1[500]<=>192.0.2.2[500]",
@@ -60,7 +60,7 @@ fn the_log_tells_the_story() {
         ]
     );
     assert_eq!(
-        story(&net.world.b),
+        events(&net.world.b),
         [
             "respond new phase 1 negotiation: 192.0.2.2[500]<=>192.0.2.1[500]",
             "begin Identity Protection mode.",

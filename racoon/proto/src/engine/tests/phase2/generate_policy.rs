@@ -148,7 +148,7 @@ fn an_answer_that_comes_too_late() {
     assert!(net.world.b.engine.generated.is_empty());
 }
 
-/// A renewal uses what there is; when somebody has deleted a part of it, all is made anew.
+/// A renewal uses the generated policies; when one of them was deleted, everything is generated again.
 #[test]
 fn a_part_that_somebody_deleted_is_made_again() {
     let mut net = tunnel();

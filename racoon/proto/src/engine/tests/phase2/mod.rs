@@ -274,7 +274,7 @@ impl Net {
         self.world.now = end;
     }
 
-    /// Both kernels have so many pairs, each SA at both ends with the same keys, and nothing besides.
+    /// Asserts that both kernels have `count` pairs and nothing else, and each SA has the same keys at both ends.
     fn assert_pairs(&self, count: usize) {
         let [a, b] = &self.kernels;
         assert!(a.larval.is_empty() && b.larval.is_empty());

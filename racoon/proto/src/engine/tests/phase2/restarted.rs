@@ -212,7 +212,7 @@ fn errors_in_clear_cause_a_probe_at_most_and_end_nothing() {
     net.world.assert_up();
 }
 
-/// The same while nothing arrives: another phase 1 is begun, which comes to nothing, and all that there is stays.
+/// The same without any answer from the peer: a second phase 1 is initiated and fails, and all SAs stay.
 #[test]
 fn errors_in_clear_while_the_line_is_cut_end_nothing() {
     let mut net = up(Probing::OnDemand, true);
