@@ -310,7 +310,7 @@ impl Authentication {
         }
     }
 
-    /// What dumps call it with an ICV of so many bits, if it is not the one that the kernel's PF_KEY gives.
+    /// Returns its name in dumps for an ICV of `icv_bits`, if that is not PF_KEY's own length.
     pub fn name_with_icv(self, icv_bits: Option<u32>) -> Option<&'static str> {
         let has_icv = |word: &&HashWord| word.icv_bits.map(u32::from) == icv_bits && icv_bits.is_some();
         self.setkey().iter().find(has_icv).map(|word| word.name).or_else(|| self.name())

@@ -28,7 +28,7 @@ pub(super) fn groups_len(bytes: &[u8]) -> usize {
     bytes.len() * 2 + bytes.len() / 4 + bytes.len() / 32 + 2
 }
 
-/// Makes room for so many bytes more. A string that grows by itself would leave a copy of the keys in it behind.
+/// Reserves `more` bytes. Reallocation by `String` would leave a copy of the keys in freed memory.
 pub(super) fn reserve(out: &mut String, more: usize) {
     if out.capacity() - out.len() < more {
         let mut larger = String::with_capacity((out.len() + more) * 2);

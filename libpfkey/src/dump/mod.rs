@@ -1,6 +1,6 @@
 //! The texts that `setkey -D`, `-DP`, `-l`, `-v` and `-H` print. Each function appends to a string.
 //!
-//! They show keys: the string is the caller's to wipe.
+//! They show keys: the caller must wipe the string.
 //!
 //! ```
 //! use libpfkey::algorithm::Encryption;

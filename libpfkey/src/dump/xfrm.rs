@@ -1,4 +1,4 @@
-//! What only NETLINK_XFRM tells of an SA or policy, in the words of the setkey language.
+//! Properties that only NETLINK_XFRM reports, in the words of the setkey language.
 
 use std::fmt::Write as _;
 

@@ -20,7 +20,7 @@ const EVENTS_MAX: usize = 4096;
 const LIST_TRIES: usize = 4;
 /// Receive buffer for lists, in KiB.
 const LIST_BUFFER_KIB: usize = 8 << 10;
-/// Largest replay window that the kernel keeps of a request over Linux' PF_KEY, in packets.
+/// Largest replay window that Linux' PF_KEY can install, in packets.
 const LINUX_PF_KEY_WINDOW_MAX: u32 = 32;
 
 /// Events in the order in which they arrived.

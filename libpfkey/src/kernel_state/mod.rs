@@ -92,8 +92,9 @@ pub struct ListedSa {
     pub confirmed: Option<u64>,
 }
 
-/// Returns the part of a policy that the file holds: no lifetimes, no zones of addresses, and of the templates in tunnel mode
-/// the addresses without ports. Policies in the kernel are compared in this form.
+/// Returns a policy in the form of the file: no lifetimes, no zones of addresses, and of the templates in tunnel mode the
+/// addresses without ports. Policies in the kernel are compared in this form. Mark, label and interface stay as in the kernel:
+/// no record has them, so an entry with a mark, label or interface is never racoon's.
 pub fn listed_policy(spec: &PolicySpec) -> PolicySpec {
     let (action, templates) = match spec.action {
         Some(Action::Ipsec) => (Action::Ipsec, spec.templates.iter().map(listed_template).collect()),
@@ -112,7 +113,8 @@ pub fn listed_policy(spec: &PolicySpec) -> PolicySpec {
     }
 }
 
-/// Returns the name under which a policy is listed: without the zones of its addresses.
+/// Returns the name under which a policy is listed: without the zones of its addresses; mark, label and interface as in the
+/// kernel.
 pub fn listed_id(id: &PolicyId) -> PolicyId {
     let end = |end: SelectorAddress| SelectorAddress {
         address: SocketAddr::new(end.address.ip(), end.address.port()),
@@ -122,7 +124,8 @@ pub fn listed_id(id: &PolicyId) -> PolicyId {
     PolicyId { selector: Selector { source: end(source), destination: end(destination), protocol }, ..id.clone() }
 }
 
-/// Returns the name under which an SA is listed: without zones, and without the ports of UDP encapsulation.
+/// Returns the name under which an SA is listed: without zones, and without the ports of UDP encapsulation; the mark as in
+/// the kernel.
 pub fn listed_sa(id: &SaId) -> SaId {
     SaId { mark: id.mark, ..SaId::new(id.sa_type, id.source.ip(), id.destination.ip(), id.spi) }
 }

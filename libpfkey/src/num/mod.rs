@@ -23,7 +23,7 @@ pub const PF_KEY_V2: u8 = 2;
 /// Upper-layer protocol "any" in an address extension of a policy.
 pub const ULPROTO_ANY: u8 = 255;
 
-/// Largest reqid that a user may choose for level `unique`; kernels choose larger ones by themselves.
+/// Largest reqid that a user may choose for level `unique`; kernels assign larger ones.
 pub const MANUAL_REQID_MAX: u32 = 0x3fff;
 
 /// Mode "any" of `sadb_x_sa2` and `sadb_x_ipsecrequest`.

@@ -1,4 +1,4 @@
-//! Policy text to the extension of a message and back (`ipsec_set_policy(3)`, `ipsec_dump_policy(3)`).
+//! Converts policy text to the extension of a message and back (`ipsec_set_policy(3)`, `ipsec_dump_policy(3)`).
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,4 +1,4 @@
-//! Guesses at what the author of a wrong policy has meant.
+//! Guesses at what the author of a wrong policy meant.
 
 use std::borrow::Cow;
 

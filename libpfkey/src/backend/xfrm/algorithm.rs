@@ -40,12 +40,12 @@ pub(super) fn authentication_named(name: &[u8]) -> Option<Authentication> {
     authentications().find(|(_, api)| api.is_named(name)).map(|(one, _)| one)
 }
 
-/// PF_KEY's number of the cipher with this name of the kernel's; 0 if there is none.
+/// Returns the PF_KEY number of the cipher with this kernel name; 0 if there is none.
 pub(super) fn cipher_number(name: &[u8]) -> u8 {
     number(ciphers().find(|(_, api)| api.is_named(name)).map(|(one, _)| one))
 }
 
-/// PF_KEY's number of the AEAD cipher with this name of the kernel's and this length of the ICV in bits; 0 if there is none.
+/// Returns the PF_KEY number of the AEAD cipher with this kernel name and ICV length in bits; 0 if there is none.
 pub(super) fn aead_number(name: &[u8], icv_bits: u32) -> u8 {
     let is_it =
         |(one, api): &(Encryption, &CryptoApi)| api.is_named(name) && one.icv_bits().map(u32::from) == Some(icv_bits);
