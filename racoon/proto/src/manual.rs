@@ -20,7 +20,7 @@
 //!
 //! Three things happen outside, because they take long or need privileges: kernel requests
 //! ([`KernelRequest`](crate::kernel::KernelRequest)), public-key computations, and reading the file of pre-shared keys (both in
-//! a [`Job`](crate::crypto::Job)). Each of them is an output with a number, and its result is an input with the same number.
+//! a [`Job`]). Each of them is an output with a number, and its result is an input with the same number.
 //! Results arrive in any order, or never. The engine does not block: an exchange that needs a result is in a state that
 //! waits for it, with a deadline, and everything else continues.
 //!
@@ -37,7 +37,7 @@
 //! | `phase1` | the table of phase 1s, their lifecycle, renewal and replacement; half-open limits and rate limits |
 //! | `phase1::exchange` | the exchanges that negotiate a phase 1: main mode, and what all of them share |
 //! | `phase1::auth` | how a peer is authenticated: pre-shared keys |
-//! | `phase2` | the table of phase 2s, quick mode of both roles, bundles, renewal and switch-over, generated policies, kernel state |
+//! | `phase2` | the table of phase 2s, quick mode of both roles, bundles, renewal, switch-over, generated policies, kernel state |
 //! | `informational` | notifies, deletes, dead peer detection |
 //! | `authorization` | which traffic a peer may have |
 //! | `reason` | why a negotiation failed: the typed reasons, their text, their notifies, and the journal |
@@ -50,10 +50,12 @@
 //! | feature | place |
 //! |---|---|
 //! | aggressive and base mode | a variant of `phase1::exchange::Exchange`, with a folder next to `main` |
-//! | certificates, plain RSA keys, hybrid authentication | variants of `phase1::auth::Authenticator`; signing and verifying are tasks of a [`Job`](crate::crypto::Job) |
+//! | certificates, RSA keys, hybrid authentication | variants of `phase1::auth::Authenticator`; a [`Job`] signs and verifies |
 //! | NAT traversal | `path` |
-//! | XAUTH, mode configuration | a new module `transaction`, whose exchanges own a `Conversation`, between the two stages of `phase1::readiness` |
+//! | XAUTH, mode configuration | a module `transaction` with its own `Conversation`s, between the stages of `phase1::readiness` |
 //! | IKE fragments | reassembly in `engine::datagram`, before the routing |
+//!
+//! [`Job`]: crate::crypto::Job
 //!
 //! # Keys and tables
 //!
@@ -72,11 +74,11 @@
 //! can, for example, take another one with it. The rest of the step is then no longer needed, and the function returns
 //! silently. Other silent returns state their reason in a comment.
 //!
-//! **A step is a method of what it changes**: of a `Phase1` or `Phase2`, of a table (`Phase1s`, `Phase2s`), of `GeneratedPolicies`
-//! or `LeftoverSas`. It takes `Core`, which holds what all of them use: the settings, the clock, the timers, the outputs, and the
-//! kernel's policies. What has to follow elsewhere is the result of the step: a `Phase1Next`, an `Action` of phase 2, a
-//! `Conclusion` of dead peer detection. `Engine` hands inputs to the owner, and has the
-//! steps that concern more than one table: its methods are the list of what can begin, move or end something in several.
+//! **A step is a method of what it changes**: of a `Phase1` or `Phase2`, of a table (`Phase1s`, `Phase2s`), of
+//! `GeneratedPolicies` or `LeftoverSas`. It takes `Core`, which holds what all of them use: the settings, the clock, the
+//! timers, the outputs, and the kernel's policies. What has to follow elsewhere is the result of the step: a `Phase1Next`, an
+//! `Action` of phase 2, a `Conclusion` of dead peer detection. `Engine` hands inputs to the owner, and has the steps that
+//! concern more than one table: its methods are the list of what can begin, move or end something in several.
 //!
 //! Three inputs on their way; each arrow is a call, and what is indented is called on the way:
 //!
@@ -110,10 +112,10 @@
 //!   Established            ◄── 6 IDir, HASH_R              Established
 //! ```
 //!
-//! Each state is a struct. A step consumes it and returns a `Transition`: the next state with a job, a message or the reason why the
-//! input is ignored; the SA; a failure; or a refusal of the peer's identity, which can be sent under the SA. The exchange knows nothing of sockets, timers and tables: `phase1::negotiation` passes
-//! inputs to it and carries out its transitions, without knowing which exchange it is. How the peer is authenticated is left to
-//! an `Authenticator`.
+//! Each state is a struct. A step consumes it and returns a `Transition`: the next state with a job, a message or the reason
+//! why the input is ignored; the SA; a failure; or a refusal of the peer's identity, which can be sent under the SA. The
+//! exchange knows nothing of sockets, timers and tables: `phase1::negotiation` passes inputs to it and carries out its
+//! transitions, without knowing which exchange it is. How the peer is authenticated is left to an `Authenticator`.
 //!
 //! The pre-shared key is looked up together with the first computation, because both happen outside. In main mode only the
 //! address is known at that time ([`psk`](crate::psk)). A responder without a key continues with a random one, so that nobody
@@ -180,14 +182,14 @@
 //! | timer | set to | when it expires |
 //! |---|---|---|
 //! | `Retransmit` | `interval` | the last message is retransmitted; after `count` transmissions the negotiation fails |
-//! | `Deadline` of a phase 1 | `count` × `interval` | the negotiation fails: a responder's peer has stopped, or a job has not finished |
-//! | `Deadline` of a phase 2 | [`phase1_wait`], then [`phase2_wait`] | the negotiation fails: phase 1, the kernel or a job has not finished |
+//! | `Deadline` of a phase 1 | `count` × `interval` | the negotiation fails: the initiator has stopped, or a job has not finished |
+//! | `Deadline` of a phase 2 | [`phase1_wait`], then [`phase2_wait`] | it fails: phase 1, the kernel or a job has not finished |
 //! | `Phase1Renew` | 75 to 80 % of the lifetime; 10 s after a failure | the initiator starts a new phase 1, if needed |
 //! | `Phase1Expire` | the lifetime; a little longer for ongoing exchanges | the phase 1 is removed; its phase 2s move or stay |
 //! | `Dpd` | `dpd_delay`, after a probe `dpd_retry` | the peer is probed, or is dead after too many unanswered probes |
 //! | `Phase2Renew` | 75 to 80 % of the lifetime; 10 s after a failure | the initiator starts a new phase 2 |
 //! | `Phase2SwitchOver` | 5 s, or a quarter of what is left of the old pair | packets are sent with the new pair |
-//! | `Phase2Replaced` | 5 s after a pair counted in bytes is replaced; as initiator plus `interval` | the old pair is deleted, unless the new pair is gone; the peer is told |
+//! | `Phase2Replaced` | 5 s, as initiator plus `interval`, after a pair counted in bytes is replaced | the old pair is deleted |
 //! | `Phase2Expire` | the lifetime | the SAs are deleted; the peer knows the lifetime and is not told |
 //! | `Phase2Forget` | `count` × `interval` after it is established | duplicates are no longer answered |
 //! | `LeftoversReplaced` | 5 s after the last replacement is established | SAs of an earlier run are deleted (`phase2::leftover`) |
@@ -206,10 +208,10 @@
 //! * **Lost.** The side that needs an answer retransmits: in main mode the initiator, in quick mode the initiator message 1
 //!   and the responder message 2. All other messages are repeated only as answers to duplicates. Therefore nobody can make a
 //!   responder of main mode send more than it has received, and message 3 of quick mode needs no timer.
-//! * **Duplicate.** Each conversation has a `ReplyCache`, which identifies packets by digest. A duplicate of the packet that is being
-//!   processed is dropped, one of the last packet gets the same answer (at most `count` times), and one of an earlier packet is
-//!   dropped. The cache contains only *accepted* packets: a packet that was refused may arrive again, and a forgery cannot
-//!   keep the real packet out.
+//! * **Duplicate.** Each conversation has a `ReplyCache`, which identifies packets by digest. A duplicate of the packet that is
+//!   being processed is dropped, one of the last packet gets the same answer (at most `count` times), and one of an earlier
+//!   packet is dropped. The cache contains only *accepted* packets: a packet that was refused may arrive again, and a forgery
+//!   cannot keep the real packet out.
 //! * **Early.** While a job runs, other packets are dropped, because the peer retransmits them. One exception: a single packet
 //!   that is protected by an ISAKMP SA and arrives before message 6 is held. It is the peer's first quick mode, which has
 //!   overtaken message 6.
@@ -274,13 +276,13 @@
 //! them is then sent under any phase 1 with the peer, or not at all.
 //!
 //! **A peer that was killed** has lost its phase 1 and cannot prove that. An unanswered quick mode of ours, or an unencrypted
-//! notify, therefore makes us probe the peer (`informational::dpd`). If it does not answer, we negotiate a second phase 1 besides the
-//! first one (`phase1::replacement`). Nothing changes until that is established. Then our unanswered quick modes restart under
-//! it, and the peer is probed under both. If it answers only under the new one, it has lost the old one, which is removed with its
-//! phase 2s. Otherwise they move to the new one.
+//! notify, therefore makes us probe the peer (`informational::dpd`). If it does not answer, we negotiate a second phase 1
+//! besides the first one (`phase1::replacement`). Nothing changes until that is established. Then our unanswered quick modes
+//! restart under it, and the peer is probed under both. If it answers only under the new one, it has lost the old one, which is
+//! removed with its phase 2s. Otherwise they move to the new one.
 //!
 //! The old pair of a phase 2 is removed when its lifetime ends or the peer deletes it. If the lifetime is counted in bytes, it is
-//! removed some time after it was replaced.
+//! removed some time after it was replaced, unless the new pair is gone, and the peer is told.
 //!
 //! | what ends | is the peer told? | what else is removed |
 //! |---|---|---|
@@ -289,7 +291,7 @@
 //! | a hard limit in bytes | yes, because it is earlier than agreed | the pair |
 //! | the peer deletes a pair | no | the whole bundle |
 //! | the peer deletes a phase 1 | no | with rekeying and DPD everything with the peer, otherwise only that phase 1 |
-//! | the peer is dead; `delete-sa`, `flush-sa isakmp` | no; yes | everything with the peer, or if there is another phase 1, only this one |
+//! | the peer is dead; `delete-sa`, `flush-sa isakmp` | no; yes | everything with the peer; with another phase 1 only this one |
 //! | somebody deletes an SA in the kernel | yes | the whole bundle |
 //! | a reload removes the remote section | yes | the same; a phase 2 if no sainfo matches it any longer |
 //! | shutdown | yes: phase 2s first, under their phase 1s | everything; no timer and no job remains |
@@ -326,34 +328,35 @@
 //! **An algorithm.**
 //!
 //! 1. Add its number and name to [`num`](crate::num).
-//! 2. Implement it in [`crypto`](crate::crypto), tested with the vector of an RFC, and add its key length to `crypto::keylen`. Say in
-//!    `proposal::encoding::key_length` whether its key length is an attribute or fixed.
+//! 2. Implement it in [`crypto`](crate::crypto), tested with the vector of an RFC, and add its key length to `crypto::keylen`.
+//!    Say in `proposal::encoding::key_length` whether its key length is an attribute or fixed.
 //! 3. Outside the engine, add a row to the table in `libpfkey::algorithm`, which has the words of racoon.conf and the numbers of
 //!    all kernels; an entry in racoon.conf(5); and an entry in the table of `regress/src/interop`.
 //!
 //! **A payload.**
 //!
 //! 1. Add its type to [`num`](crate::num).
-//! 2. Add a module to [`wire`](crate::wire) that parses with `Reader` and writes with `Writer`, tested with expected bytes and a property
-//!    test; a description to [`wire::describe`](crate::wire::describe); and a case to the fuzz target `isakmp`.
+//! 2. Add a module to [`wire`](crate::wire) that parses with `Reader` and writes with `Writer`, tested with expected bytes and
+//!    a property test; a description to [`wire::describe`](crate::wire::describe); and a case to the fuzz target `isakmp`.
 //! 3. Add its occurrences to `message::rules`. That table is checked once, before a handler runs, and refuses whatever is not in
 //!    it.
 //!
-//! **A phase 1 exchange.** Write a table of rules, and a folder next to `phase1::exchange::main` with a state for each message that is
-//! awaited, which returns `Transition`s. Add a variant to `phase1::exchange::Exchange`, and accept it in `Exchange::is_supported`.
-//! Everything after the transition to an established SA is common to all exchanges.
+//! **A phase 1 exchange.** Write a table of rules, and a folder next to `phase1::exchange::main` with a state for each message
+//! that is awaited, which returns `Transition`s. Add a variant to `phase1::exchange::Exchange`, and accept it in
+//! `Exchange::is_supported`. Everything after the transition to an established SA is common to all exchanges.
 //!
 //! **An authentication method.** Add a variant to `phase1::auth::Authenticator`, with a file next to `pre_shared_key`: what must be
 //! looked up, how SKEYID is derived, and which payload proves an identity. Computations are tasks of a job. Accept the method in
 //! `auth::is_supported`.
 //!
-//! **An exchange under an ISAKMP SA.** Add a branch to `Engine::datagram` that goes through `Phase1s::protecting`, which finds the SA, holds
-//! early packets, and refuses other addresses. Use each message id once. A state that waits needs a timer before anything else.
+//! **An exchange under an ISAKMP SA.** Add a branch to `Engine::datagram` that goes through `Phase1s::protecting`, which finds
+//! the SA, holds early packets, and refuses other addresses. Use each message id once. A state that waits needs a timer before
+//! anything else.
 //!
 //! # How to replay a run
 //!
-//! `racoon/proto/tests/simulation` runs two engines and two kernels under a virtual clock, over a link that loses, repeats, delays and
-//! reorders packets. A seed determines the whole run. A failed run prints its seed and the logs of both engines:
+//! `racoon/proto/tests/simulation` runs two engines and two kernels under a virtual clock, over a link that loses, repeats,
+//! delays and reorders packets. A seed determines the whole run. A failed run prints its seed and the logs of both engines:
 //!
 //! ```text
 //!   SIMULATION_SEED=4711 cargo test -p racoon-proto --test simulation ten_thousand -- --nocapture

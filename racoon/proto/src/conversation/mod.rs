@@ -1,4 +1,4 @@
-//! The part of an exchange that does not depend on which exchange it is.
+//! State common to all exchanges.
 //!
 //! A [`Conversation`] recognizes retransmitted messages of the peer, repeats our last message until it is answered, limits every
 //! other wait by a deadline, and records what happened. It does not read messages: the entry that owns it, a phase 1 or a

@@ -1,4 +1,4 @@
-//! Padding of encrypted messages (RFC 2408 section 3.1; the `padding` block of racoon.conf).
+//! Padding of encrypted messages (RFC 2408 section 3.1; the `padding` section of racoon.conf).
 
 use thiserror::Error;
 

@@ -1,4 +1,4 @@
-//! Which messages go first when more wait than can be worked on at once.
+//! Priorities of waiting messages under load.
 
 use crate::engine::Engine;
 use crate::path::Path;

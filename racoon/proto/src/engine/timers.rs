@@ -1,4 +1,4 @@
-//! When something is due.
+//! Timers and their deadlines.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
@@ -19,7 +19,7 @@ impl<T> Default for Timers<T> {
 }
 
 impl<T: Copy + Ord + Hash> Timers<T> {
-    /// Sets a timer, or sets it anew.
+    /// Sets a timer; replaces its earlier time.
     pub(crate) fn set(&mut self, timer: T, at: Time) {
         if let Some(before) = self.when.insert(timer, at) {
             self.due.remove(&(before, timer));

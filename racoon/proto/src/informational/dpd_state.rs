@@ -7,7 +7,8 @@ use crate::time::Time;
 /// Upper bound of the first sequence number.
 const FIRST_BELOW: u32 = 4096;
 
-/// Consequence of unanswered probes that [`Phase1::probe`](crate::phase1::entry::Phase1::probe) sends. A later variant outweighs an earlier one.
+/// Consequence of unanswered probes that [`Phase1::probe`](crate::phase1::entry::Phase1::probe) sends. A later variant outweighs
+/// an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum IfSilent {
     /// A second phase 1 is negotiated, and nothing is removed.

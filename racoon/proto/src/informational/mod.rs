@@ -281,7 +281,7 @@ pub(crate) fn text_of(notify: &Notify) -> Option<&str> {
     (!text.is_empty() && text.len() <= TEXT_MAX && text.chars().all(|c| !c.is_control())).then_some(text)
 }
 
-/// Returns that text behind a colon, to be appended to a log line; empty if there is none.
+/// Returns the text of a notify after a colon, to be appended to a log line; empty if there is none.
 fn text_suffix(notify: &Notify) -> String {
     text_of(notify).map(|text| format!(": {text}")).unwrap_or_default()
 }

@@ -100,7 +100,7 @@ impl Phase1s {
     /// Enters an SA. The phase 2s of dying phase 1s with the peer move to it.
     fn enter(&mut self, core: &mut Core, phase2s: &mut Phase2s, id: Phase1Id, result: ExchangeResult) {
         self.establish(id, EstablishedPhase1::new(core, result));
-        // It was being negotiated, and is in the table.
+        // Always found: `establish` keeps the entry.
         let Some(path) = self.get(id).map(Phase1::path) else { return };
         for old in self.between(path.addresses()) {
             if old != id && self.get(old).is_some_and(|old| is_dying_with(old, path.remote.port())) {

@@ -1,6 +1,6 @@
-//! Phase 1: how an ISAKMP SA comes to be, and what it is.
+//! Phase 1: negotiation and lifecycle of ISAKMP SAs.
 //!
-//! An [`exchange`] negotiates it, with the peer authenticated as [`auth`] describes. [`datagram`] hands messages to exchanges,
+//! An [`exchange`] negotiates one, with the peer authenticated as [`auth`] describes. [`datagram`] hands messages to exchanges,
 //! [`negotiation`] carries out their transitions, and [`failure`] ends those that fail. What follows an established one is in
 //! [`lifecycle`], [`readiness`], [`renewal`] and [`replacement`]. [`table`] holds every phase 1, which is an [`entry`], and
 //! finds it by its cookies, addresses and message. [`half_open`] and [`rate_limit`] bound what unauthenticated peers can cause.

@@ -1,4 +1,4 @@
-//! What phase 1 leaves: an ISAKMP SA, which protects all other exchanges with the peer.
+//! The ISAKMP SA, the result of phase 1, which protects all other exchanges with the peer.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -149,7 +149,7 @@ pub(crate) fn open_informational<T>(
     read(&payloads)
 }
 
-/// Message ids after which an SA is to be renewed: as many as eight hours of probes by both sides every ten seconds take.
+/// Message ids after which an SA is renewed: enough for eight hours of probes by both sides every ten seconds.
 pub(crate) const MESSAGE_IDS_RENEWED_AFTER: usize = 12_288;
 
 /// Message ids after which no message of the peer is accepted any more. A set of them takes about 160 KiB.

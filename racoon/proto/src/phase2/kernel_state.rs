@@ -16,7 +16,8 @@ use crate::phase2::lifetime::spi_bytes;
 use crate::wire::Delete;
 
 impl Phase2 {
-    /// Sends the peer DELETEs for it, then deletes its SAs, reserved SPIs and generated policies. It was removed from the tables.
+    /// Releases a phase 2 that was removed from the tables: sends its DELETEs if `tell_peer` is set, then deletes its SAs, reserved
+    /// SPIs and generated policies.
     pub(crate) fn release(
         &self,
         core: &mut Core,

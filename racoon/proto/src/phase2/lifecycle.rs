@@ -209,8 +209,8 @@ impl Phase2s {
         self.negotiating(&traffic_key).filter(|other| self.get(*other).is_some_and(is_waiting))
     }
 
-    /// Returns the traffic and the peer of a phase 2 that is to be renewed now, which is recorded. If another negotiation for the
-    /// traffic goes on, it is renewed later, in case that fails.
+    /// Returns the traffic and the peer of a phase 2 that is due for renewal, and records that it has begun. If another
+    /// negotiation for the traffic goes on, it is renewed later, in case that fails.
     fn due_for_renewal(&mut self, core: &mut Core, id: Phase2Id) -> Option<(TrafficKey, SocketAddr)> {
         let phase2 = self.get(id).filter(|_| !core.stopping)?;
         let established = phase2.established()?;

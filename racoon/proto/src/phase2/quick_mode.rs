@@ -87,11 +87,11 @@ impl Engine {
         }
     }
 
-    /// SAs are to be installed, now or later: their names are this phase 2's from now on. Established phase 2s of the same peer
-    /// that have the names are removed.
+    /// Assigns the names of SAs, installed now or later, to this phase 2. Established phase 2s of the same peer that have the
+    /// names are removed.
     ///
     /// # Errors
-    /// One is another one's.
+    /// If a name belongs to another phase 2 that stays.
     pub(crate) fn claim_names(&mut self, id: Phase2Id, installations: &[SaInstallation]) -> Result<(), FailureReason> {
         for installation in installations {
             if let Some(obsolete) = self.phase2s.replaced_holder(&mut self.core, id, &installation.name)? {
@@ -145,7 +145,7 @@ impl Phase2s {
         let path = phase2.path;
         match phase2.conversation.arrival(core, digest) {
             Lookup::Reply(reply) => {
-                // The peer repeats message 2 because message 3 was lost, and so still sends by the pair before.
+                // The peer repeats message 2 because message 3 was lost, and therefore still sends with the old pair.
                 self.retire_replaced(core, id);
                 core.transmit(path, &reply);
                 return Ok(None);

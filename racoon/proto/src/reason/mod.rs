@@ -100,7 +100,7 @@ pub enum Role {
 pub enum NegotiationResult {
     /// SAs were established.
     Established,
-    /// It failed.
+    /// The negotiation failed.
     Failed(FailureReason),
     /// Another negotiation has established the same SAs earlier.
     Superseded,

@@ -24,7 +24,7 @@ pub struct SainfoIndex(usize);
 pub struct Sainfos {
     blocks: Vec<Sainfo>,
     buckets: HashMap<Key, Bucket>,
-    /// The peers' sides that they name, except those of all addresses.
+    /// Remote ends that sainfos name, except those that cover all addresses.
     remote_sides: Prefixes<SainfoIndex>,
 }
 
