@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::num::MessageType;
 use crate::pipeline::Answer;
-use crate::request::Request;
+use crate::request::{LINUX_WINDOW_MAX, Request};
 use crate::spec_error::SpecError;
 use crate::wire::{Header, Message};
 
@@ -20,8 +20,6 @@ const EVENTS_MAX: usize = 4096;
 const LIST_TRIES: usize = 4;
 /// Receive buffer for lists, in KiB.
 const LIST_BUFFER_KIB: usize = 8 << 10;
-/// Largest replay window that Linux' PF_KEY can install, in packets.
-const LINUX_PF_KEY_WINDOW_MAX: u32 = 32;
 
 /// Events in the order in which they arrived.
 #[derive(Debug, Default)]
@@ -117,7 +115,7 @@ impl Kernel {
         request.check(dialect)?;
         let (Request::Add(sa) | Request::Update(sa)) = request else { return Ok(()) };
         // The field has 8 bits, but the kernel takes larger windows for 32 and does not say so.
-        let is_cut = dialect == Dialect::Linux && sa.replay.window > LINUX_PF_KEY_WINDOW_MAX;
+        let is_cut = dialect == Dialect::Linux && sa.replay.window > LINUX_WINDOW_MAX;
         if is_cut && !self.connection.backend().has_xfrm_extensions() {
             return Err(SpecError::NotExpressible { dialect, what: "a replay window above 32 packets" }.into());
         }

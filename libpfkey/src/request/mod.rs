@@ -16,6 +16,7 @@ use std::ops::RangeInclusive;
 
 pub use encode::{Encoding, Order, encode_policy};
 pub use libipsec::*;
+pub(crate) use sa_message::LINUX_WINDOW_MAX;
 pub use sa_message::encode_sa;
 
 use crate::dialect::{Abi, Dialect};

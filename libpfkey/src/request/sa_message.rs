@@ -12,8 +12,8 @@ use crate::sa::{Keyed, SaSpec, UdpEncapsulation};
 use crate::spec_error::SpecError;
 use crate::wire::{Address, Extension, Key, Lifetime, Sa, Sa2, SpiRange, XfrmExtensions, XfrmReplay};
 
-/// Largest window that a PF_KEY message of Linux carries to the kernel, in packets.
-const LINUX_WINDOW_MAX: u32 = 32;
+/// Largest replay window that Linux' PF_KEY installs, in packets. It takes larger ones for this one.
+pub(crate) const LINUX_WINDOW_MAX: u32 = 32;
 /// Window of an SA with extended sequence numbers that asks for none: Linux takes them with a window only.
 const ESN_WINDOW: u32 = 64;
 
