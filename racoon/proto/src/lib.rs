@@ -14,6 +14,7 @@
 mod authorization;
 pub mod config;
 mod conversation;
+pub mod credentials;
 pub mod crypto;
 pub mod engine;
 pub mod identity;
