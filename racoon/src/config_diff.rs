@@ -11,8 +11,8 @@ pub fn describe(changes: &Changes<'_>) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "different: {name}");
     }
-    blocks(&mut text, &changes.remotes, remote_title, |remote| &remote.place);
-    blocks(&mut text, &changes.sainfos, sainfo_title, |sainfo| &sainfo.place);
+    sections(&mut text, &changes.remotes, remote_title, |remote| &remote.place);
+    sections(&mut text, &changes.sainfos, sainfo_title, |sainfo| &sainfo.place);
     if changes.reordered {
         text.push_str("different: the order of sections\n");
     }
@@ -20,7 +20,7 @@ pub fn describe(changes: &Changes<'_>) -> String {
 }
 
 /// Lists the sections of one kind, each with its place: in the new configuration, or in the old one if it is gone.
-fn blocks<T>(text: &mut String, difference: &Difference<'_, T>, title: fn(&T) -> String, place: fn(&T) -> &Place) {
+fn sections<T>(text: &mut String, difference: &Difference<'_, T>, title: fn(&T) -> String, place: fn(&T) -> &Place) {
     let changed = difference.changed.iter().map(|(_, new)| *new);
     let lists = [
         ("new:      ", difference.added.clone()),
@@ -28,9 +28,9 @@ fn blocks<T>(text: &mut String, difference: &Difference<'_, T>, title: fn(&T) ->
         ("different:", changed.collect()),
     ];
     for (kind, list) in lists {
-        for block in list {
-            let Place { file, line, .. } = place(block);
-            let _ = writeln!(text, "{kind} {} ({file}:{line})", title(block));
+        for section in list {
+            let Place { file, line, .. } = place(section);
+            let _ = writeln!(text, "{kind} {} ({file}:{line})", title(section));
         }
     }
 }

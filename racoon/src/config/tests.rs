@@ -102,11 +102,11 @@ fn remotes() {
 #[test]
 fn proposals_with_unsupported_groups_are_skipped() {
     let groups = |text: &str| {
-        let (_, block) = sections(text)
+        let (_, section) = sections(text)
             .map(|sections| sections.remotes.iter().next().map(|(at, one)| (at, one.clone())))
             .unwrap()
             .unwrap();
-        block.proposals.iter().map(|one| one.group).collect::<Vec<_>>()
+        section.proposals.iter().map(|one| one.group).collect::<Vec<_>>()
     };
     let old = PROPOSAL.replace("exchange_mode main, aggressive;", "").replace("modp2048", "3");
     assert_eq!(groups(&format!("remote anonymous {{ {old} {PROPOSAL} }}")), [Group::MODP2048]);
@@ -118,8 +118,8 @@ fn proposals_with_unsupported_groups_are_skipped() {
 fn each_directive_of_a_remote() {
     let translated = |text: &str| {
         let sections = sections(&format!("remote anonymous [501] {{ {PROPOSAL} {text} }}")).unwrap();
-        let (_, block) = sections.remotes.iter().next().unwrap();
-        block.clone()
+        let (_, section) = sections.remotes.iter().next().unwrap();
+        section.clone()
     };
     let default = format!("{:#?}", translated(""));
     for (text, lines) in [
@@ -162,8 +162,8 @@ fn each_directive_of_a_sainfo() {
     let algorithms = "encryption_algorithm aes; authentication_algorithm hmac_sha1; compression_algorithm deflate;";
     let translated = |text: &str| {
         let sections = sections(&format!("sainfo anonymous {{ {algorithms} {text} }}")).unwrap();
-        let (_, block) = sections.sainfos.iter().next().unwrap();
-        format!("{block:#?}")
+        let (_, section) = sections.sainfos.iter().next().unwrap();
+        format!("{section:#?}")
     };
     let default = translated("");
     for (text, line) in [
@@ -188,8 +188,8 @@ fn identities() {
         asn1dn "~300f310d300b0603550403130447572041"; asn1dn"#;
     let list = all.split(';').map(|one| format!("peers_identifier {one};")).collect::<String>();
     let sections = sections(&format!("remote anonymous {{ {PROPOSAL} {list} }}")).unwrap();
-    let (_, block) = sections.remotes.iter().next().unwrap();
-    let shown = block.peers_identifiers.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let (_, section) = sections.remotes.iter().next().unwrap();
+    let shown = section.peers_identifiers.iter().map(ToString::to_string).collect::<Vec<_>>();
     let expected = [
         "KEY_ID x y",
         "KEY_ID contents",

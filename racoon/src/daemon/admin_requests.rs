@@ -49,7 +49,7 @@ impl Daemon {
             }
             Request::EstablishSa { what: Establishment::Isakmp(ends), section } => {
                 let (local, remote) = (self.source(ends.local.ip(), ends.remote.ip()), ends.remote.ip());
-                self.control(Control::EstablishPhase1 { local, remote, block: section })
+                self.control(Control::EstablishPhase1 { local, remote, remote_section: section })
             }
             Request::EstablishSa { what: Establishment::Ipsec(_, flow), .. } => {
                 self.control(Control::EstablishPhase2(Direction::Out, selector(&flow)))

@@ -56,11 +56,11 @@ impl<'a> Peer<'a> {
 
     /// Whether its identity is proved: the key is its own, and belongs to the address that the identity names, or the remote
     /// section for that address verifies the identity.
-    fn identity_is_proved(&self, block: &Remote) -> bool {
+    fn identity_is_proved(&self, section: &Remote) -> bool {
         let is_address = self.identity.id.single_address() == Some(self.endpoints.remote);
         let is_verified = || {
             let matches = |one: &Expected| *one != Expected::Anything && one.matches(self.identity.claimed());
-            block.verify_identifier && block.peers_identifiers.iter().any(matches)
+            section.verify_identifier && section.peers_identifiers.iter().any(matches)
         };
         self.key == KeyOwner::Peer && (is_address || is_verified())
     }
@@ -80,7 +80,7 @@ pub(crate) struct TrafficRequest<'a> {
     /// The sainfo for the traffic.
     pub(crate) sainfo: &'a Sainfo,
     /// The peer's remote section.
-    pub(crate) block: &'a Remote,
+    pub(crate) remote_section: &'a Remote,
 }
 
 /// What the decision depends on besides the peer and its request.
@@ -145,7 +145,7 @@ pub(crate) fn authorize<'a>(
     let gives_way = |policy: &Policy| match (environment.holder_of)(policy) {
         Some(holder) => !holder.is_same_peer(peer),
         // A policy that discards everything is for traffic without a policy of its own.
-        None => asked.block.generate_policy != GeneratePolicy::Off && is_default_discard(policy),
+        None => asked.remote_section.generate_policy != GeneratePolicy::Off && is_default_discard(policy),
     };
     match inbound.filter(|policy| !gives_way(policy)) {
         Some(inbound) => existing(inbound, complex, peer, asked),
@@ -202,14 +202,16 @@ fn transport_endpoints(peer: &Peer<'_>, asked: &TrafficRequest<'_>) -> Result<En
     let hosts = ids.local.single_address().zip(ids.remote.single_address());
     match hosts.map(|(local, remote)| Endpoints { local, remote }) {
         Some(hosts) if hosts == peer.endpoints => Ok(hosts),
-        Some(hosts) if asked.block.support_proxy && names_both(asked.sainfo, hosts) && is_for(peer, asked) => Ok(hosts),
+        Some(hosts) if asked.remote_section.support_proxy && names_both(asked.sainfo, hosts) && is_for(peer, asked) => {
+            Ok(hosts)
+        }
         _ => Err(not_the_endpoints(peer, asked)),
     }
 }
 
 fn not_the_endpoints(peer: &Peer<'_>, asked: &TrafficRequest<'_>) -> Denial {
     let Endpoints { local, remote } = peer.endpoints;
-    let problem = DenialReason::NotEndpoints { local, remote, support_proxy: asked.block.support_proxy };
+    let problem = DenialReason::NotEndpoints { local, remote, support_proxy: asked.remote_section.support_proxy };
     FailureReason::not_authorized(asked.selector, problem).into()
 }
 
@@ -221,8 +223,8 @@ fn names_both(sainfo: &Sainfo, hosts: Endpoints) -> bool {
 
 /// Whether the sainfo is for this peer and no other.
 fn is_for(peer: &Peer<'_>, asked: &TrafficRequest<'_>) -> bool {
-    let by_block = asked.sainfo.remoteid != 0 && asked.sainfo.remoteid == asked.block.ph1id;
-    by_block || (names_a_peer(asked.sainfo) && peer.identity_is_proved(asked.block))
+    let by_ph1id = asked.sainfo.remoteid != 0 && asked.sainfo.remoteid == asked.remote_section.ph1id;
+    by_ph1id || (names_a_peer(asked.sainfo) && peer.identity_is_proved(asked.remote_section))
 }
 
 fn names_a_peer(sainfo: &Sainfo) -> bool {
@@ -233,7 +235,7 @@ fn names_a_peer(sainfo: &Sainfo) -> bool {
 fn generated(environment: &Environment<'_>, peer: &Peer<'_>, asked: &TrafficRequest<'_>) -> Result<Grant, Denial> {
     let traffic_key = TrafficKey { selector: asked.selector, endpoints: peer.endpoints };
     let outbound = asked.selector;
-    if asked.block.generate_policy == GeneratePolicy::Off {
+    if asked.remote_section.generate_policy == GeneratePolicy::Off {
         let templates = wanted(asked);
         return Err(missing_policy(environment.spd, Direction::In, &outbound, &templates, peer.endpoints).into());
     }
@@ -251,8 +253,8 @@ fn generated(environment: &Environment<'_>, peer: &Peer<'_>, asked: &TrafficRequ
             }
         }
         // The administrator has decided to trust all peers of this section.
-        Mode::Tunnel if !asked.block.generate_policy_bounds => {}
-        Mode::Tunnel if names_a_peer(asked.sainfo) && !peer.identity_is_proved(asked.block) => {
+        Mode::Tunnel if !asked.remote_section.generate_policy_bounds => {}
+        Mode::Tunnel if names_a_peer(asked.sainfo) && !peer.identity_is_proved(asked.remote_section) => {
             return Err(denied(DenialReason::Unproved(peer.identity.id.clone())));
         }
         Mode::Tunnel if asked.sainfo.remote == RemoteSide::Anonymous => {

@@ -37,7 +37,7 @@ fn name(text: &str) -> Identity {
     Identity::named(IdType::FQDN, text.as_bytes())
 }
 
-/// What differs from a peer with a key of its own, a block with `generate_policy on`, `sainfo anonymous`, and no policies.
+/// What differs from a peer with a key of its own, a remote section with `generate_policy on`, `sainfo anonymous`, and no policies.
 struct Case {
     peer: &'static str,
     identity: Identity,
@@ -45,7 +45,7 @@ struct Case {
     /// Our side and the peer's, as the peer asks for them.
     ids: Option<(&'static str, &'static str)>,
     mode: Mode,
-    block: Remote,
+    remote: Remote,
     sainfo: Sainfo,
     other_sainfos: Vec<Sainfo>,
     other_remotes: Vec<&'static str>,
@@ -57,15 +57,15 @@ struct Case {
 
 impl Case {
     fn new(mode: Mode, ids: Option<(&'static str, &'static str)>) -> Self {
-        let mut block = Remote::new("peer", None);
-        block.generate_policy = GeneratePolicy::Require;
+        let mut remote = Remote::new("peer", None);
+        remote.generate_policy = GeneratePolicy::Require;
         Self {
             peer: PEER,
             identity: id(PEER),
             key: KeyOwner::Peer,
             ids,
             mode,
-            block,
+            remote,
             sainfo: Sainfo::new(Side::Anonymous, RemoteSide::Anonymous),
             other_sainfos: Vec::new(),
             other_remotes: Vec::new(),
@@ -120,7 +120,7 @@ impl Case {
                 if policy.direction == Direction::Out { policy.selector } else { policy.selector.mirrored() };
             holders.iter().find(|(one, _)| *one == outbound && policy.index >= 1000).map(|(_, holder)| holder)
         };
-        let mut remotes = vec![self.block.clone()];
+        let mut remotes = vec![self.remote.clone()];
         remotes.extend(
             self.other_remotes
                 .iter()
@@ -142,7 +142,7 @@ impl Case {
             suites: &suites,
             mode: self.mode,
             sainfo: &self.sainfo,
-            block: &self.block,
+            remote_section: &self.remote,
         };
         match authorize(&environment, &peer, &asked) {
             Ok(Allowed::Existing { sa_endpoints, .. }) => format!("existing, SAs with {}", sa_endpoints.remote),
@@ -241,10 +241,10 @@ fn generated_in_transport_mode_is_for_the_ends_of_phase_1() {
         (Case::transport(US, "0.0.0.0/0"), NOT_THE_ENDS),
         (Case::transport(US, US), NOT_THE_ENDS),
         // The bounds are not those of transport mode.
-        (Case::transport(US, OTHER).with(|case| case.block.generate_policy_bounds = false), NOT_THE_ENDS),
+        (Case::transport(US, OTHER).with(|case| case.remote.generate_policy_bounds = false), NOT_THE_ENDS),
         (Case::transport(US, OTHER).with(|case| case.sainfo = named(US, OTHER)), NOT_THE_ENDS),
         (
-            Case::new(Mode::Transport, None).with(|case| case.block.generate_policy = GeneratePolicy::Off),
+            Case::new(Mode::Transport, None).with(|case| case.remote.generate_policy = GeneratePolicy::Off),
             "192.0.2.1/32 -> 192.0.2.9/32",
         ),
     ]);
@@ -268,7 +268,7 @@ fn a_policy_of_somebody_else_is_not_replaced() {
             };
             for change in [
                 (|_| ()) as fn(&mut Case),
-                |case| case.block.generate_policy_bounds = false,
+                |case| case.remote.generate_policy_bounds = false,
                 |case| case.sainfo = named("10.1.0.0/16", "10.3.0.0/16"),
             ] {
                 let case = Case::tunnel("10.1.0.0/16", "10.3.0.0/16").foreign(foreign.clone()).with(change);
@@ -384,12 +384,12 @@ fn a_sainfo_and_a_word_of_the_configuration_widen_it() {
     };
     let verified = |case: &mut Case| {
         by_name(case);
-        case.block.peers_identifiers = vec![Expected::exactly(&name("road"))];
-        case.block.verify_identifier = true;
+        case.remote.peers_identifiers = vec![Expected::exactly(&name("road"))];
+        case.remote.verify_identifier = true;
     };
     check(vec![
         (own().with(|case| case.sainfo = named("10.1.0.0/16", "10.0.0.0/8")), "generated"),
-        (own().with(|case| case.block.generate_policy_bounds = false), "generated"),
+        (own().with(|case| case.remote.generate_policy_bounds = false), "generated"),
         // A sainfo for somebody is for who proves to be that.
         (
             own().with(by_name),
@@ -406,7 +406,7 @@ fn a_sainfo_and_a_word_of_the_configuration_widen_it() {
         (
             own().with(|case| {
                 verified(case);
-                case.block.peers_identifiers = vec![Expected::Anything];
+                case.remote.peers_identifiers = vec![Expected::Anything];
             }),
             "its sainfo is for FQDN road, but the peer does not prove…",
         ),
@@ -418,7 +418,7 @@ fn a_sainfo_and_a_word_of_the_configuration_widen_it() {
 fn what_another_peer_has_it_keeps() {
     use KeyOwner::{Group, Peer as Own};
     let asks = |theirs: &'static str| Case::tunnel("10.1.0.0/16", theirs);
-    let any = |case: &mut Case| case.block.generate_policy_bounds = false;
+    let any = |case: &mut Case| case.remote.generate_policy_bounds = false;
     let by_name = |case: &mut Case| case.sainfo = named("10.1.0.0/16", "10.3.0.0/24");
     check(vec![
         (
@@ -490,8 +490,9 @@ fn the_same_individual_replaces_its_policies() {
         let peer = Peer { endpoints, identity: &peer_identity, key: has };
         let case = Case::tunnel("10.1.0.0/16", "10.3.0.0/24");
         let suites = [suite(Mode::Tunnel)];
-        let (selector, sainfo, block) = (outbound, &case.sainfo, &case.block);
-        let asked = TrafficRequest { ids: None, selector, suites: &suites, mode: Mode::Tunnel, sainfo, block };
+        let (selector, sainfo, remote) = (outbound, &case.sainfo, &case.remote);
+        let asked =
+            TrafficRequest { ids: None, selector, suites: &suites, mode: Mode::Tunnel, sainfo, remote_section: remote };
         match authorize(&environment, &peer, &asked) {
             Ok(Allowed::Generated(grant)) => assert!(is_replaced && *grant.replaces() == [outbound].into()),
             Err(denial) => assert!(!is_replaced && denial.held.as_deref() == Some(&outbound), "{denial:?}"),
@@ -505,7 +506,7 @@ fn a_policy_in_transport_mode_is_for_the_ends_unless_a_sainfo_for_this_peer_name
     let hosts = |theirs: &'static str| {
         Case::transport(US, theirs).foreign(transport(Direction::In, "192.0.2.0/24", "192.0.2.0/24"))
     };
-    let proxy = |theirs: &'static str| hosts(theirs).with(|case| case.block.support_proxy = true);
+    let proxy = |theirs: &'static str| hosts(theirs).with(|case| case.remote.support_proxy = true);
     let tied = |sainfo: fn() -> Sainfo| move |case: &mut Case| case.sainfo = sainfo();
     check(vec![
         (hosts(PEER), "existing, SAs with 192.0.2.9"),
@@ -549,7 +550,7 @@ fn a_policy_in_transport_mode_is_for_the_ends_unless_a_sainfo_for_this_peer_name
         (proxy(OTHER).with(tied(|| from(&id(PEER), named(US, OTHER)))), "existing, SAs with 192.0.2.77"),
         (
             proxy(OTHER).with(|case| {
-                case.block.ph1id = 7;
+                case.remote.ph1id = 7;
                 case.sainfo = Sainfo { remoteid: 7, ..named(US, OTHER) };
             }),
             "existing, SAs with 192.0.2.77",
@@ -558,8 +559,8 @@ fn a_policy_in_transport_mode_is_for_the_ends_unless_a_sainfo_for_this_peer_name
             proxy(OTHER).with(|case| {
                 case.identity = name("b");
                 case.sainfo = from(&name("b"), named(US, OTHER));
-                case.block.peers_identifiers = vec![Expected::exactly(&name("b"))];
-                case.block.verify_identifier = true;
+                case.remote.peers_identifiers = vec![Expected::exactly(&name("b"))];
+                case.remote.verify_identifier = true;
             }),
             "existing, SAs with 192.0.2.77",
         ),

@@ -38,7 +38,7 @@ pub enum Control {
         /// The peer's.
         remote: IpAddr,
         /// Name of the remote section; `None` selects the best match.
-        block: Option<String>,
+        remote_section: Option<String>,
     },
     /// Begins phase 2 for the policy with this selector (`establish-sa esp` and `ah`).
     EstablishPhase2(Direction, Selector),
@@ -99,8 +99,8 @@ impl Engine {
             Control::LeftoverSas(sas) => self.adopt(&sas),
             Control::Reload(settings) => self.reload(*settings),
             Control::Shutdown => self.shut_down(),
-            Control::EstablishPhase1 { local, remote, block } => {
-                return self.phase1s.establish_with(&mut self.core, local, remote, block.as_deref());
+            Control::EstablishPhase1 { local, remote, remote_section } => {
+                return self.phase1s.establish_with(&mut self.core, local, remote, remote_section.as_deref());
             }
             Control::EstablishPhase2(direction, selector) => return self.establish_phase2(direction, selector),
             Control::DeletePeer { local, remote } => return self.delete_peer(local, remote),
@@ -198,18 +198,18 @@ impl Phase1s {
         remote: IpAddr,
         name: Option<&str>,
     ) -> Result<(), Refusal> {
-        let block = core.requested_section(remote, name)?;
+        let remote_section = core.requested_section(remote, name)?;
         let local = core.local_endpoint(local, remote).ok_or_else(|| {
             Refusal::NotConfigured(format!("{local} is not a local address, or cannot reach {remote}"))
         })?;
-        let port = core.settings.remotes.get(block).map_or(0, |block| block.port);
+        let port = core.settings.remotes.get(remote_section).map_or(0, |section| section.port);
         let remote = SocketAddr::new(remote, if port == 0 { core.settings.port } else { port });
         let path = Path::new(local, remote);
         if self.usable(path).is_some() {
             return Err(Refusal::Exists);
         }
         if self.initiation(path).is_none() {
-            self.begin(core, path, block, None).map_err(Refusal::Failed)?;
+            self.begin(core, path, remote_section, None).map_err(Refusal::Failed)?;
         }
         Ok(())
     }
@@ -219,11 +219,12 @@ impl Phase1s {
     fn rebind(&mut self, core: &mut Core, id: Phase1Id, before: &Settings) -> bool {
         // One that was removed before it in this reload has taken it along.
         let Some(phase1) = self.get_mut(id) else { return true };
-        let Some(block) = phase1.section_after_reload(&core.settings, before) else { return false };
-        let dpd_of = |settings: &Settings, block| settings.remotes.get(block).and_then(|block| block.dpd);
-        let old = dpd_of(before, phase1.block);
-        phase1.set_section(block);
-        if dpd_of(&core.settings, block) != old {
+        let Some(remote_section) = phase1.section_after_reload(&core.settings, before) else { return false };
+        let dpd_of =
+            |settings: &Settings, remote_section| settings.remotes.get(remote_section).and_then(|section| section.dpd);
+        let old = dpd_of(before, phase1.remote_section);
+        phase1.set_section(remote_section);
+        if dpd_of(&core.settings, remote_section) != old {
             phase1.start_dpd(core);
         }
         true
@@ -235,7 +236,7 @@ impl Phase1 {
     /// peer's identity is not known yet, it is the section of the same name.
     fn section_after_reload(&self, now: &Settings, before: &Settings) -> Option<RemoteIndex> {
         let remotes = &now.remotes;
-        let name = before.remotes.get(self.block).map(|block| block.name.as_str());
+        let name = before.remotes.get(self.remote_section).map(|section| section.name.as_str());
         let same_name = name.and_then(|name| remotes.named(name));
         let Some(established) = self.established() else { return same_name };
         let sa = &established.sa;
@@ -249,9 +250,9 @@ impl Phase1 {
         };
         // An ambiguous match keeps the section that the operator knows the peer by.
         match remotes.select(&known) {
-            Ok(block) => block,
-            Err(Ambiguous(blocks)) => {
-                same_name.filter(|same| blocks.contains(same)).or_else(|| blocks.into_iter().min())
+            Ok(remote_section) => remote_section,
+            Err(Ambiguous(remote_sections)) => {
+                same_name.filter(|same| remote_sections.contains(same)).or_else(|| remote_sections.into_iter().min())
             }
         }
     }
@@ -269,7 +270,7 @@ impl Core {
             return named.ok_or_else(|| Refusal::NotConfigured(format!("no remote section is called {name}")));
         }
         match remotes.select(&RemoteQuery::address(remote)) {
-            Ok(Some(block)) => Ok(block),
+            Ok(Some(remote_section)) => Ok(remote_section),
             Ok(None) => Err(Refusal::NotConfigured(format!("no remote section matches {remote}"))),
             Err(ambiguous) => Err(Refusal::NotConfigured(format!("{remote}: {ambiguous}"))),
         }

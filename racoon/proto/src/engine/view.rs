@@ -32,7 +32,7 @@ pub struct Phase1View<'a> {
     /// Number of its phase 2s.
     pub phase2_count: usize,
     /// Name of its remote section.
-    pub block: Option<&'a str>,
+    pub remote_section: Option<&'a str>,
     /// The agreed terms, once it is established.
     pub terms: Option<Phase1Terms>,
 }
@@ -89,7 +89,7 @@ impl Engine {
             version: 0x10,
             created: phase1.established().map(|established| established.since),
             phase2_count: self.phase2s.count(id),
-            block: self.core.settings.remotes.get(phase1.block).map(|block| block.name.as_str()),
+            remote_section: self.core.settings.remotes.get(phase1.remote_section).map(|section| section.name.as_str()),
             terms: phase1.established().map(|established| established.sa.terms),
         }
     }

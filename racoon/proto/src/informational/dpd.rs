@@ -200,7 +200,7 @@ impl Phase1 {
 
     /// Returns the DPD settings for a peer that supports it, unless the remote section switches DPD off.
     fn dpd_settings(&self, core: &Core) -> Option<Dpd> {
-        let dpd = core.settings.remotes.get(self.block)?.dpd?;
+        let dpd = core.settings.remotes.get(self.remote_section)?.dpd?;
         self.established()?.dpd.supported.then_some(dpd)
     }
 

@@ -53,7 +53,7 @@ impl Phase1s {
         // The caller has just found it.
         let Some(phase1) = self.get_mut(id) else { return false };
         let remote = phase1.remote();
-        let is_weak = core.settings.remotes.get(phase1.block).is_some_and(|block| block.weak_phase1_check);
+        let is_weak = core.settings.remotes.get(phase1.remote_section).is_some_and(|section| section.weak_phase1_check);
         match message {
             Message::Notify(notify) if phase1.negotiation().is_some() && notify.kind.is_error() => {
                 self.note_hint(core, id, notify);

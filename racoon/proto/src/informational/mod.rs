@@ -257,7 +257,7 @@ impl Phase1 {
 
     /// Whether it is renewed and probed, so that its loss means the loss of the peer.
     fn is_kept_up(&self, core: &Core) -> bool {
-        match core.settings.remotes.get(self.block).map(|block| block.rekey) {
+        match core.settings.remotes.get(self.remote_section).map(|section| section.rekey) {
             Some(Rekey::Force) => true,
             Some(Rekey::On) => self.is_probed(core),
             Some(Rekey::Off) | None => false,

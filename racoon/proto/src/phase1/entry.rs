@@ -32,7 +32,7 @@ pub(crate) struct Phase1 {
     pub(crate) peer_class: PeerClass,
     pub(crate) exchange: ExchangeType,
     /// The remote section. A responder's is a guess until the peer's identity is known.
-    pub(crate) block: RemoteIndex,
+    pub(crate) remote_section: RemoteIndex,
     pub(crate) conversation: Conversation,
     /// Phase 2s that wait for it. [`Phase1s::wait`](super::table::Phase1s::wait) adds to them.
     pub(crate) waiting: Vec<Phase2Id>,
@@ -89,7 +89,7 @@ impl Phase1 {
         (role, exchange): (Role, ExchangeType),
         cookies: CookiePair,
         path: Path,
-        (block, peer_class): (RemoteIndex, PeerClass),
+        (remote_section, peer_class): (RemoteIndex, PeerClass),
         record: Record,
     ) -> Self {
         Self {
@@ -99,7 +99,7 @@ impl Phase1 {
             role,
             peer_class,
             exchange,
-            block,
+            remote_section,
             conversation: Conversation::new(ConversationId::Phase1(id), record),
             waiting: Vec::new(),
             renews: None,
@@ -222,11 +222,11 @@ impl Phase1 {
     }
 
     /// Sets its remote section, after a reload.
-    pub(crate) fn set_section(&mut self, block: RemoteIndex) {
-        self.block = block;
+    pub(crate) fn set_section(&mut self, remote_section: RemoteIndex) {
+        self.remote_section = remote_section;
         if let Some(established) = self.established_mut() {
             // Exchanges under the SA read the section there.
-            established.sa.block = block;
+            established.sa.remote_section = remote_section;
         }
     }
 
@@ -239,15 +239,15 @@ impl Phase1 {
 
     /// Returns the outcome of its negotiation with this result.
     pub(crate) fn outcome(&self, core: &Core, result: NegotiationResult) -> Outcome {
-        let Self { cookies, exchange, role, block, .. } = *self;
-        let block = core.settings.remotes.get(block).map(|block| block.name.clone());
+        let Self { cookies, exchange, role, remote_section, .. } = *self;
+        let remote_section = core.settings.remotes.get(remote_section).map(|section| section.name.clone());
         let negotiation = Negotiation::Phase1 { exchange, role, cookies };
-        self.conversation.record.outcome(negotiation, self.path(), block, result, core.now)
+        self.conversation.record.outcome(negotiation, self.path(), remote_section, result, core.now)
     }
 
     /// Returns an event about it, without an outcome.
     pub(crate) fn event(&self, core: &Core, kind: EventKind) -> Event {
-        let section = core.settings.remotes.get(self.block);
+        let section = core.settings.remotes.get(self.remote_section);
         Event {
             kind,
             local: Some(self.path().local),

@@ -147,7 +147,7 @@ impl Phase1s {
 
     /// Whether INITIAL-CONTACT has to be sent.
     pub(super) fn is_first_contact(&self, core: &Core, phase1: &Phase1) -> bool {
-        let wanted = core.settings.remotes.get(phase1.block).is_some_and(|block| block.initial_contact);
+        let wanted = core.settings.remotes.get(phase1.remote_section).is_some_and(|section| section.initial_contact);
         wanted && self.contacted.len() < CONTACTED_MAX && !self.contacted.contains(&phase1.remote().ip())
     }
 

@@ -48,12 +48,12 @@ impl Phase1s {
         &mut self,
         core: &mut Core,
         path: Path,
-        block: RemoteIndex,
+        remote_section: RemoteIndex,
         phase2: Phase2Id,
     ) -> Phase1Next {
         let id = match self.initiation(path) {
             Some(id) => Ok(id),
-            None => self.begin(core, path, block, None),
+            None => self.begin(core, path, remote_section, None),
         };
         match id {
             Ok(id) => self.wait(id, phase2),
@@ -70,15 +70,15 @@ impl Phase1s {
         &mut self,
         core: &mut Core,
         path: Path,
-        block: RemoteIndex,
+        remote_section: RemoteIndex,
         renews: Option<Phase1Id>,
     ) -> Result<Phase1Id, FailureReason> {
         let remote = path.remote;
         core.log(Level::Info, Some(remote), || format!("initiate new phase 1 negotiation: {path}"));
         let id = Phase1Id(core.fresh_id());
         let cookies = CookiePair { initiator: core.draw_cookie(), responder: Cookie::ZERO };
-        let negotiation = (Role::Initiator, core.first_exchange(block));
-        let section = (block, core.peer_class(remote));
+        let negotiation = (Role::Initiator, core.first_exchange(remote_section));
+        let section = (remote_section, core.peer_class(remote));
         let mut phase1 = Phase1::new(id, negotiation, cookies, path, section, Record::new(core.now));
         phase1.renews = renews;
         core.log_mode(Level::Info, remote, phase1.exchange);
@@ -120,7 +120,7 @@ impl Phase1s {
         let (told, level) = core.apply_rate_limit((standing, LoggedEvent::Begun), None, Level::Info, remote);
         record.quiet = !told;
         let cookies = CookiePair { responder: core.draw_cookie(), ..header.cookies };
-        let (id, section) = (Phase1Id(core.fresh_id()), (choice.block, core.peer_class(remote)));
+        let (id, section) = (Phase1Id(core.fresh_id()), (choice.remote_section, core.peer_class(remote)));
         let kept = std::mem::replace(record, Record::new(core.now));
         let mut phase1 = Phase1::new(id, (Role::Responder, header.exchange), cookies, path, section, kept);
         let mut context = ExchangeContext::new(core, &mut phase1, false);
@@ -240,8 +240,13 @@ impl Phase1s {
 
 impl Core {
     /// Returns the exchange to begin with: the first supported one of the remote section, or else its first one.
-    fn first_exchange(&self, block: RemoteIndex) -> ExchangeType {
-        let modes = self.settings.remotes.get(block).map(|block| block.exchange_modes.as_slice()).unwrap_or_default();
+    fn first_exchange(&self, remote_section: RemoteIndex) -> ExchangeType {
+        let modes = self
+            .settings
+            .remotes
+            .get(remote_section)
+            .map(|section| section.exchange_modes.as_slice())
+            .unwrap_or_default();
         let begun = modes.iter().find(|mode| Exchange::is_supported(**mode)).or(modes.first());
         begun.copied().unwrap_or(ExchangeType::MAIN)
     }

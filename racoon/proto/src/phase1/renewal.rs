@@ -67,9 +67,10 @@ impl Phase1s {
     /// Renews a phase 1 if it is needed, and if we began it: otherwise the peer renews it. If a newer one is there already, it gets
     /// the phase 2s.
     pub(crate) fn renew(&mut self, core: &mut Core, phase2s: &mut Phase2s, id: Phase1Id) {
-        let of = self.get(id).map(|phase1| (phase1.path(), phase1.role, phase1.block));
+        let of = self.get(id).map(|phase1| (phase1.path(), phase1.role, phase1.remote_section));
         // The timer is set when it is established, and stops when it is removed.
-        let Some(((path, role, block), established)) = of.zip(self.get_mut(id).and_then(Phase1::established_mut))
+        let Some(((path, role, remote_section), established)) =
+            of.zip(self.get_mut(id).and_then(Phase1::established_mut))
         else {
             return;
         };
@@ -84,7 +85,7 @@ impl Phase1s {
         if let Some(newer) = self.newest(path, Some(id)).filter(is_newer) {
             return phase2s.move_established(id, newer);
         }
-        let section = core.settings.remotes.get(block);
+        let section = core.settings.remotes.get(remote_section);
         let (rekey, passive) = section.map_or((Rekey::Off, true), |section| (section.rekey, section.passive));
         let phase2_count = phase2s.count(id);
         let needed = match rekey {
@@ -104,7 +105,7 @@ impl Phase1s {
         };
         core.log(Level::Info, Some(path.remote), || format!("renegotiating phase1 to {}{why}", AddrPort(path.remote)));
         // An immediate failure is logged, and the renewal is tried again.
-        let _ = self.begin(core, path, block, Some(id));
+        let _ = self.begin(core, path, remote_section, Some(id));
     }
 
     /// Whether an expired phase 1 stays for exchanges under it, for as long as messages are retransmitted.

@@ -154,9 +154,9 @@ impl Phase1s {
     pub(crate) fn replace(&mut self, core: &mut Core, id: Phase1Id) {
         // The caller has just seen it.
         let Some(phase1) = self.get(id) else { return };
-        let (path, block) = (phase1.path(), phase1.block);
+        let (path, remote_section) = (phase1.path(), phase1.remote_section);
         let remote = path.remote;
-        if core.settings.remotes.get(block).is_none_or(|block| block.passive)
+        if core.settings.remotes.get(remote_section).is_none_or(|section| section.passive)
             || self.usable(path) != Some(id)
             || self.initiation(path).is_some()
         {
@@ -176,7 +176,7 @@ impl Phase1s {
             )
         });
         // A failure is logged, and the first phase 1 stays as it is.
-        let _ = self.begin(core, path, block, None);
+        let _ = self.begin(core, path, remote_section, None);
     }
 
     /// Returns the other phase 1s with the peer of `new` under which the peer did not answer.

@@ -22,7 +22,7 @@ pub(crate) struct Phase1Sa {
     /// By which exchange it came up.
     pub(crate) exchange: ExchangeType,
     /// The remote section of the peer.
-    pub(crate) block: RemoteIndex,
+    pub(crate) remote_section: RemoteIndex,
     /// What was agreed.
     pub(crate) terms: Phase1Terms,
     /// Its keys.

@@ -128,7 +128,7 @@ impl Phase1s {
                 *self.peers.entry(phase1.remote().ip()).or_default() += 1;
             }
             // A responder knows the section only now that it knows the identity.
-            phase1.block = established.sa.block;
+            phase1.remote_section = established.sa.remote_section;
             phase1.stage = Stage::Established(Box::new(established));
         }
     }

@@ -102,8 +102,8 @@ impl Engine {
     ) -> Result<(), FailureReason> {
         let renewed = if let Phase2Trigger::Renewal(old) = trigger { self.phase2s.get(old) } else { None };
         let sa = renewed.and_then(|old| self.phase1s.sa(old.phase1?));
-        let (path, block) = self.core.destination(&traffic_key, &trigger, renewed.map(|old| old.path), sa)?;
-        let mut phase2 = self.core.new_phase2(traffic_key, path, block, trigger)?;
+        let (path, remote_section) = self.core.destination(&traffic_key, &trigger, renewed.map(|old| old.path), sa)?;
+        let mut phase2 = self.core.new_phase2(traffic_key, path, remote_section, trigger)?;
         let id = phase2.id;
         phase2.generated = self.generated.share(&traffic_key.selector, id).then_some(traffic_key.selector);
         match self.phase1s.usable(path) {
@@ -117,7 +117,7 @@ impl Engine {
                 self.core.log(Level::Info, Some(path.remote), || {
                     format!("IPsec-SA request for {} queued due to no phase1 found.", path.remote.ip())
                 });
-                let next = self.phase1s.await_phase1(&mut self.core, path, block, id);
+                let next = self.phase1s.await_phase1(&mut self.core, path, remote_section, id);
                 self.perform_for_phase1(next);
             }
         }

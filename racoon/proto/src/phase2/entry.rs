@@ -33,7 +33,7 @@ pub(crate) struct Phase2 {
     /// The path on which it is negotiated. It stays when another phase 1 with the peer takes it over.
     pub(crate) path: Path,
     /// Name of the remote section.
-    pub(crate) block: String,
+    pub(crate) remote_section: String,
     /// The phase 1 that it belongs to, if there is one. Messages of its exchange stay under the phase 1 under which it began.
     pub(crate) phase1: Option<Phase1Id>,
     pub(crate) cookies: Option<CookiePair>,
@@ -127,7 +127,7 @@ impl Phase2 {
             traffic_key,
             sa_endpoints: traffic_key.endpoints,
             path,
-            block: String::new(),
+            remote_section: String::new(),
             phase1: None,
             cookies: None,
             message_id: 0,
@@ -174,13 +174,13 @@ impl Phase2 {
         let Self { role, cookies, message_id, traffic_key, .. } = self;
         let (role, cookies, message_id, traffic) = (*role, *cookies, *message_id, traffic_key.selector);
         let negotiation = Negotiation::Phase2 { role, cookies, message_id, traffic };
-        let block = Some(self.block.clone()).filter(|name| !name.is_empty());
+        let remote_section = Some(self.remote_section.clone()).filter(|name| !name.is_empty());
         let record = &self.conversation.record;
         let undelivered = match &result {
             NegotiationResult::Failed(reason) => core.delivery_errors(self.path.remote, record.began, reason),
             _ => Vec::new(),
         };
-        Outcome { undelivered, ..record.outcome(negotiation, self.path, block, result, core.now) }
+        Outcome { undelivered, ..record.outcome(negotiation, self.path, remote_section, result, core.now) }
     }
 
     /// Returns an event about it. `sa` is that of the phase 1 that it belongs or belonged to.
@@ -192,7 +192,7 @@ impl Phase2 {
             cookies: self.cookies,
             message_id: self.message_id,
             identity: sa.map(|sa| sa.peer.id.clone()),
-            remote_section: Some(self.block.clone()).filter(|name| !name.is_empty()),
+            remote_section: Some(self.remote_section.clone()).filter(|name| !name.is_empty()),
             traffic: Some(self.traffic_key.selector),
             outcome,
         }

@@ -286,7 +286,7 @@ impl Phase2 {
     /// Whether a remote section and a sainfo match it.
     fn is_configured(&self, core: &Core, phase1s: &Phase1s) -> bool {
         let (remotes, remote) = (&core.settings.remotes, self.path.remote);
-        let bound = self.phase1.and_then(|phase1| phase1s.sa(phase1)).and_then(|sa| remotes.get(sa.block));
+        let bound = self.phase1.and_then(|phase1| phase1s.sa(phase1)).and_then(|sa| remotes.get(sa.remote_section));
         let by_address = || remotes.select(&RemoteQuery::address(remote)).ok().flatten().and_then(|at| remotes.get(at));
         bound.or_else(by_address).is_some_and(|section| {
             let ids = Identities::of_selector(&self.traffic_key.selector);

@@ -141,16 +141,17 @@ impl OfferContext<'_> {
         let phase1 = self.phase1s.get(self.phase1);
         let (sa, path) =
             phase1.and_then(|phase1| Some((phase1.sa()?, phase1.path()))).ok_or_else(FailureReason::phase1_gone)?;
-        let block = core.settings.remotes.get(sa.block).ok_or(FailureReason::NoRemote(MissingRemote::Removed))?;
-        let sainfo = core.sainfo_for(sa, block, request)?;
-        let (level, remote, peer) = (block.proposal_check, path.remote, Peer::new(sa, path));
+        let remote_section =
+            core.settings.remotes.get(sa.remote_section).ok_or(FailureReason::NoRemote(MissingRemote::Removed))?;
+        let sainfo = core.sainfo_for(sa, remote_section, request)?;
+        let (level, remote, peer) = (remote_section.proposal_check, path.remote, Peer::new(sa, path));
         let asked = TrafficRequest {
             ids: request.ids.as_ref(),
             selector: request.traffic_key.selector,
             suites: &request.suites,
             mode,
             sainfo,
-            block,
+            remote_section,
         };
         let environment = Environment {
             spd: &core.spd,
@@ -161,8 +162,8 @@ impl OfferContext<'_> {
         let (inbound, in_templates, sa_endpoints) = match authorize(&environment, &peer, &asked)? {
             Allowed::Existing { inbound, templates, sa_endpoints } => (inbound, templates, sa_endpoints),
             Allowed::Generated(grant) => {
-                let (how, sainfo) = (block.generate_policy, sainfo.clone());
-                let text = || sections(&request.traffic_key, block, true, &sainfo);
+                let (how, sainfo) = (remote_section.generate_policy, sainfo.clone());
+                let text = || sections(&request.traffic_key, remote_section, true, &sainfo);
                 let explanation = core.format_at(Level::Debug, text);
                 core.log_formatted(Level::Debug, remote, explanation);
                 return Ok(Authorized::Generate { grant, level, how, sainfo });
@@ -174,7 +175,7 @@ impl OfferContext<'_> {
         let bundle = Bundle::new(outbound.unwrap_or(in_templates), in_templates, sainfo, complex, false)?;
         record.configured = bundle.in_words();
         let agreement = bundle.choose(level, false, &request.suites)?;
-        let explanation = core.format_at(Level::Debug, || sections(&traffic_key, block, true, sainfo));
+        let explanation = core.format_at(Level::Debug, || sections(&traffic_key, remote_section, true, sainfo));
         core.log_formatted(Level::Debug, remote, explanation);
         if is_missing {
             let text = || format!("there is no outbound policy for {traffic_key}");
@@ -215,7 +216,7 @@ impl OfferContext<'_> {
 
 impl Core {
     /// Selects the sainfo for a peer's request.
-    fn sainfo_for(&self, sa: &Phase1Sa, block: &Remote, request: &Request) -> Result<&Sainfo, FailureReason> {
+    fn sainfo_for(&self, sa: &Phase1Sa, remote_section: &Remote, request: &Request) -> Result<&Sainfo, FailureReason> {
         let hosts = Identities::of_hosts(request.traffic_key.endpoints, &between_hosts(request.traffic_key.endpoints));
         let ids = request.ids.as_ref().unwrap_or(&hosts);
         let asked = SainfoQuery {
@@ -223,7 +224,7 @@ impl Core {
             remote: &ids.remote,
             claimed: Some(sa.peer.claimed()),
             client: Some(request.traffic_key.endpoints.remote),
-            remoteid: block.ph1id,
+            remoteid: remote_section.ph1id,
         };
         let sainfos = &self.settings.sainfos;
         let sainfo = sainfos.select(&asked).and_then(|index| sainfos.get(index));

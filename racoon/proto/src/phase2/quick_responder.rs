@@ -69,7 +69,7 @@ impl Engine {
         record: Record,
     ) {
         let sa = self.phase1s.sa(phase1);
-        let section = sa.and_then(|sa| Some((sa.cookies, self.core.settings.remotes.get(sa.block)?)));
+        let section = sa.and_then(|sa| Some((sa.cookies, self.core.settings.remotes.get(sa.remote_section)?)));
         // The offer was made under this phase 1 and by its section.
         let Some((cookies, section)) = section else { return };
         let (name, nonce_size) = (section.name.clone(), section.nonce_size);
@@ -82,7 +82,7 @@ impl Engine {
         let accepted = Accepted::new(offer.agreement, message, nonce_size, &mut *self.core.random);
         let mut phase2 = Phase2 {
             sa_endpoints: offer.sa_endpoints,
-            block: name,
+            remote_section: name,
             cookies: Some(cookies),
             state: State::Answering(Box::new(accepted), pending),
             ..Phase2::new(id, Role::Responder, offer.traffic_key, incoming.path, record)
@@ -156,7 +156,7 @@ impl Phase1 {
         record: &Record,
     ) {
         let (path, cookies) = (self.path(), self.cookies);
-        let block = core.settings.remotes.get(self.block).map(|block| block.name.clone());
+        let remote_section = core.settings.remotes.get(self.remote_section).map(|section| section.name.clone());
         let endpoints = Endpoints::of(path);
         let traffic_key = traffic_key.unwrap_or(TrafficKey { selector: between_hosts(endpoints), endpoints });
         let kind = (PeerStanding::Proved(path.remote.ip()), LoggedEvent::Phase2Failed);
@@ -166,7 +166,7 @@ impl Phase1 {
         let negotiation =
             reason::Negotiation::Phase2 { role: Role::Responder, cookies: Some(cookies), message_id, traffic };
         let result = NegotiationResult::Failed(reason.clone());
-        let outcome = record.outcome(negotiation, path, block, result, core.now);
+        let outcome = record.outcome(negotiation, path, remote_section, result, core.now);
         core.log_failure(level, &outcome);
         self.notify_refusal(core, &reason);
         // Suppressed refusals are not recorded: they would displace the outcomes of other peers in the journal.

@@ -41,19 +41,19 @@ impl Core {
         let local = self.local_address(traffic_key.endpoints.local).ok_or_else(not_ours)?;
         let peer = on_link_of(local, SocketAddr::new(traffic_key.endpoints.remote, self.settings.port));
         // A section that was read under phase 1 is that of the proved identity.
-        let block = match sa {
-            Some(sa) => sa.block,
+        let remote_section = match sa {
+            Some(sa) => sa.remote_section,
             None => self.select_section(peer, matches!(trigger, Phase2Trigger::Acquire(_)))?,
         };
-        let section = self.section(block)?;
+        let section = self.section(remote_section)?;
         // The address may not be ours any longer.
         let renewed = renewed.filter(|path| self.locals.contains(&path.local));
-        Ok((renewed.unwrap_or(Path::new(local, with_port_of(section, peer))), block))
+        Ok((renewed.unwrap_or(Path::new(local, with_port_of(section, peer))), remote_section))
     }
 
     /// Returns a remote section.
-    fn section(&self, block: RemoteIndex) -> Result<&Remote, FailureReason> {
-        self.settings.remotes.get(block).ok_or(FailureReason::NoRemote(MissingRemote::Removed))
+    fn section(&self, remote_section: RemoteIndex) -> Result<&Remote, FailureReason> {
+        self.settings.remotes.get(remote_section).ok_or(FailureReason::NoRemote(MissingRemote::Removed))
     }
 
     /// Selects the remote section for a peer.
@@ -66,9 +66,10 @@ impl Core {
         let any = RemoteQuery { key_of_address: true, ..RemoteQuery::address(PeerAddress::from(remote)) };
         let known = RemoteQuery { skip_passive, ..any };
         let remotes = &self.settings.remotes;
-        let ambiguous = |blocks: Ambiguous| FailureReason::NoRemote(MissingRemote::Ambiguous(remotes.names(&blocks.0)));
-        let block = remotes.select(&known).map_err(ambiguous)?;
-        block.ok_or_else(|| FailureReason::NoRemote(remotes.missing(remote.ip(), &known)))
+        let ambiguous =
+            |sections: Ambiguous| FailureReason::NoRemote(MissingRemote::Ambiguous(remotes.names(&sections.0)));
+        let remote_section = remotes.select(&known).map_err(ambiguous)?;
+        remote_section.ok_or_else(|| FailureReason::NoRemote(remotes.missing(remote.ip(), &known)))
     }
 
     /// Creates a phase 2 that waits for a phase 1 on a path.
@@ -79,10 +80,10 @@ impl Core {
         &mut self,
         traffic_key: TrafficKey,
         path: Path,
-        block: RemoteIndex,
+        remote_section: RemoteIndex,
         trigger: Phase2Trigger,
     ) -> Result<Phase2, FailureReason> {
-        let section = self.section(block)?;
+        let section = self.section(remote_section)?;
         let name = section.name.clone();
         let by_phase1 = matches!(trigger, Phase2Trigger::Renewal(_));
         let (phase2_request, sainfo) = self.phase2_request(&traffic_key, section)?;
@@ -91,7 +92,7 @@ impl Core {
         self.warn_of_missing_mirror(&traffic_key, path.remote);
         let id = Phase2Id(self.fresh_id());
         let record = Record { offered: phase2_request.bundle.in_words(), ..Record::new(self.now) };
-        let mut phase2 = Phase2 { block: name, ..Phase2::new(id, Role::Initiator, traffic_key, path, record) };
+        let mut phase2 = Phase2 { remote_section: name, ..Phase2::new(id, Role::Initiator, traffic_key, path, record) };
         phase2.state = State::Waiting(phase2_request);
         match trigger {
             Phase2Trigger::Acquire(acquire) => phase2.acquires.push(acquire),
@@ -117,7 +118,7 @@ impl Core {
     fn phase2_request(
         &self,
         traffic_key: &TrafficKey,
-        block: &Remote,
+        remote_section: &Remote,
     ) -> Result<(Phase2Request, &Sainfo), FailureReason> {
         let no_policy = || missing_policy(&self.spd, Direction::Out, &traffic_key.selector, &[], traffic_key.endpoints);
         let policy = self.spd.exact(Direction::Out, &traffic_key.selector).ok_or_else(no_policy)?;
@@ -129,7 +130,7 @@ impl Core {
             remote: &traffic.remote,
             claimed: None,
             client: None,
-            remoteid: block.ph1id,
+            remoteid: remote_section.ph1id,
         };
         let sainfos = &self.settings.sainfos;
         let sainfo = sainfos.select(&asked).and_then(|index| sainfos.get(index));
@@ -152,9 +153,9 @@ fn on_link_of(local: SocketAddr, mut remote: SocketAddr) -> SocketAddr {
 }
 
 /// Replaces a peer's port by that of its remote section, if the section has one.
-fn with_port_of(block: &Remote, mut remote: SocketAddr) -> SocketAddr {
-    if block.port != 0 {
-        remote.set_port(block.port);
+fn with_port_of(section: &Remote, mut remote: SocketAddr) -> SocketAddr {
+    if section.port != 0 {
+        remote.set_port(section.port);
     }
     remote
 }

@@ -95,7 +95,7 @@ impl Phase2 {
         // The caller has checked the state.
         let State::Gathering(request, pending) = mem::take(&mut self.state) else { return Ok(Action::Wait) };
         let Context { core, sa, path } = context;
-        let nonce_size = core.settings.remotes.get(sa.block).map_or(16, |block| block.nonce_size);
+        let nonce_size = core.settings.remotes.get(sa.remote_section).map_or(16, |section| section.nonce_size);
         let (codec, random) = ((&core.codec, path.remote), &mut *core.random);
         let (offered, message) = request.offer(sa, self.message_id, pending.into_parts(), nonce_size, codec, random)?;
         self.state = State::Offered(Box::new(offered));
@@ -132,8 +132,9 @@ impl Phase2 {
         self.set_deadline(core);
         // The responder may install its SAs before message 3, and wait for it.
         self.peer_may_use = true;
-        let block = core.settings.remotes.get(sa.block).ok_or(FailureReason::NoRemote(MissingRemote::Removed))?;
-        let agreed = offered.agree(block.proposal_check, false, message)?;
+        let section =
+            core.settings.remotes.get(sa.remote_section).ok_or(FailureReason::NoRemote(MissingRemote::Removed))?;
+        let agreed = offered.agree(section.proposal_check, false, message)?;
         for notify in &agreed.notifies {
             self.conversation.record.said(*notify);
         }

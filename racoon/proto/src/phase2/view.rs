@@ -29,7 +29,7 @@ pub struct Phase2View<'a> {
     /// The peer's address and port.
     pub remote: SocketAddr,
     /// Name of the remote section.
-    pub block: &'a str,
+    pub remote_section: &'a str,
     /// Selector of the outbound policy.
     pub selector: Selector,
     /// State: 1 waits for phase 1, 3 for SPIs and the key exchange, 5 for message 2, 6 for message 3, 8 for the kernel; 9 is
@@ -76,7 +76,7 @@ fn view(id: Phase2Id, phase2: &Phase2, path: Path) -> Phase2View<'_> {
         role: phase2.role,
         local: path.local,
         remote: path.remote,
-        block: &phase2.block,
+        remote_section: &phase2.remote_section,
         selector: phase2.traffic_key.selector,
         state: status(&phase2.state),
         created: established.map(|established| established.since),

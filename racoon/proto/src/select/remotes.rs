@@ -19,7 +19,7 @@ pub struct RemoteIndex(usize);
 /// All remote sections, indexed by the peer's address.
 #[derive(Debug, Default)]
 pub struct Remotes {
-    blocks: Vec<Remote>,
+    sections: Vec<Remote>,
     by_name: HashMap<String, RemoteIndex>,
     by_address: HashMap<PeerAddress, Vec<RemoteIndex>>,
     anonymous: Vec<RemoteIndex>,
@@ -98,13 +98,13 @@ type Score = (u8, u8);
 
 impl Remotes {
     /// Indexes the sections, given in the order of the file.
-    pub fn new(blocks: Vec<Remote>) -> Self {
+    pub fn new(sections: Vec<Remote>) -> Self {
         let mut remotes = Self::default();
-        for (at, block) in blocks.iter().enumerate() {
+        for (at, section) in sections.iter().enumerate() {
             let index = RemoteIndex(at);
             // Sections in the old style may share a name, which then means the first one.
-            remotes.by_name.entry(block.name.clone()).or_insert(index);
-            match block.address {
+            remotes.by_name.entry(section.name.clone()).or_insert(index);
+            match section.address {
                 Some(RemoteAddress::At(address)) => {
                     remotes.by_address.entry(address).or_default().push(index);
                     remotes.addresses.insert(address.ip);
@@ -113,13 +113,13 @@ impl Remotes {
                 None => remotes.anonymous.push(index),
             }
         }
-        remotes.blocks = blocks;
+        remotes.sections = sections;
         remotes
     }
 
     /// Returns a section, if the index belongs to this configuration.
     pub fn get(&self, index: RemoteIndex) -> Option<&Remote> {
-        self.blocks.get(index.0)
+        self.sections.get(index.0)
     }
 
     /// Returns the addresses in a prefix that sections name.
@@ -134,25 +134,25 @@ impl Remotes {
 
     /// Returns all sections in the order of the file.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (RemoteIndex, &Remote)> {
-        self.blocks.iter().enumerate().map(|(at, block)| (RemoteIndex(at), block))
+        self.sections.iter().enumerate().map(|(at, section)| (RemoteIndex(at), section))
     }
 
     /// Returns the names of sections, for a failure.
-    pub(crate) fn names<'a>(&'a self, blocks: impl IntoIterator<Item = &'a RemoteIndex>) -> Named<String> {
-        blocks.into_iter().filter_map(|index| self.get(*index)).map(|block| block.name.clone()).collect()
+    pub(crate) fn names<'a>(&'a self, sections: impl IntoIterator<Item = &'a RemoteIndex>) -> Named<String> {
+        sections.into_iter().filter_map(|index| self.get(*index)).map(|section| section.name.clone()).collect()
     }
 
     /// Returns the reason why no section matches a peer whose address and exchange are known.
     pub(crate) fn missing(&self, peer: IpAddr, query: &RemoteQuery<'_>) -> MissingRemote {
         let here = self.candidates(&RemoteQuery { exchange: None, skip_passive: false, ..*query });
         if here.is_empty() {
-            let present = Named::first_of(self.blocks.iter().map(|block| block.name.clone()));
+            let present = Named::first_of(self.sections.iter().map(|section| section.name.clone()));
             return MissingRemote::Address { peer, present };
         }
         match query.exchange {
             Some(exchange) => {
-                let blocks = here.iter().filter_map(|index| self.get(*index));
-                let present = blocks.map(|block| (block.name.clone(), block.exchange_modes.clone())).collect();
+                let sections = here.iter().filter_map(|index| self.get(*index));
+                let present = sections.map(|section| (section.name.clone(), section.exchange_modes.clone())).collect();
                 MissingRemote::Exchange { exchange, present }
             }
             None => MissingRemote::Passive { peer, present: self.names(&here) },
@@ -193,14 +193,14 @@ impl Remotes {
     /// the order of the file.
     pub fn choose_proposal(&self, query: &RemoteQuery<'_>, offered: &[Phase1Terms]) -> Option<ProposalChoice> {
         let candidates = self.candidates(query);
-        let blocks = || candidates.iter().filter_map(|index| Some((*index, self.get(*index)?)));
+        let sections = || candidates.iter().filter_map(|index| Some((*index, self.get(*index)?)));
         let (remote, acceptance) = offered.iter().enumerate().find_map(|(at, transform)| {
-            blocks().find_map(|(index, block)| {
-                let accepted = block.accept(std::slice::from_ref(transform))?;
+            sections().find_map(|(index, section)| {
+                let accepted = section.accept(std::slice::from_ref(transform))?;
                 Some((index, Phase1Acceptance { offered: at, ..accepted }))
             })
         })?;
-        let nat_traversal = blocks().any(|(_, block)| block.nat_traversal != NatTraversal::Off);
+        let nat_traversal = sections().any(|(_, section)| section.nat_traversal != NatTraversal::Off);
         Some(ProposalChoice { remote, acceptance, nat_traversal })
     }
 

@@ -22,7 +22,7 @@ pub struct SainfoIndex(usize);
 /// All sainfos, indexed by the identities that they name.
 #[derive(Debug, Default)]
 pub struct Sainfos {
-    blocks: Vec<Sainfo>,
+    sections: Vec<Sainfo>,
     buckets: HashMap<Key, Bucket>,
     /// Remote ends that sainfos name, except those that cover all addresses.
     remote_sides: Prefixes<SainfoIndex>,
@@ -87,23 +87,23 @@ struct Bucket {
 
 impl Sainfos {
     /// Indexes the sainfos, given in the order of the file.
-    pub fn new(blocks: Vec<Sainfo>) -> Self {
-        let mut sainfos = Self { blocks, ..Self::default() };
-        for (at, block) in sainfos.blocks.iter().enumerate() {
-            if let RemoteSide::Id(id) = &block.remote
+    pub fn new(sections: Vec<Sainfo>) -> Self {
+        let mut sainfos = Self { sections, ..Self::default() };
+        for (at, section) in sainfos.sections.iter().enumerate() {
+            if let RemoteSide::Id(id) = &section.remote
                 && let Some(side) = enclosing_prefix(id).filter(|side| side.length() > 0)
             {
                 sainfos.remote_sides.insert(side, SainfoIndex(at));
             }
         }
         // Sorted, so that each list below is in order of rank.
-        let mut ranks = sainfos.iter().map(|(index, block)| (Reverse(block.priority()), index)).collect::<Vec<_>>();
+        let mut ranks = sainfos.iter().map(|(index, section)| (Reverse(section.priority()), index)).collect::<Vec<_>>();
         ranks.sort_unstable();
         for rank in ranks {
-            let Some(block) = sainfos.blocks.get(rank.1.0) else { continue };
-            let bucket = sainfos.buckets.entry(block.key()).or_default();
+            let Some(section) = sainfos.sections.get(rank.1.0) else { continue };
+            let bucket = sainfos.buckets.entry(section.key()).or_default();
             bucket.all.push(rank);
-            match &block.from {
+            match &section.from {
                 None | Some(Expected::Anything) => bucket.for_anybody.push(rank),
                 Some(Expected::Exactly { kind, data }) => {
                     bucket.for_one.entry((*kind, data.clone())).or_default().push(rank);
@@ -121,12 +121,12 @@ impl Sainfos {
 
     /// Returns a sainfo, if the index belongs to this configuration.
     pub fn get(&self, index: SainfoIndex) -> Option<&Sainfo> {
-        self.blocks.get(index.0)
+        self.sections.get(index.0)
     }
 
     /// Returns all sainfos in the order of the file.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (SainfoIndex, &Sainfo)> {
-        self.blocks.iter().enumerate().map(|(at, block)| (SainfoIndex(at), block))
+        self.sections.iter().enumerate().map(|(at, section)| (SainfoIndex(at), section))
     }
 
     /// Selects the first sainfo, by priority and then in the order of the file, for this traffic and this peer. Whether the peer's
@@ -147,21 +147,21 @@ impl Sainfos {
 
     /// Returns the reason why no sainfo matches the traffic, with the most similar ones.
     pub(crate) fn missing(&self, outbound: Selector, traffic: &SainfoQuery<'_>) -> MissingSainfo {
-        let local = |block: &Sainfo| match &block.local {
+        let local = |section: &Sainfo| match &section.local {
             Side::Anonymous => 1,
             Side::Id(id) => 2 * u8::from(IdKey::from(id) == IdKey::from(traffic.local)),
         };
-        let remote = |block: &Sainfo| match &block.remote {
+        let remote = |section: &Sainfo| match &section.remote {
             RemoteSide::Anonymous => 1,
             RemoteSide::ClientAddress => u8::from(is_client(traffic)),
             RemoteSide::Id(id) => 2 * u8::from(IdKey::from(id) == IdKey::from(traffic.remote)),
         };
         // A sainfo that matches both ends is closer than one that names only one of them.
-        let fits = |block: &Sainfo| (local(block) > 0 && remote(block) > 0, local(block) + remote(block));
-        let mut blocks = self.blocks.iter().take(COMPARED_MAX).collect::<Vec<_>>();
-        blocks.sort_by_key(|block| Reverse(fits(block)));
-        let mut present = blocks.into_iter().map(SainfoName::from).collect::<Named<_>>();
-        present.more += self.blocks.len().saturating_sub(COMPARED_MAX);
+        let fits = |section: &Sainfo| (local(section) > 0 && remote(section) > 0, local(section) + remote(section));
+        let mut sections = self.sections.iter().take(COMPARED_MAX).collect::<Vec<_>>();
+        sections.sort_by_key(|section| Reverse(fits(section)));
+        let mut present = sections.into_iter().map(SainfoName::from).collect::<Named<_>>();
+        present.more += self.sections.len().saturating_sub(COMPARED_MAX);
         let peer = traffic.claimed.map(|claimed| claimed.id.clone());
         MissingSainfo { traffic: outbound, peer, ph1id: traffic.remoteid, present }
     }
@@ -172,7 +172,7 @@ impl Sainfos {
             return bucket.all.first().copied();
         };
         let is_for = |rank: &&Rank| {
-            self.get(rank.1).and_then(|block| block.from.as_ref()).is_some_and(|from| from.matches(claimed))
+            self.get(rank.1).and_then(|section| section.from.as_ref()).is_some_and(|from| from.matches(claimed))
         };
         let for_one = bucket.for_one.get(&claimed.id.key()).and_then(|list| list.first());
         // Patterns of names have no key, and must be compared one by one.

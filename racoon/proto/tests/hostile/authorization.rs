@@ -10,13 +10,13 @@ use racoon_proto::num::{EncapsulationMode, IdType, NotifyType, PayloadType};
 use racoon_proto::reason::{ExpectedIdentity, FailureReason};
 use racoon_proto::wire::Notify;
 
-use crate::fixture::{Configuration, Fixture, TERMS, block};
+use crate::fixture::{Configuration, Fixture, TERMS, remote_section};
 use crate::scripted_peer::{ScriptedPeer, Step};
 
 /// A gateway that generates policies for all peers that have a key.
 fn gateway(change: impl FnOnce(&mut Configuration)) -> Fixture {
     let mut configuration = Configuration::default();
-    let mut anyone = block("anyone", None);
+    let mut anyone = remote_section("anyone", None);
     anyone.generate_policy = GeneratePolicy::Require;
     anyone.initial_contact = false;
     configuration.anonymous = Some(anyone);
@@ -101,25 +101,25 @@ fn a_block_of_forwarded_packets_stays() {
     let prefix = |text: &str| Prefix::new(text.parse().expect("an address"), 24);
     let (source, destination) = (prefix("10.3.0.0"), prefix("10.1.0.0"));
     let selector = Selector { source, destination, protocol: 0, source_port: 0, destination_port: 0 };
-    let block =
+    let remote =
         Policy { index: 7, direction: Direction::Forward, selector, action: PolicyAction::Discard, priority: 0 };
-    fixture.policies.push(block.clone());
+    fixture.policies.push(remote.clone());
     // Once the engine knows the policy, and once only the kernel does.
     for is_known in [false, true] {
         if is_known {
-            fixture.kernel(KernelEvent::Policy(block.clone()));
+            fixture.kernel(KernelEvent::Policy(remote.clone()));
         }
         let port = if is_known { 501 } else { 500 };
         let mut attacker = client(&fixture, &format!("192.0.2.20:{port}"), "10.3.0.0/24", "10.1.0.0/24");
         assert!(!connects(&mut fixture, &mut attacker));
         assert!(refusal(&fixture).contains("another program has a policy"), "{}", refusal(&fixture));
-        assert_eq!(fixture.policies, std::slice::from_ref(&block));
+        assert_eq!(fixture.policies, std::slice::from_ref(&remote));
     }
     let mut honest = client(&fixture, "192.0.2.30:500", "10.4.0.0/24", "10.1.0.0/24");
     assert!(connects(&mut fixture, &mut honest), "{}", fixture.log_text());
     assert_eq!(fixture.policies.len(), 4);
     fixture.wind_up("a block of forwarded packets");
-    assert_eq!(fixture.policies, [block]);
+    assert_eq!(fixture.policies, [remote]);
 }
 
 /// Requests that are refused under `sainfo anonymous`. Afterwards the peer gets its own traffic.
@@ -242,7 +242,7 @@ fn the_honest_get_through_beside_each_other() {
 /// A peer whose address has a remote section does not get another section's rights by claiming another identity, nor by a proposal
 /// that only the other section accepts.
 #[test]
-fn an_address_with_a_block_has_no_other() {
+fn an_address_with_a_remote_section_has_no_other() {
     let mut fixture = gateway(|configuration| {
         let own = Identity::address(configuration.peer.ip());
         configuration.remote.verify_identifier = true;
@@ -270,12 +270,12 @@ fn an_address_with_a_block_has_no_other() {
     assert!(matches!(fixture.failures().last(), Some(FailureReason::NoPolicy(_))), "{}", fixture.log_text());
     (honest.mode, honest.traffic) = (EncapsulationMode::TRANSPORT, None);
     assert!(connects(&mut fixture, &mut honest), "{}", fixture.log_text());
-    fixture.wind_up("an address with a block");
+    fixture.wind_up("an address with a remote");
 }
 
 /// A proposal that the section of the address does not accept is refused at once, although an anonymous section would accept it.
 #[test]
-fn the_proposals_of_another_block_are_not_accepted() {
+fn the_proposals_of_another_remote_section_are_not_accepted() {
     let mut fixture = gateway(|configuration| configuration.remote.proposals[0].key_length = 256);
     let mut attacker = client(&fixture, "192.0.2.2:500", "10.3.0.0/24", "10.1.0.0/24");
     say(&mut fixture, &mut attacker, Step::Main1);
@@ -283,5 +283,5 @@ fn the_proposals_of_another_block_are_not_accepted() {
     assert!(matches!(fixture.failures()[..], [FailureReason::NoProposalChosen(_)]), "{}", fixture.log_text());
     let mut elsewhere = client(&fixture, "192.0.2.40:500", "10.3.0.0/24", "10.1.0.0/24");
     assert!(connects(&mut fixture, &mut elsewhere), "{}", fixture.log_text());
-    fixture.wind_up("another block's proposals");
+    fixture.wind_up("another remote's proposals");
 }

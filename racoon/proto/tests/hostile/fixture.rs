@@ -80,7 +80,7 @@ impl Configuration {
     pub(crate) fn between(host: &str, peer: &str) -> Self {
         let endpoint = |text: &str| text.parse::<SocketAddr>().expect("an address and a port");
         let peer = endpoint(peer);
-        let mut remote = block("peer", Some(peer));
+        let mut remote = remote_section("peer", Some(peer));
         remote.initial_contact = false;
         let mut sainfo = Sainfo::new(Side::Anonymous, RemoteSide::Anonymous);
         sainfo.terms.lifetime = PHASE2_LIFETIME;
@@ -99,12 +99,12 @@ impl Configuration {
 }
 
 /// A remote section for main mode with [`TERMS`].
-pub(crate) fn block(name: &str, peer: Option<SocketAddr>) -> Remote {
+pub(crate) fn remote_section(name: &str, peer: Option<SocketAddr>) -> Remote {
     let address = peer.map(|peer| RemoteAddress::At(PeerAddress::from(peer.ip())));
-    let mut block = Remote::new(name, address);
-    block.exchange_modes = vec![ExchangeType::MAIN];
-    block.proposals = vec![TERMS];
-    block
+    let mut remote = Remote::new(name, address);
+    remote.exchange_modes = vec![ExchangeType::MAIN];
+    remote.proposals = vec![TERMS];
+    remote
 }
 
 /// The observable state of an engine and its kernel. A refused message does not change it.

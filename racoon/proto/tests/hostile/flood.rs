@@ -12,7 +12,7 @@ use racoon_proto::settings::HalfOpenLimit;
 use racoon_proto::time::Time;
 use racoon_proto::wire::{self, Cookie, CookiePair, Header};
 
-use crate::fixture::{Configuration, TERMS, block};
+use crate::fixture::{Configuration, TERMS, remote_section};
 use crate::scripted_peer::Step;
 use crate::session::{Role, Session};
 
@@ -20,7 +20,7 @@ const LIMIT: HalfOpenLimit = HalfOpenLimit { total: 50, per_source: 4 };
 
 /// A session that has not begun, with a host that accepts unknown peers.
 fn open_to_all() -> Session {
-    let anonymous = Some(block("anonymous", None));
+    let anonymous = Some(remote_section("anonymous", None));
     let mut configuration = Configuration { anonymous, ..Configuration::default() };
     configuration.settings.half_open = LIMIT;
     // Lines are only counted here.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use racoon_proto::proposal::phase1_sa;
 use racoon_proto::settings::HalfOpenLimit;
 
-use crate::fixture::{Configuration, Fixture, TERMS, block};
+use crate::fixture::{Configuration, Fixture, TERMS, remote_section};
 use crate::flood::{message_1, unknown_peer};
 use crate::scripted_peer::{ScriptedPeer, Step};
 use crate::session::{Role, Session};
@@ -23,7 +23,7 @@ fn session(peer_is_anywhere: bool) -> Session {
 
 fn session_with(peer_is_anywhere: bool, limit: HalfOpenLimit) -> Session {
     let mut configuration = Configuration::default();
-    let anybody = block("anybody", None);
+    let anybody = remote_section("anybody", None);
     if peer_is_anywhere {
         configuration.remote = anybody;
     } else {
@@ -277,7 +277,7 @@ fn one_address_has_its_share_only() {
     ] {
         let mut configuration =
             Configuration::between(host, if host.starts_with('[') { "[2001:db8::2]:500" } else { "192.0.2.2:500" });
-        configuration.anonymous = Some(block("anybody", None));
+        configuration.anonymous = Some(remote_section("anybody", None));
         configuration.settings.half_open = LIMIT;
         let mut fixture = Fixture::new(configuration);
         fixture.give_keys();
@@ -303,7 +303,7 @@ fn proved(fixture: &Fixture) -> usize {
 #[test]
 fn hosts_on_a_link_are_not_one() {
     let mut configuration = Configuration::between("[fe80::1]:500", "[fe80::2]:500");
-    configuration.anonymous = Some(block("anybody", None));
+    configuration.anonymous = Some(remote_section("anybody", None));
     configuration.settings.half_open = LIMIT;
     let mut fixture = Fixture::new(configuration);
     for host in 3..13_u32 {

@@ -12,7 +12,7 @@ use racoon_proto::proposal::{Phase1Terms, phase1_sa};
 use racoon_proto::settings::HalfOpenLimit;
 use racoon_proto::wire::{self, Cookie, CookiePair, Header, NatTVersion, SaBody, VendorId};
 
-use crate::fixture::{Configuration, Fixture, TERMS, block};
+use crate::fixture::{Configuration, Fixture, TERMS, remote_section};
 use crate::flood::{message_1, unknown_peer};
 use crate::scripted_peer::{Draft, ScriptedPeer, Step, deletion};
 use crate::session::{Role, Session};
@@ -22,7 +22,7 @@ const RATE: u32 = 10_000;
 
 /// A session that has not begun, with a host that accepts unknown peers and has the default log level.
 fn open_to_all() -> Session {
-    let anonymous = Some(block("anonymous", None));
+    let anonymous = Some(remote_section("anonymous", None));
     let mut configuration = Configuration { anonymous, ..Configuration::default() };
     configuration.settings.half_open = HalfOpenLimit { total: 50, per_source: 4 };
     configuration.settings.log = Level::Info;
@@ -128,7 +128,7 @@ fn forged_messages_are_few_lines_and_a_number() {
 #[test]
 fn vendor_ids_are_named_once() {
     for (level, named) in [(Level::Info, 14), (Level::Warning, 0)] {
-        let anonymous = Some(block("anonymous", None));
+        let anonymous = Some(remote_section("anonymous", None));
         let mut configuration = Configuration { anonymous, ..Configuration::default() };
         configuration.settings.log = level;
         let mut fixture = Fixture::new(configuration);

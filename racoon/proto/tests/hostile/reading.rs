@@ -28,7 +28,7 @@ use racoon_proto::output::EventKind;
 use racoon_proto::reason::FailureReason;
 use racoon_proto::wire::{Notify, VendorId};
 
-use crate::fixture::{Configuration, block};
+use crate::fixture::{Configuration, remote_section};
 use crate::scripted_peer::{Draft, ScriptedPeer, Step, deletion, notify};
 use crate::session::{Role, Session};
 
@@ -54,7 +54,8 @@ fn informational_hash_covers_everything_behind_it() {
 /// A Delete for ISAKMP must name at least one phase 1, each by 16 bytes, and only the sender's own.
 #[test]
 fn delete_of_isakmp_has_an_owner_and_exact_sizes() {
-    let configuration = Configuration { anonymous: Some(block("anonymous", None)), ..Configuration::default() };
+    let configuration =
+        Configuration { anonymous: Some(remote_section("anonymous", None)), ..Configuration::default() };
     let mut session = Session::new(Role::Initiator, configuration).then_up_to(Step::Informational);
     let own = session.scripted_peer.cookies;
     let swapped = [own.responder.0, own.initiator.0].concat();

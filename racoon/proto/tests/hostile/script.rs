@@ -214,7 +214,7 @@ fn control(session: &mut Session, script: &mut Script<'_>) {
         0 => Control::FlushPhase1,
         1 => Control::FlushPhase2(None),
         2 => Control::DeletePeer { local, remote },
-        3 => Control::EstablishPhase1 { local, remote, block: None },
+        3 => Control::EstablishPhase1 { local, remote, remote_section: None },
         4 => Control::EstablishPhase2(Direction::Out, selector),
         _ => Control::Reload(Box::new(Configuration::default().settings())),
     };

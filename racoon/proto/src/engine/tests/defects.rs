@@ -150,7 +150,7 @@ fn initial_contact_in_clear_is_nobodys() {
 /// CVE-2008-3651 and -3652: invalid first messages leave nothing behind.
 #[test]
 fn many_bad_first_messages_leave_nothing() {
-    let mut world = World::with(|_, _| {}, |block, _| block.proposals[0].hash = Hash::MD5);
+    let mut world = World::with(|_, _| {}, |remote, _| remote.proposals[0].hash = Hash::MD5);
     world.initiate();
     let mut message = world.link.pop_front().unwrap().bytes;
     for cookie in 1..=5000_u64 {

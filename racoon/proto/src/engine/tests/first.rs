@@ -140,8 +140,8 @@ fn half_open_negotiations_are_limited_and_end() {
     let limit = HalfOpenLimit { total: 5, per_source: 3 };
     let mut world = World::with(
         |_, _| {},
-        |block, settings| {
-            block.address = None;
+        |remote, settings| {
+            remote.address = None;
             settings.half_open = limit;
         },
     );
@@ -174,7 +174,7 @@ fn half_open_negotiations_are_limited_and_end() {
 
 #[test]
 fn refusals_are_rate_limited_and_name_both_sides() {
-    let mut world = World::with(|_, _| {}, |block, _| block.proposals[0].cipher = Cipher::CAMELLIA);
+    let mut world = World::with(|_, _| {}, |remote, _| remote.proposals[0].cipher = Cipher::CAMELLIA);
     for cookie in 1..=100 {
         world.forge_to_b(&message_1(cookie));
     }
@@ -191,12 +191,12 @@ fn refusals_are_rate_limited_and_name_both_sides() {
 }
 
 #[test]
-fn no_block_is_for_the_peer_or_the_exchange() {
+fn no_remote_section_is_for_the_peer_or_the_exchange() {
     let mut world = World::with(
         |_, _| {},
-        |block, _| {
+        |remote, _| {
             let other = "203.0.113.1".parse::<std::net::IpAddr>().unwrap();
-            block.address = Some(crate::config::RemoteAddress::At(other.into()));
+            remote.address = Some(crate::config::RemoteAddress::At(other.into()));
         },
     );
     world.forge_to_b(&message_1(1));
@@ -270,5 +270,5 @@ fn jobs_of_configured_peers_go_first() {
         }
     };
     assert_eq!(job_of_b(World::new()), Urgency::Known);
-    assert_eq!(job_of_b(World::with(|_, _| {}, |block, _| block.address = None)), Urgency::Unknown);
+    assert_eq!(job_of_b(World::with(|_, _| {}, |remote, _| remote.address = None)), Urgency::Unknown);
 }

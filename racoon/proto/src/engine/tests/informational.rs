@@ -108,7 +108,7 @@ fn a_delete_in_clear_counts_early_and_with_weak_phase1_check_only() {
         (false, 4, false, false),
         (false, 7, false, false),
     ] {
-        let change = |block: &mut Remote, _: &mut Settings| block.weak_phase1_check = weak;
+        let change = |remote: &mut Remote, _: &mut Settings| remote.weak_phase1_check = weak;
         let mut world = World::with(change, change);
         world.initiate();
         let mut number = 0;
@@ -144,8 +144,10 @@ fn a_delete_in_clear_counts_early_and_with_weak_phase1_check_only() {
 /// With SAs under it, too, and in the name of any SA.
 #[test]
 fn deletes_in_clear_end_nothing_that_is_established() {
-    let mut world =
-        World::established_with(|block, _| block.weak_phase1_check = true, |block, _| block.weak_phase1_check = true);
+    let mut world = World::established_with(
+        |remote, _| remote.weak_phase1_check = true,
+        |remote, _| remote.weak_phase1_check = true,
+    );
     let ours = cookies(&world);
     world.forge_to_a(&in_clear(ours, &delete_of(ours)));
     world.forge_to_b(&in_clear(ours, &delete_of(ours)));
@@ -174,11 +176,12 @@ fn somebody_elses_phase_1_is_not_the_peers() {
     let third = settings(A, |_, _| {});
     let mut third = Host::new("192.0.2.3:500", 3, third, &[("192.0.2.1", "third")]);
     world.a.keys.0.push(("192.0.2.3".into(), "third"));
-    let mut anyone = block_for(B);
+    let mut anyone = remote_for(B);
     anyone.address = None;
     let reloaded = Settings { remotes: Remotes::new(vec![anyone]), log: Level::Debug2, ..Settings::default() };
     world.a.engine.handle_control(world.now, Control::Reload(Box::new(reloaded))).unwrap();
-    let control = Control::EstablishPhase1 { local: third.address.ip(), remote: world.a.address.ip(), block: None };
+    let control =
+        Control::EstablishPhase1 { local: third.address.ip(), remote: world.a.address.ip(), remote_section: None };
     third.engine.handle_control(world.now, control).unwrap();
     let mut to_a = third.drain(world.now);
     while let Some(transmit) = to_a.pop() {

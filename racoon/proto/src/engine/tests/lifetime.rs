@@ -36,7 +36,7 @@ fn it_expires_without_need_of_it() {
 
 #[test]
 fn its_initiator_renews_it() {
-    let force = |block: &mut Remote, _: &mut Settings| block.rekey = Rekey::Force;
+    let force = |remote: &mut Remote, _: &mut Settings| remote.rekey = Rekey::Force;
     let mut world = World::established_with(force, force);
     let first = world.a.engine.phase1s().next().unwrap().cookies;
     world.pass(seconds(2881));
@@ -56,7 +56,7 @@ fn its_initiator_renews_it() {
 /// Both have begun at once, and each has one that it would renew. The first to do so relieves the other one.
 #[test]
 fn both_begin_at_once_and_do_not_renew_two_for_ever() {
-    let force = |block: &mut Remote, _: &mut Settings| block.rekey = Rekey::Force;
+    let force = |remote: &mut Remote, _: &mut Settings| remote.rekey = Rekey::Force;
     let mut world = World::with(force, force);
     world.initiate();
     world.initiate_back();
@@ -74,7 +74,7 @@ fn both_begin_at_once_and_do_not_renew_two_for_ever() {
 
 #[test]
 fn a_renewal_that_fails_is_tried_again() {
-    let force = |block: &mut Remote, _: &mut Settings| block.rekey = Rekey::Force;
+    let force = |remote: &mut Remote, _: &mut Settings| remote.rekey = Rekey::Force;
     let mut world = World::established_with(force, force);
     while world.a.states() == [9] {
         world.pass_with(seconds(1), silence);
@@ -87,7 +87,7 @@ fn a_renewal_that_fails_is_tried_again() {
 
 #[test]
 fn it_is_not_renewed_with_rekey_off() {
-    let off = |block: &mut Remote, _: &mut Settings| block.rekey = Rekey::Off;
+    let off = |remote: &mut Remote, _: &mut Settings| remote.rekey = Rekey::Off;
     let mut world = World::established_with(off, off);
     world.pass(seconds(2890));
     assert_eq!(world.a.states(), [10]);
@@ -97,7 +97,7 @@ fn it_is_not_renewed_with_rekey_off() {
 
 #[test]
 fn a_living_peer_answers_probes() {
-    let mut world = World::established_with(|block, _| block.dpd = dpd(DpdMode::Always), |_, _| {});
+    let mut world = World::established_with(|remote, _| remote.dpd = dpd(DpdMode::Always), |_, _| {});
     world.a.forget_outputs();
     world.pass(seconds(205));
     assert_eq!(world.a.sent.len(), 10);
@@ -107,7 +107,7 @@ fn a_living_peer_answers_probes() {
 /// Of two with one peer the newer one is watched: what answers there is there.
 #[test]
 fn the_newest_one_probes() {
-    let mut world = World::with(|block, _| block.dpd = dpd(DpdMode::Always), |_, _| {});
+    let mut world = World::with(|remote, _| remote.dpd = dpd(DpdMode::Always), |_, _| {});
     world.initiate();
     world.initiate_back();
     world.run();
@@ -122,7 +122,7 @@ fn the_newest_one_probes() {
 
 #[test]
 fn a_dead_peer_does_not() {
-    let mut world = World::established_with(|block, _| block.dpd = dpd(DpdMode::Always), |_, _| {});
+    let mut world = World::established_with(|remote, _| remote.dpd = dpd(DpdMode::Always), |_, _| {});
     world.a.forget_outputs();
     world.pass_with(seconds(34), silence);
     assert_eq!((world.a.states(), world.a.sent.len()), (vec![9], 3));
@@ -135,7 +135,7 @@ fn a_dead_peer_does_not() {
 
 #[test]
 fn a_lost_answer_is_no_death() {
-    let mut world = World::established_with(|block, _| block.dpd = dpd(DpdMode::Always), |_, _| {});
+    let mut world = World::established_with(|remote, _| remote.dpd = dpd(DpdMode::Always), |_, _| {});
     world.pass_with(seconds(26), silence);
     world.pass(seconds(300));
     assert_eq!(world.a.states(), [9]);
@@ -143,12 +143,14 @@ fn a_lost_answer_is_no_death() {
 
 #[test]
 fn a_peer_that_cannot_is_not_probed() {
-    let mut world = World::established_with(|block, _| block.dpd = dpd(DpdMode::Always), |block, _| block.dpd = None);
+    let mut world =
+        World::established_with(|remote, _| remote.dpd = dpd(DpdMode::Always), |remote, _| remote.dpd = None);
     world.a.forget_outputs();
     world.pass_with(seconds(500), silence);
     assert_eq!((world.a.states(), world.a.sent.len()), (vec![9], 0));
     // The same with an initiator that does not say that it can.
-    let mut world = World::established_with(|block, _| block.dpd = None, |block, _| block.dpd = dpd(DpdMode::Always));
+    let mut world =
+        World::established_with(|remote, _| remote.dpd = None, |remote, _| remote.dpd = dpd(DpdMode::Always));
     world.b.forget_outputs();
     world.pass_with(seconds(500), silence);
     assert_eq!((world.b.states(), world.b.sent.len()), (vec![9], 0));
@@ -158,15 +160,15 @@ fn a_peer_that_cannot_is_not_probed() {
 fn probes_follow_the_mode() {
     // Who hears from the peer does not ask, in mode idle.
     let mut world = World::established_with(
-        |block, _| block.dpd = dpd(DpdMode::Idle),
-        |block, _| block.dpd = Some(Dpd { delay: 15, ..Dpd::default() }),
+        |remote, _| remote.dpd = dpd(DpdMode::Idle),
+        |remote, _| remote.dpd = Some(Dpd { delay: 15, ..Dpd::default() }),
     );
     world.a.forget_outputs();
     world.pass(seconds(100));
     assert!(world.a.sent.iter().all(|sent| sent.bytes.len() == world.a.sent[0].bytes.len()));
     assert_eq!(world.a.sent.len(), 6, "answers only");
     // In mode traffic it asks when packets go out and none come in.
-    let mut world = World::established_with(|block, _| block.dpd = dpd(DpdMode::Traffic), |_, _| {});
+    let mut world = World::established_with(|remote, _| remote.dpd = dpd(DpdMode::Traffic), |_, _| {});
     world.a.forget_outputs();
     let (local, remote) = (world.a.address.ip(), world.b.address.ip());
     let note = |world: &mut World, sent: u64, received: u64| {
@@ -210,36 +212,36 @@ fn deletes_and_flushes() {
     assert_eq!(world.a.engine.handle_control(world.now, delete()), Err(Refusal::Missing));
     world.initiate();
     world.run();
-    let establish = Control::EstablishPhase1 { local, remote, block: None };
+    let establish = Control::EstablishPhase1 { local, remote, remote_section: None };
     assert_eq!(world.a.engine.handle_control(world.now, establish), Err(Refusal::Exists));
     world.a.engine.handle_control(world.now, Control::FlushPhase1).unwrap();
     world.run();
     assert_eq!((world.a.states(), world.b.states()), (vec![], vec![]));
-    let unknown = Control::EstablishPhase1 { local, remote: "203.0.113.1".parse().unwrap(), block: None };
+    let unknown = Control::EstablishPhase1 { local, remote: "203.0.113.1".parse().unwrap(), remote_section: None };
     let refused = world.a.engine.handle_control(world.now, unknown);
     assert!(matches!(refused, Err(Refusal::NotConfigured(_))));
 }
 
 #[test]
 fn a_reload_keeps_what_still_fits() {
-    let reload = |world: &mut World, block: Remote| {
-        let settings = Settings { remotes: Remotes::new(vec![block]), log: Level::Debug2, ..Settings::default() };
+    let reload = |world: &mut World, remote: Remote| {
+        let settings = Settings { remotes: Remotes::new(vec![remote]), log: Level::Debug2, ..Settings::default() };
         world.a.engine.handle_control(world.now, Control::Reload(Box::new(settings))).unwrap();
         world.run();
     };
     let mut world = World::established();
-    reload(&mut world, Remote { name: "renamed".into(), ..block_for(B) });
-    assert_eq!(world.a.engine.phase1s().next().unwrap().block, Some("renamed"));
-    reload(&mut world, block_for("203.0.113.1:500"));
+    reload(&mut world, Remote { name: "renamed".into(), ..remote_for(B) });
+    assert_eq!(world.a.engine.phase1s().next().unwrap().remote_section, Some("renamed"));
+    reload(&mut world, remote_for("203.0.113.1:500"));
     assert_eq!((world.a.states(), world.b.states()), (vec![], vec![]));
     assert!(world.a.has_logged(Level::Notify, "no remote section matches this peer any longer"));
     let mut world = World::new();
     world.initiate();
-    reload(&mut world, block_for(B));
+    reload(&mut world, remote_for(B));
     world.assert_up();
     let mut world = World::new();
     world.initiate();
-    reload(&mut world, block_for("203.0.113.1:500"));
+    reload(&mut world, remote_for("203.0.113.1:500"));
     assert_eq!((world.a.states(), world.a.endings()), (vec![], vec![NegotiationResult::Abandoned]));
 }
 
@@ -265,8 +267,8 @@ fn a_reload_brings_another_journal_and_other_words() {
 fn a_reload_brings_probes() {
     let mut world = World::established();
     let probes = |world: &mut World, delay| {
-        let block = Remote { dpd: Some(Dpd { delay, ..Dpd::default() }), ..block_for(B) };
-        let settings = Settings { remotes: Remotes::new(vec![block]), log: Level::Debug2, ..Settings::default() };
+        let remote = Remote { dpd: Some(Dpd { delay, ..Dpd::default() }), ..remote_for(B) };
+        let settings = Settings { remotes: Remotes::new(vec![remote]), log: Level::Debug2, ..Settings::default() };
         world.a.engine.handle_control(world.now, Control::Reload(Box::new(settings))).unwrap();
         world.a.forget_outputs();
         world.pass(seconds(205));
@@ -374,7 +376,7 @@ fn initial_contact_is_sent_once() {
     world.initiate();
     world.run();
     assert_eq!((said(&world.a), said(&world.b)), (1, 2));
-    let world = World::established_with(|block, _| block.initial_contact = false, |_, _| {});
+    let world = World::established_with(|remote, _| remote.initial_contact = false, |_, _| {});
     assert_eq!((said(&world.a), said(&world.b)), (1, 0));
 }
 
@@ -395,7 +397,7 @@ fn chatter(world: &mut World, times: usize) {
 /// the limit is reached.
 #[test]
 fn many_message_ids_renew_a_phase_1_and_too_many_end_it() {
-    let force = |block: &mut Remote, _: &mut Settings| block.rekey = Rekey::Force;
+    let force = |remote: &mut Remote, _: &mut Settings| remote.rekey = Rekey::Force;
     for a_began in [true, false] {
         let mut world = World::with(force, force);
         if a_began {
@@ -424,8 +426,8 @@ fn many_message_ids_renew_a_phase_1_and_too_many_end_it() {
 fn a_responder_renews_a_phase_1_with_many_message_ids_if_its_initiator_does_not() {
     for passive in [false, true] {
         let mut world = World::with(
-            |block, _| (block.rekey, block.passive) = (Rekey::Force, passive),
-            |block, _| block.rekey = Rekey::Off,
+            |remote, _| (remote.rekey, remote.passive) = (Rekey::Force, passive),
+            |remote, _| remote.rekey = Rekey::Off,
         );
         world.initiate_back();
         world.run();

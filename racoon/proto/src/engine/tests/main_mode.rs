@@ -48,7 +48,7 @@ fn every_algorithm_comes_up() {
         let (cipher, key_length) = ciphers[at];
         let (hash, group) = (hashes[at % hashes.len()], groups[at % groups.len()]);
         let terms = Phase1Terms { cipher, key_length, hash, group, ..TERMS };
-        World::established_with(|block, _| block.proposals = vec![terms], |block, _| block.proposals = vec![terms]);
+        World::established_with(|remote, _| remote.proposals = vec![terms], |remote, _| remote.proposals = vec![terms]);
     }
 }
 
@@ -56,8 +56,8 @@ fn every_algorithm_comes_up() {
 fn the_responder_chooses() {
     let triple_des = Phase1Terms { cipher: Cipher::TRIPLE_DES, key_length: 0, ..TERMS };
     let world = World::established_with(
-        |block, _| block.proposals = vec![Phase1Terms { hash: Hash::MD5, ..TERMS }, triple_des],
-        |block, _| block.proposals = vec![TERMS, triple_des],
+        |remote, _| remote.proposals = vec![Phase1Terms { hash: Hash::MD5, ..TERMS }, triple_des],
+        |remote, _| remote.proposals = vec![TERMS, triple_des],
     );
     assert_eq!(world.a.engine.phase1s().next().unwrap().terms, Some(triple_des));
 }
@@ -66,11 +66,11 @@ fn the_responder_chooses() {
 fn names_as_identities() {
     let name = |name: &str| Identity::named(IdType::FQDN, name.as_bytes());
     let world = World::established_with(
-        |block, _| block.my_identifier = LocalIdentity::Fixed(name("a.example")),
-        |block, _| {
-            block.my_identifier = LocalIdentity::Fixed(name("b.example"));
-            block.peers_identifiers = vec![Expected::exactly(&name("a.example"))];
-            block.verify_identifier = true;
+        |remote, _| remote.my_identifier = LocalIdentity::Fixed(name("a.example")),
+        |remote, _| {
+            remote.my_identifier = LocalIdentity::Fixed(name("b.example"));
+            remote.peers_identifiers = vec![Expected::exactly(&name("a.example"))];
+            remote.verify_identifier = true;
         },
     );
     assert_eq!(world.a.engine.phase1s.sa(world.a.only()).unwrap().peer.id, name("b.example"));
@@ -87,12 +87,12 @@ fn distinguished_names_as_identities() {
         if common.is_none() {
             pattern.0[1].value = None;
         }
-        move |block: &mut Remote, _: &mut Settings| {
-            block.peers_identifiers = vec![Expected::Name(pattern)];
-            block.verify_identifier = true;
+        move |remote: &mut Remote, _: &mut Settings| {
+            remote.peers_identifiers = vec![Expected::Name(pattern)];
+            remote.verify_identifier = true;
         }
     };
-    let called = |block: &mut Remote, _: &mut Settings| block.my_identifier = LocalIdentity::Name(name("gw a"));
+    let called = |remote: &mut Remote, _: &mut Settings| remote.my_identifier = LocalIdentity::Name(name("gw a"));
     for expected in [Some("GW  A"), None] {
         let world = World::established_with(called, expecting(expected));
         let peer = &world.b.engine.phase1s.sa(world.b.only()).unwrap().peer;
@@ -105,8 +105,8 @@ fn distinguished_names_as_identities() {
     let line = "identity DER_ASN1_DN C=NL, CN=gw a is not the expected DER_ASN1_DN C=NL, CN=gw b (peers_identifier";
     assert!(world.b.has_logged(Level::Error, line), "{:?}", world.b.lines(Level::Error));
     // What is no name at all is none that is expected.
-    let junk = |block: &mut Remote, _: &mut Settings| {
-        block.my_identifier = LocalIdentity::Fixed(Identity::named(IdType::DER_ASN1_DN, *b"junk"));
+    let junk = |remote: &mut Remote, _: &mut Settings| {
+        remote.my_identifier = LocalIdentity::Fixed(Identity::named(IdType::DER_ASN1_DN, *b"junk"));
     };
     let mut world = World::with(junk, expecting(None));
     world.initiate();
@@ -126,9 +126,9 @@ fn another_identity_is_refused_or_tolerated() {
     let name = |name: &str| Expected::exactly(&Identity::named(IdType::FQDN, name.as_bytes()));
     let other = || vec![name("other.example"), name("third.example")];
     for (verify, of_initiator) in [(true, true), (true, false), (false, true), (false, false)] {
-        let change = |block: &mut Remote, _: &mut Settings| {
-            block.peers_identifiers = other();
-            block.verify_identifier = verify;
+        let change = |remote: &mut Remote, _: &mut Settings| {
+            remote.peers_identifiers = other();
+            remote.verify_identifier = verify;
         };
         let mut world = if of_initiator { World::with(change, |_, _| {}) } else { World::with(|_, _| {}, change) };
         world.initiate();
@@ -299,7 +299,7 @@ fn a_missing_key_looks_like_a_wrong_one() {
 
 #[test]
 fn nothing_is_chosen() {
-    let mut world = World::with(|_, _| {}, |block, _| block.proposals[0].hash = Hash::MD5);
+    let mut world = World::with(|_, _| {}, |remote, _| remote.proposals[0].hash = Hash::MD5);
     world.initiate();
     world.pass(seconds(100));
     assert_eq!(world.a.failures(), [FailureReason::Refused(NotifyType::NO_PROPOSAL_CHOSEN)]);
@@ -308,8 +308,8 @@ fn nothing_is_chosen() {
 }
 
 #[test]
-fn a_block_without_pre_shared_key_cannot_begin() {
-    let mut world = World::with(|block, _| block.proposals[0].method = AuthMethod::RSA_SIGNATURES, |_, _| {});
+fn a_remote_section_without_pre_shared_key_cannot_begin() {
+    let mut world = World::with(|remote, _| remote.proposals[0].method = AuthMethod::RSA_SIGNATURES, |_, _| {});
     assert!(matches!(world.try_to_initiate(), Err(Refusal::Failed(FailureReason::NoAuthMethod { .. }))));
     assert!(matches!(world.a.failures().as_slice(), [FailureReason::NoAuthMethod { .. }]));
     assert_eq!((world.a.states(), world.link.len()), (vec![], 0));
@@ -320,7 +320,7 @@ fn a_block_without_pre_shared_key_cannot_begin() {
 fn main_mode_is_begun_wherever_it_stands() {
     let modes = |modes: &[ExchangeType]| {
         let modes = modes.to_vec();
-        move |block: &mut Remote, _: &mut Settings| block.exchange_modes = modes
+        move |remote: &mut Remote, _: &mut Settings| remote.exchange_modes = modes
     };
     let later = [ExchangeType::AGGRESSIVE, ExchangeType::BASE, ExchangeType::MAIN];
     World::established_with(modes(&later), modes(&later));
@@ -332,12 +332,12 @@ fn main_mode_is_begun_wherever_it_stands() {
 
 /// An exchange is initiated to the port of the remote section, with or without an address; by default to that of the settings.
 #[test]
-fn the_port_of_a_block_is_the_peers() {
+fn the_port_of_a_remote_section_is_the_peers() {
     for anonymous in [false, true] {
         for (port, expected) in [(0, 500), (1500, 1500)] {
-            let change = |block: &mut Remote, _: &mut Settings| {
-                block.port = port;
-                block.address = block.address.filter(|_| !anonymous);
+            let change = |remote: &mut Remote, _: &mut Settings| {
+                remote.port = port;
+                remote.address = remote.address.filter(|_| !anonymous);
             };
             let mut world = World::with(change, |_, _| {});
             world.initiate();
@@ -350,9 +350,9 @@ fn the_port_of_a_block_is_the_peers() {
 fn a_longer_lifetime_than_offered_is_no_choice() {
     let mut world = World::with(
         |_, _| {},
-        |block, _| {
-            block.proposals[0].lifetime = 86400;
-            block.proposal_check = CheckLevel::Obey;
+        |remote, _| {
+            remote.proposals[0].lifetime = 86400;
+            remote.proposal_check = CheckLevel::Obey;
         },
     );
     world.initiate();
@@ -632,9 +632,9 @@ fn seeded_loss_and_reordering() {
 fn each_wrong_identity_is_told() {
     let mut world = World::with(
         |_, _| {},
-        |block, _| {
-            block.peers_identifiers = vec![Expected::exactly(&Identity::named(IdType::FQDN, b"x".as_slice()))];
-            block.verify_identifier = true;
+        |remote, _| {
+            remote.peers_identifiers = vec![Expected::exactly(&Identity::named(IdType::FQDN, b"x".as_slice()))];
+            remote.verify_identifier = true;
         },
     );
     for count in 1..=3 {
@@ -678,9 +678,9 @@ fn bad_public_values_put_nothing_off() {
 /// A responder that refuses an identity says so under the keys that both have; and nobody else can.
 #[test]
 fn a_refused_identity_is_told_under_the_keys() {
-    let refuse = |block: &mut Remote, _: &mut Settings| {
-        block.peers_identifiers = vec![Expected::exactly(&Identity::named(IdType::FQDN, b"x".as_slice()))];
-        block.verify_identifier = true;
+    let refuse = |remote: &mut Remote, _: &mut Settings| {
+        remote.peers_identifiers = vec![Expected::exactly(&Identity::named(IdType::FQDN, b"x".as_slice()))];
+        remote.verify_identifier = true;
     };
     let mut world = World::with(|_, _| {}, refuse);
     world.initiate();

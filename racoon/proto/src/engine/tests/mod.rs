@@ -202,7 +202,7 @@ impl World {
         Self::with(|_, _| {}, |_, _| {})
     }
 
-    /// Two hosts whose blocks and settings are changed before the engines are made.
+    /// Two hosts whose remote sections and settings are changed before the engines are made.
     fn with(a: impl FnOnce(&mut Remote, &mut Settings), b: impl FnOnce(&mut Remote, &mut Settings)) -> Self {
         Self {
             now: Time::default(),
@@ -219,8 +219,11 @@ impl World {
 
     /// The same, if it can.
     fn try_to_initiate(&mut self) -> Result<(), Refusal> {
-        let control =
-            Control::EstablishPhase1 { local: "0.0.0.0".parse().unwrap(), remote: self.b.address.ip(), block: None };
+        let control = Control::EstablishPhase1 {
+            local: "0.0.0.0".parse().unwrap(),
+            remote: self.b.address.ip(),
+            remote_section: None,
+        };
         let begun = self.a.engine.handle_control(self.now, control);
         self.collect();
         begun
@@ -228,7 +231,8 @@ impl World {
 
     /// The other way round.
     fn initiate_back(&mut self) {
-        let control = Control::EstablishPhase1 { local: self.b.address.ip(), remote: self.a.address.ip(), block: None };
+        let control =
+            Control::EstablishPhase1 { local: self.b.address.ip(), remote: self.a.address.ip(), remote_section: None };
         self.b.engine.handle_control(self.now, control).unwrap();
         self.collect();
     }
@@ -330,16 +334,16 @@ impl World {
     }
 }
 
-/// Settings with one block, for the peer.
+/// Settings with one remote section, for the peer.
 fn settings(peer: &str, change: impl FnOnce(&mut Remote, &mut Settings)) -> Settings {
-    let mut block = block_for(peer);
+    let mut remote = remote_for(peer);
     let mut settings = Settings { log: Level::Debug2, ..Settings::default() };
-    change(&mut block, &mut settings);
-    settings.remotes = Remotes::new(vec![block]);
+    change(&mut remote, &mut settings);
+    settings.remotes = Remotes::new(vec![remote]);
     settings
 }
 
-fn block_for(peer: &str) -> Remote {
+fn remote_for(peer: &str) -> Remote {
     let peer: SocketAddr = peer.parse().unwrap();
     let address = crate::config::RemoteAddress::At(peer.ip().into());
     Remote {

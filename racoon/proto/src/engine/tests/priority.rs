@@ -12,7 +12,7 @@ fn of(host: &Host, from: SocketAddr, bytes: &[u8]) -> Priority {
 /// Each message of a handshake but the first is of an exchange, for both sides; only from where the peer is, though.
 #[test]
 fn messages_with_cookies_go_first() {
-    let mut world = World::with(|_, _| {}, |block, _| block.address = None);
+    let mut world = World::with(|_, _| {}, |remote, _| remote.address = None);
     let (a, b) = (world.a.address, world.b.address);
     let elsewhere = SocketAddr::from(([198, 51, 100, 7], 500));
     world.initiate();

@@ -11,12 +11,12 @@ use crate::wire::{self, Cookie, CookiePair, Header};
 const UNKNOWN_PEER: &str = "203.0.113.9:500";
 const SECOND: &str = "192.0.2.3:500";
 
-/// A host with blocks for two peers and for anybody.
+/// A host with remote sections for two peers and for anybody.
 fn responder() -> Host {
     let mut settings = settings(A, |_, _| {});
     settings.log = Level::Info;
-    let anonymous = Remote { address: None, ..block_for(A) };
-    settings.remotes = Remotes::new(vec![block_for(A), block_for(SECOND), anonymous]);
+    let anonymous = Remote { address: None, ..remote_for(A) };
+    settings.remotes = Remotes::new(vec![remote_for(A), remote_for(SECOND), anonymous]);
     Host::new(B, 2, settings, &[("192.0.2.1", "a secret of a and b"), ("192.0.2.3", "a secret of the second one")])
 }
 
@@ -97,10 +97,10 @@ fn a_repeated_message_is_refused_in_one_line() {
     assert_eq!(errors(&host, A).len(), 2, "another attempt");
 }
 
-/// By an anonymous block alone, a peer is configured if a policy names it.
+/// By an anonymous remote section alone, a peer is configured if a policy names it.
 #[test]
 fn a_policy_names_a_peer() {
-    let anonymous = Remote { address: None, ..block_for(A) };
+    let anonymous = Remote { address: None, ..remote_for(A) };
     let mut settings = settings(A, |_, _| {});
     settings.remotes = Remotes::new(vec![anonymous]);
     let mut host = Host::new(B, 2, settings, &[]);
@@ -140,7 +140,7 @@ fn each_wrong_key_is_told() {
     let mut host = responder();
     let mut peers = [A, SECOND].map(|peer| {
         let keys = [("192.0.2.2", "a wrong key")];
-        Host::new(peer, 3, settings(B, |block, _| block.rekey = crate::config::Rekey::Off), &keys)
+        Host::new(peer, 3, settings(B, |remote, _| remote.rekey = crate::config::Rekey::Off), &keys)
     });
     let mut now = Time::default();
     for _ in 0..5 {
@@ -148,7 +148,8 @@ fn each_wrong_key_is_told() {
             receive(&mut host, now, UNKNOWN_PEER, &message_1(number, OTHER_CIPHER));
         }
         for peer in &mut peers {
-            let control = Control::EstablishPhase1 { local: peer.address.ip(), remote: host.address.ip(), block: None };
+            let control =
+                Control::EstablishPhase1 { local: peer.address.ip(), remote: host.address.ip(), remote_section: None };
             peer.engine.handle_control(now, control).unwrap();
             let mut sent = peer.drain(now);
             while let Some(transmit) = sent.pop() {

@@ -20,12 +20,12 @@ use crate::wire::{Header, RawPayload, SaBody};
 const SA_MAX: usize = 1 << 14;
 
 /// Number of remote sections that are compared to find the smallest difference.
-const BLOCKS_COMPARED: usize = 16;
+const SECTIONS_COMPARED: usize = 16;
 
 /// A first message, and what a responder chooses from it.
 pub(crate) struct FirstChoice<'a> {
     /// The first remote section that accepts it.
-    pub(crate) block: RemoteIndex,
+    pub(crate) remote_section: RemoteIndex,
     pub(super) payloads: Vec<RawPayload<'a>>,
     /// SAi_b.
     pub(super) sa_i: Vec<u8>,
@@ -57,7 +57,7 @@ impl<'a> FirstChoice<'a> {
         let query = peer_query(remote, header.exchange);
         let chosen = choose(settings, &query, &offer.terms());
         let chosen = chosen.and_then(|choice| Some((choice, offer.transforms.get(choice.acceptance.offered)?)));
-        let Some((ProposalChoice { remote: block, acceptance, .. }, transform)) = chosen else {
+        let Some((ProposalChoice { remote: remote_section, acceptance, .. }, transform)) = chosen else {
             // In a flood, the line would be suppressed, so that no comparison is made for it.
             if !record.in_words {
                 return Err(FailureReason::NoProposalChosen(ProposalRefusal::NotCompared));
@@ -66,7 +66,7 @@ impl<'a> FirstChoice<'a> {
             return Err(FailureReason::NoProposalChosen(closest(settings, &query, &offer.terms())));
         };
         Ok(Self {
-            block,
+            remote_section,
             sa_i: sa_i.to_vec(),
             payloads,
             answer: phase1_answer(transform),
@@ -99,23 +99,24 @@ fn choose(settings: &Settings, query: &RemoteQuery<'_>, terms: &[Phase1Terms]) -
 fn describe(settings: &Settings, query: &RemoteQuery<'_>, offer: &Phase1Offer, record: &mut Record) {
     record.offered = bounded(in_words(&offer.terms()).chain(offer.skipped.iter().map(ToString::to_string)));
     let candidates = settings.remotes.candidates(query);
-    let blocks = candidates.iter().filter_map(|index| settings.remotes.get(*index));
-    record.configured = bounded(blocks.flat_map(|block| in_words(&block.proposals)));
+    let sections = candidates.iter().filter_map(|index| settings.remotes.get(*index));
+    record.configured = bounded(sections.flat_map(|section| in_words(&section.proposals)));
 }
 
 /// Returns the smallest difference between a transform of the peer and one of the remote sections for its address.
 fn closest(settings: &Settings, query: &RemoteQuery<'_>, offered: &[Phase1Terms]) -> ProposalRefusal {
     let candidates = settings.remotes.candidates(query);
-    let blocks = candidates.iter().filter_map(|index| settings.remotes.get(*index));
-    let of_block = |block: &Remote| {
-        let level = block.proposal_check;
+    let sections = candidates.iter().filter_map(|index| settings.remotes.get(*index));
+    let of_section = |section: &Remote| {
+        let level = section.proposal_check;
         // A method that is not supported is the difference, even if it is configured.
-        let ours = block.proposals.iter().filter(|terms| auth::is_supported(terms.method)).copied().collect::<Vec<_>>();
+        let ours =
+            section.proposals.iter().filter(|terms| auth::is_supported(terms.method)).copied().collect::<Vec<_>>();
         let mismatches = closest_phase1(level, offered, &ours)?;
         Some(ProposalRefusal::Phase1 { mismatches, level })
     };
     let unsupported = || offered.first().map(|terms| ProposalRefusal::Method(terms.method));
-    let closest = blocks.take(BLOCKS_COMPARED).filter_map(of_block).min_by_key(ProposalRefusal::distance);
+    let closest = sections.take(SECTIONS_COMPARED).filter_map(of_section).min_by_key(ProposalRefusal::distance);
     closest.or_else(unsupported).unwrap_or(ProposalRefusal::NotUnderstood)
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct ExchangeContext<'a> {
     /// Our address and the peer's.
     pub(crate) path: Path,
     /// The remote section: an initiator's, or a responder's best guess until it knows the peer's identity.
-    pub(crate) block: RemoteIndex,
+    pub(crate) remote_section: RemoteIndex,
     /// Whether an initiator has to send INITIAL-CONTACT.
     pub(crate) first_contact: bool,
     /// What is recorded for the outcome.
@@ -49,7 +49,7 @@ impl<'a> ExchangeContext<'a> {
             exchange: phase1.exchange,
             cookies: phase1.cookies,
             path: phase1.path(),
-            block: phase1.block,
+            remote_section: phase1.remote_section,
             first_contact,
             record: &mut phase1.conversation.record,
             notes: Vec::new(),
@@ -67,7 +67,7 @@ impl<'a> ExchangeContext<'a> {
 
     /// The remote section. It is missing only if the configuration has changed, and a reload ends such exchanges.
     pub(crate) fn remote_section(&self) -> Result<&'a Remote, FailureReason> {
-        self.settings.remotes.get(self.block).ok_or(FailureReason::NoRemote(MissingRemote::Removed))
+        self.settings.remotes.get(self.remote_section).ok_or(FailureReason::NoRemote(MissingRemote::Removed))
     }
 
     /// The header of a message of this exchange.

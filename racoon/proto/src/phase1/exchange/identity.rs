@@ -11,33 +11,35 @@ use crate::reason::{ExpectedIdentity, FailureReason, MissingRemote};
 use crate::select::{Ambiguous, RemoteIndex, RemoteQuery};
 
 /// Maximum number of remote sections in the reason for the failure of a peer that none of them expects.
-const BLOCKS_NAMED: usize = 4;
+const SECTIONS_NAMED: usize = 4;
 
 /// Checks a proved identity against `peers_identifier` of the remote section.
 ///
 /// # Errors
 /// If it is not an expected one and `verify_identifier` is on.
 pub(super) fn expected_peer(cx: &mut ExchangeContext<'_>, proved: &Proved) -> Result<(), FailureReason> {
-    let block = cx.remote_section()?;
-    match verify(&block.peers_identifiers, block.verify_identifier, proved.peer.claimed()) {
+    let section = cx.remote_section()?;
+    match verify(&section.peers_identifiers, section.verify_identifier, proved.peer.claimed()) {
         Verdict::Expected => Ok(()),
         Verdict::Tolerated => {
             cx.note(Level::Warning, || {
-                format!("identity {} is not what peers_identifier of {} expects", proved.peer.id, block.name)
+                format!("identity {} is not what peers_identifier of {} expects", proved.peer.id, section.name)
             });
             Ok(())
         }
         Verdict::Refused => {
-            Err(FailureReason::Identity { claimed: proved.peer.id.clone(), expected: expected_identities([block]) })
+            Err(FailureReason::Identity { claimed: proved.peer.id.clone(), expected: expected_identities([section]) })
         }
     }
 }
 
 /// Returns the identities that remote sections expect.
-fn expected_identities<'a>(blocks: impl IntoIterator<Item = &'a Remote>) -> Vec<ExpectedIdentity> {
-    let of =
-        |block: &Remote| ExpectedIdentity { remote: block.name.clone(), identifiers: block.peers_identifiers.clone() };
-    blocks.into_iter().map(of).collect()
+fn expected_identities<'a>(sections: impl IntoIterator<Item = &'a Remote>) -> Vec<ExpectedIdentity> {
+    let of = |section: &Remote| ExpectedIdentity {
+        remote: section.name.clone(),
+        identifiers: section.peers_identifiers.clone(),
+    };
+    sections.into_iter().map(of).collect()
 }
 
 /// Selects the remote section that matches best now that the identity is known, or the first one of several.
@@ -54,17 +56,17 @@ pub(super) fn select_remote_by_identity(
     let query = RemoteQuery { claimed: Some(proved.peer.claimed()), ..offered };
     let remotes = &cx.settings.remotes;
     match remotes.select(&query) {
-        Ok(Some(block)) => Ok(block),
+        Ok(Some(section)) => Ok(section),
         Ok(None) => {
-            let blocks = remotes.candidates(&offered).into_iter().filter_map(|block| remotes.get(block));
-            let expected = expected_identities(blocks.take(BLOCKS_NAMED));
+            let sections = remotes.candidates(&offered).into_iter().filter_map(|section| remotes.get(section));
+            let expected = expected_identities(sections.take(SECTIONS_NAMED));
             Err(FailureReason::Identity { claimed: proved.peer.id.clone(), expected })
         }
-        Err(Ambiguous(blocks)) => {
+        Err(Ambiguous(sections)) => {
             cx.note(Level::Debug, || {
-                format!("{} remote sections match equally well, using the first one", blocks.len())
+                format!("{} remote sections match equally well, using the first one", sections.len())
             });
-            blocks.into_iter().min().ok_or(FailureReason::NoRemote(MissingRemote::Removed))
+            sections.into_iter().min().ok_or(FailureReason::NoRemote(MissingRemote::Removed))
         }
     }
 }

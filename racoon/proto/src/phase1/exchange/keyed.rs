@@ -156,7 +156,7 @@ impl Keyed {
         Phase1Sa {
             cookies: cx.cookies,
             exchange: cx.exchange,
-            block: cx.block,
+            remote_section: cx.remote_section,
             terms: self.terms,
             keys: self.keys,
             peer,

@@ -21,31 +21,31 @@ fn between(local: &str, remote: &str) -> Sainfo {
     Sainfo::new(local, remote)
 }
 
-fn from(block: Sainfo, name: &str) -> Sainfo {
-    Sainfo { from: Some(Expected::exactly(&user(name))), ..block }
+fn from(section: Sainfo, name: &str) -> Sainfo {
+    Sainfo { from: Some(Expected::exactly(&user(name))), ..section }
 }
 
 fn traffic<'a>(local: &'a Identity, remote: &'a Identity) -> SainfoQuery<'a> {
     SainfoQuery { local, remote, claimed: None, client: None, remoteid: 0 }
 }
 
-fn selected(blocks: Vec<Sainfo>, traffic: &SainfoQuery<'_>) -> Option<usize> {
-    Sainfos::new(blocks).select(traffic).map(|index| index.0)
+fn selected(sections: Vec<Sainfo>, traffic: &SainfoQuery<'_>) -> Option<usize> {
+    Sainfos::new(sections).select(traffic).map(|index| index.0)
 }
 
 #[test]
 fn the_most_specific_wins_and_the_first_of_equals() {
     let (local, remote) = (net("10.1.0.0/16"), net("10.2.0.0/16"));
     let traffic = traffic(&local, &remote);
-    let blocks = vec![
+    let sections = vec![
         between("*", "*"),
         between("*", "10.2.0.0/16"),
         between("10.1.0.0/16", "*"),
         between("10.1.0.0/16", "10.2.0.0/16"),
     ];
-    assert_eq!(selected(blocks.clone(), &traffic), Some(3));
-    assert_eq!(selected(blocks.get(..3).unwrap().to_vec(), &traffic), Some(1));
-    assert_eq!(selected(blocks.get(..1).unwrap().to_vec(), &traffic), Some(0));
+    assert_eq!(selected(sections.clone(), &traffic), Some(3));
+    assert_eq!(selected(sections.get(..3).unwrap().to_vec(), &traffic), Some(1));
+    assert_eq!(selected(sections.get(..1).unwrap().to_vec(), &traffic), Some(0));
     assert_eq!(selected(vec![between("*", "*"), between("*", "*")], &traffic), Some(0));
     assert_eq!(selected(vec![], &traffic), None);
 }
@@ -59,10 +59,10 @@ fn identities_are_equal_not_contained() {
 #[test]
 fn protocols_count_and_ports_do_not() {
     let tcp = |port| net("10.1.0.0/16").with_protocol(6, port);
-    let blocks = vec![Sainfo::new(Side::Id(tcp(80)), RemoteSide::Anonymous)];
+    let sections = vec![Sainfo::new(Side::Id(tcp(80)), RemoteSide::Anonymous)];
     let remote = net("10.2.0.0/16");
-    assert_eq!(selected(blocks.clone(), &traffic(&tcp(443), &remote)), Some(0));
-    assert_eq!(selected(blocks, &traffic(&net("10.1.0.0/16"), &remote)), None);
+    assert_eq!(selected(sections.clone(), &traffic(&tcp(443), &remote)), Some(0));
+    assert_eq!(selected(sections, &traffic(&net("10.1.0.0/16"), &remote)), None);
 }
 
 #[test]
@@ -78,10 +78,10 @@ fn from_and_remoteid() {
     let joe = user("joe");
     let plain = traffic(&local, &remote);
     let is_joe = SainfoQuery { claimed: Some(Claimed::plain(&joe)), ..plain };
-    let blocks = vec![between("*", "*"), from(between("*", "*"), "ann"), from(between("*", "*"), "joe")];
-    assert_eq!(selected(blocks.clone(), &is_joe), Some(2));
-    assert_eq!(selected(blocks.clone(), &plain), Some(1), "nobody is known yet");
-    assert_eq!(selected(blocks.get(1..2).unwrap().to_vec(), &is_joe), None);
+    let sections = vec![between("*", "*"), from(between("*", "*"), "ann"), from(between("*", "*"), "joe")];
+    assert_eq!(selected(sections.clone(), &is_joe), Some(2));
+    assert_eq!(selected(sections.clone(), &plain), Some(1), "nobody is known yet");
+    assert_eq!(selected(sections.get(1..2).unwrap().to_vec(), &is_joe), None);
     let seven = Sainfo { remoteid: 7, ..between("*", "*") };
     assert_eq!(selected(vec![between("*", "*"), seven.clone()], &SainfoQuery { remoteid: 7, ..plain }), Some(1));
     assert_eq!(selected(vec![seven], &plain), None);
@@ -92,11 +92,11 @@ fn from_and_remoteid() {
 fn from_an_address() {
     let (local, remote) = (net("10.1.0.0/16"), net("10.2.0.0/16"));
     let peer = Identity::address("192.0.2.1".parse().unwrap());
-    let block = Sainfo { from: Some(Expected::exactly(&peer)), ..between("*", "*") };
+    let section = Sainfo { from: Some(Expected::exactly(&peer)), ..between("*", "*") };
     let claims = SainfoQuery { claimed: Some(Claimed::plain(&peer)), ..traffic(&local, &remote) };
-    assert_eq!(selected(vec![block.clone()], &claims), Some(0));
+    assert_eq!(selected(vec![section.clone()], &claims), Some(0));
     let other = Identity::address("192.0.2.2".parse().unwrap());
-    assert_eq!(selected(vec![block], &SainfoQuery { claimed: Some(Claimed::plain(&other)), ..claims }), None);
+    assert_eq!(selected(vec![section], &SainfoQuery { claimed: Some(Claimed::plain(&other)), ..claims }), None);
 }
 
 #[test]
@@ -104,10 +104,10 @@ fn client_addresses() {
     let (local, remote) = (net("10.1.0.0/16"), net("10.99.0.7/32"));
     let plain = traffic(&local, &remote);
     let assigned = SainfoQuery { client: Some("10.99.0.7".parse().unwrap()), ..plain };
-    let blocks = vec![between("10.1.0.0/16", "client")];
-    assert_eq!(selected(blocks.clone(), &assigned), Some(0));
-    assert_eq!(selected(blocks.clone(), &SainfoQuery { client: Some("10.99.0.8".parse().unwrap()), ..plain }), None);
-    assert_eq!(selected(blocks, &plain), None, "an initiator has no client");
+    let sections = vec![between("10.1.0.0/16", "client")];
+    assert_eq!(selected(sections.clone(), &assigned), Some(0));
+    assert_eq!(selected(sections.clone(), &SainfoQuery { client: Some("10.99.0.8".parse().unwrap()), ..plain }), None);
+    assert_eq!(selected(sections, &plain), None, "an initiator has no client");
     let name = user("joe");
     assert_eq!(selected(vec![between("*", "client")], &traffic(&local, &name)), None);
 }
@@ -121,28 +121,28 @@ fn groups_are_asked_for_afterwards() {
 }
 
 /// Every sainfo asked, in order of rank.
-fn scan(blocks: &[Sainfo], traffic: &SainfoQuery<'_>) -> Option<usize> {
-    let mut order = (0..blocks.len()).collect::<Vec<_>>();
-    order.sort_by_key(|at| Reverse(blocks[*at].priority()));
+fn scan(sections: &[Sainfo], traffic: &SainfoQuery<'_>) -> Option<usize> {
+    let mut order = (0..sections.len()).collect::<Vec<_>>();
+    order.sort_by_key(|at| Reverse(sections[*at].priority()));
     let same = |id: &Identity, other: &Identity| id.key() == other.key() && id.protocol == other.protocol;
     order.into_iter().find(|at| {
-        let block = &blocks[*at];
-        let local = match &block.local {
+        let section = &sections[*at];
+        let local = match &section.local {
             Side::Anonymous => true,
             Side::Id(id) => same(id, traffic.local),
         };
-        let remote = match &block.remote {
+        let remote = match &section.remote {
             RemoteSide::Anonymous => true,
             RemoteSide::ClientAddress => {
                 traffic.client.is_some_and(|client| Some(client) == traffic.remote.single_address())
             }
             RemoteSide::Id(id) => same(id, traffic.remote),
         };
-        let from = match (&block.from, traffic.claimed) {
+        let from = match (&section.from, traffic.claimed) {
             (Some(from), Some(claimed)) => from.matches(claimed),
             _ => true,
         };
-        local && remote && from && block.remoteid == traffic.remoteid
+        local && remote && from && section.remoteid == traffic.remoteid
     })
 }
 
@@ -167,7 +167,7 @@ fn expected() -> impl Strategy<Value = Expected> {
     ]
 }
 
-fn block() -> impl Strategy<Value = Sainfo> {
+fn section() -> impl Strategy<Value = Sainfo> {
     let local = prop_oneof![Just(Side::Anonymous), identity().prop_map(Side::Id)];
     let remote =
         prop_oneof![Just(RemoteSide::Anonymous), Just(RemoteSide::ClientAddress), identity().prop_map(RemoteSide::Id)];
@@ -181,7 +181,7 @@ fn block() -> impl Strategy<Value = Sainfo> {
 proptest! {
     #[test]
     fn the_index_answers_as_a_scan_does(
-        blocks in prop::collection::vec(block(), 0..30), local in identity(), remote in identity(),
+        sections in prop::collection::vec(section(), 0..30), local in identity(), remote in identity(),
         claimed in prop::option::of(peer()), client in prop::option::of(0u8..3), remoteid in 0u32..2,
     ) {
         let traffic = SainfoQuery {
@@ -191,7 +191,7 @@ proptest! {
             client: client.map(|number| IpAddr::from([10, 0, 0, number])),
             remoteid,
         };
-        let expected = scan(&blocks, &traffic);
-        prop_assert_eq!(selected(blocks, &traffic), expected);
+        let expected = scan(&sections, &traffic);
+        prop_assert_eq!(selected(sections, &traffic), expected);
     }
 }

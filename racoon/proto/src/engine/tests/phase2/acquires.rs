@@ -64,9 +64,9 @@ fn what_is_none_of_our_business_is_ignored() {
 fn addresses_that_somebody_makes_up() {
     let anybody = Selector { destination: Prefix::new([0, 0, 0, 0].into(), 0), ..hosts() };
     let mut net = Net::new(anybody, &transport(), &sainfo());
-    let blocks = vec![block_for(B), Remote { address: None, ..block_for("203.0.113.1:500") }];
+    let remotes = vec![remote_for(B), Remote { address: None, ..remote_for("203.0.113.1:500") }];
     let settings =
-        Settings { remotes: Remotes::new(blocks), sainfos: Sainfos::new(vec![sainfo()]), ..Settings::default() };
+        Settings { remotes: Remotes::new(remotes), sainfos: Sainfos::new(vec![sainfo()]), ..Settings::default() };
     net.world.a.engine.handle_control(net.world.now, Control::Reload(Box::new(settings))).unwrap();
     let made_up = |number: u32| {
         let [_, _, third, fourth] = number.to_be_bytes();
@@ -115,7 +115,7 @@ fn a_policy_that_was_deleted_asks_for_nothing() {
 
 #[test]
 fn nobody_to_speak_with() {
-    let passive = |block: &mut Remote, _: &mut Settings| block.passive = true;
+    let passive = |remote: &mut Remote, _: &mut Settings| remote.passive = true;
     let mut net = Net::with(hosts(), &transport(), [sainfo(), sainfo()], passive, |_, _| {});
     net.acquire();
     net.settle();
@@ -123,10 +123,10 @@ fn nobody_to_speak_with() {
                  192.0.2.2: 192.0.2.1/32 -> 192.0.2.2/32";
     assert_eq!(net.world.a.lines(Level::Error), [error]);
     assert_eq!(net.kernels[0].failed, [acquire(1)]);
-    // `remote anonymous` does not take its place: by that the peer would have rights that its own block does not give.
+    // `remote anonymous` does not take its place: by that the peer would have rights that its own remote section does not give.
     let mut net = Net::new(hosts(), &transport(), &sainfo());
-    let own = Remote { passive: true, ..block_for(B) };
-    let any = Remote { address: None, generate_policy: GeneratePolicy::Require, ..block_for(B) };
+    let own = Remote { passive: true, ..remote_for(B) };
+    let any = Remote { address: None, generate_policy: GeneratePolicy::Require, ..remote_for(B) };
     let mut both = settings(B, |_, settings| settings.sainfos = Sainfos::new(vec![sainfo()]));
     both.remotes = Remotes::new(vec![own, any]);
     net.world.a.engine.handle_control(Time::default(), Control::Reload(Box::new(both))).unwrap();
@@ -187,8 +187,8 @@ fn somebody_wants_a_phase_2() {
     net.world.a.engine.handle_control(now, Control::FlushPhase2(Some(Protocol::ESP))).unwrap();
     net.settle();
     net.assert_empty();
-    // Not because of a packet: a passive block will do, and the pair is renewed.
-    let passive = |block: &mut Remote, _: &mut Settings| block.passive = true;
+    // Not because of a packet: a passive remote section will do, and the pair is renewed.
+    let passive = |remote: &mut Remote, _: &mut Settings| remote.passive = true;
     let mut net = Net::with(networks(), &tunnel, [sainfo(), sainfo()], passive, |_, _| {});
     assert_eq!(ask(&mut net, networks()), Ok(()));
     net.settle();

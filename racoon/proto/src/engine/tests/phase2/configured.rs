@@ -40,7 +40,7 @@ fn messages_are_repeated_as_configured() {
     assert_eq!(sent_at(&mut net, 20), expected[2..]);
     assert_eq!(net.world.a.unanswered(), [(1, 3)]);
 
-    let no_probes = |block: &mut Remote, _: &mut Settings| block.dpd = None;
+    let no_probes = |remote: &mut Remote, _: &mut Settings| remote.dpd = None;
     let mut net = Net::with(hosts(), &transport(), both(&sainfo()), timer, no_probes);
     net.world.initiate();
     net.settle();
@@ -82,7 +82,7 @@ fn a_phase_2_waits_for_the_kernel_as_configured() {
 #[test]
 fn nonces_are_as_long_as_configured() {
     let sizes = |a: u16, b: u16| {
-        let of = |size| move |block: &mut Remote, _: &mut Settings| block.nonce_size = size;
+        let of = |size| move |remote: &mut Remote, _: &mut Settings| remote.nonce_size = size;
         let mut net = Net::with(hosts(), &transport(), both(&sainfo()), of(a), of(b));
         net.acquire();
         net.settle();
@@ -108,8 +108,8 @@ fn a_remoteid_ties_a_sainfo_to_its_remotes() {
         sainfo
     };
     let host = |ph1id| {
-        move |block: &mut Remote, settings: &mut Settings| {
-            block.ph1id = ph1id;
+        move |remote: &mut Remote, settings: &mut Settings| {
+            remote.ph1id = ph1id;
             settings.sainfos = Sainfos::new(vec![of(0, 100), of(7, 700)]);
         }
     };
@@ -147,11 +147,11 @@ fn a_sainfo_is_for_who_the_peer_is() {
             (special.terms.lifetime, general.terms.lifetime) = (200, 900);
             settings.sainfos = Sainfos::new(vec![general, special]);
         };
-        let claim = |block: &mut Remote, settings: &mut Settings| {
-            block.proposal_check = CheckLevel::Claim;
-            sainfos(block, settings);
+        let claim = |remote: &mut Remote, settings: &mut Settings| {
+            remote.proposal_check = CheckLevel::Claim;
+            sainfos(remote, settings);
         };
-        let called = |block: &mut Remote, _: &mut Settings| block.my_identifier = identity;
+        let called = |remote: &mut Remote, _: &mut Settings| remote.my_identifier = identity;
         let mut net = Net::with(hosts(), &transport(), both(&sainfo()), called, claim);
         net.acquire();
         net.settle();
@@ -243,7 +243,7 @@ fn extended_sequence_numbers_as_configured() {
 #[test]
 fn identities_are_sent_in_transport_mode() {
     for supported in [false, true] {
-        let proxy = |block: &mut Remote, _: &mut Settings| block.support_proxy = supported;
+        let proxy = |remote: &mut Remote, _: &mut Settings| remote.support_proxy = supported;
         let mut net = Net::with(hosts(), &transport(), both(&sainfo()), proxy, nothing);
         net.world.initiate();
         net.settle();
@@ -263,10 +263,10 @@ fn identities_are_sent_in_transport_mode() {
 fn an_address_of_somebody_else_as_identity() {
     let address = Identity::address("198.51.100.7".parse().unwrap());
     let world = World::established_with(
-        |block, _| block.my_identifier = LocalIdentity::Fixed(address.clone()),
-        |block, _| {
-            block.peers_identifiers = vec![Expected::exactly(&address)];
-            block.verify_identifier = true;
+        |remote, _| remote.my_identifier = LocalIdentity::Fixed(address.clone()),
+        |remote, _| {
+            remote.peers_identifiers = vec![Expected::exactly(&address)];
+            remote.verify_identifier = true;
         },
     );
     assert_eq!(world.b.engine.phase1s.sa(world.b.only()).unwrap().peer.id, address.with_protocol(17, 500));
@@ -275,7 +275,7 @@ fn an_address_of_somebody_else_as_identity() {
 /// A reload's values count from then on, for what is on its way, too.
 #[test]
 fn a_reload_brings_its_values() {
-    let mut net = Net::with(hosts(), &transport(), both(&sainfo()), nothing, |block, _| block.dpd = None);
+    let mut net = Net::with(hosts(), &transport(), both(&sainfo()), nothing, |remote, _| remote.dpd = None);
     net.world.initiate();
     net.settle();
     net.world.a.sent.clear();

@@ -273,7 +273,7 @@ fn an_initiators_level_says_which_lifetime_it_takes() {
         other
     };
     let net = |level| {
-        let level = |block: &mut Remote, _: &mut Settings| block.proposal_check = level;
+        let level = |remote: &mut Remote, _: &mut Settings| remote.proposal_check = level;
         Net::with(hosts(), &transport(), [sainfo(), sainfo()], level, |_, _| {})
     };
     for (level, lifetime, answered, claimed) in [

@@ -183,7 +183,7 @@ fn the_initiators_sas_have_a_soft_lifetime() {
 fn a_shorter_lifetime_is_claimed_and_heeded() {
     let mut shorter = sainfo();
     shorter.terms.lifetime = 300;
-    let claim = |block: &mut Remote, _: &mut Settings| block.proposal_check = CheckLevel::Claim;
+    let claim = |remote: &mut Remote, _: &mut Settings| remote.proposal_check = CheckLevel::Claim;
     let mut net = Net::with(hosts(), &transport(), [sainfo(), shorter], |_, _| {}, claim);
     net.acquire();
     net.settle();
@@ -319,8 +319,8 @@ fn spoken_for(hosts: Selector, sainfo_b: Sainfo, b: impl FnOnce(&mut Remote, &mu
     net
 }
 
-fn proxy(block: &mut Remote, _: &mut Settings) {
-    block.support_proxy = true;
+fn proxy(remote: &mut Remote, _: &mut Settings) {
+    remote.support_proxy = true;
 }
 
 /// With `support_proxy` the hosts that the identities name are the ends of the SAs, if a sainfo for this peer names them.
@@ -347,8 +347,8 @@ fn nobody_gets_sas_in_the_name_of_another_host() {
         Selector { source: victim, destination: Prefix::host([192, 0, 2, 78].into()), ..hosts() },
     ] {
         for supports_proxy in [true, false] {
-            let block = move |block: &mut Remote, _: &mut Settings| block.support_proxy = supports_proxy;
-            let mut net = spoken_for(selector, sainfo(), block);
+            let proxy = move |remote: &mut Remote, _: &mut Settings| remote.support_proxy = supports_proxy;
+            let mut net = spoken_for(selector, sainfo(), proxy);
             let failures = net.world.b.failures();
             let [FailureReason::NotAuthorized(why)] = &failures[..] else { panic!("{failures:?}") };
             let text = why.to_string();

@@ -6,8 +6,8 @@ use crate::reason::DenialReason;
 
 const ALL: [Direction; 3] = [Direction::In, Direction::Forward, Direction::Out];
 
-fn generate(block: &mut Remote, _: &mut Settings) {
-    block.generate_policy = GeneratePolicy::Require;
+fn generate(remote: &mut Remote, _: &mut Settings) {
+    remote.generate_policy = GeneratePolicy::Require;
 }
 
 /// `a` wants a tunnel for networks for which `b` has no policies.
@@ -172,14 +172,14 @@ fn somebody_else_at_the_address_of_the_peer() {
     use crate::config::{LocalIdentity, Rekey};
     use crate::identity::Identity;
     use crate::num::IdType;
-    let short = |block: &mut Remote, _: &mut Settings| {
-        block.rekey = Rekey::Off;
-        block.proposals[0].lifetime = 100;
+    let short = |remote: &mut Remote, _: &mut Settings| {
+        remote.rekey = Rekey::Off;
+        remote.proposals[0].lifetime = 100;
     };
     for is_other in [true, false] {
-        let b = |block: &mut Remote, settings: &mut Settings| {
-            short(block, settings);
-            generate(block, settings);
+        let b = |remote: &mut Remote, settings: &mut Settings| {
+            short(remote, settings);
+            generate(remote, settings);
         };
         let tunnel = [template(Protocol::ESP, Mode::Tunnel)];
         let mut net = Net::with(networks(), &tunnel, [sainfo(), sainfo()], short, b);
@@ -189,9 +189,9 @@ fn somebody_else_at_the_address_of_the_peer() {
         net.pass(seconds(300));
         assert_eq!((net.world.b.states(), net.kernels[1].policies.len()), (vec![], 3));
         if is_other {
-            let named = |block: &mut Remote, settings: &mut Settings| {
-                short(block, settings);
-                block.my_identifier = LocalIdentity::Fixed(Identity::named(IdType::FQDN, *b"other"));
+            let named = |remote: &mut Remote, settings: &mut Settings| {
+                short(remote, settings);
+                remote.my_identifier = LocalIdentity::Fixed(Identity::named(IdType::FQDN, *b"other"));
             };
             net.world.a = Host::new(A, 9, settings(B, named), &[("192.0.2.2", "a secret of a and b")]);
         }

@@ -9,9 +9,9 @@ fn restarted(in_kernel: bool, change: impl FnOnce(&mut Remote)) -> (Net, [SaName
     let mut net = Net::up(hosts(), &transport(), &sainfo());
     net.pass(seconds(10));
     let sas = [net.kernels[0].names(Way::Inbound)[0], net.kernels[0].names(Way::Outbound)[0]];
-    let changed = settings(B, |block, settings| {
+    let changed = settings(B, |remote, settings| {
         settings.sainfos = Sainfos::new(vec![sainfo()]);
-        change(block);
+        change(remote);
     });
     net.world.a = Host::new(A, 99, changed, &[("192.0.2.2", "a secret of a and b")]);
     net.tell_a(KernelEvent::Policies(policies(hosts(), &transport(), true)));
@@ -87,7 +87,7 @@ fn they_go_if_the_peer_does_not_answer() {
 
 #[test]
 fn a_passive_side_waits_for_the_peer() {
-    let (mut net, sas) = restarted(true, |block| block.passive = true);
+    let (mut net, sas) = restarted(true, |remote| remote.passive = true);
     net.pass(seconds(60));
     assert!(sas.iter().all(|name| has(&net, name)), "they serve");
     assert_eq!((Net::established(&net.world.a), net.world.a.failures().len()), (0, 0));
@@ -103,7 +103,7 @@ fn a_passive_side_waits_for_the_peer() {
 /// What the peer deletes under a phase 1 with it goes; what another peer deletes does not.
 #[test]
 fn the_peer_deletes_them() {
-    let (mut net, sas) = restarted(true, |block| (block.passive, block.initial_contact) = (true, false));
+    let (mut net, sas) = restarted(true, |remote| (remote.passive, remote.initial_contact) = (true, false));
     let now = net.world.now;
     let other = SaName { spi: 0x7777, destination: [192, 0, 2, 3].into(), ..sas[1] };
     net.kernels[0].sas.retain(|sa| sa.name.source != ip(B));
@@ -131,7 +131,7 @@ fn the_peer_deletes_them() {
     };
     deletes(&mut net);
     assert_eq!(net.world.a.engine.leftovers.len(), 3);
-    let phase1 = Control::EstablishPhase1 { local: ip(A), remote: ip(B), block: None };
+    let phase1 = Control::EstablishPhase1 { local: ip(A), remote: ip(B), remote_section: None };
     net.world.a.engine.handle_control(now, phase1).unwrap();
     net.settle();
     deletes(&mut net);
@@ -156,19 +156,19 @@ fn what_no_policy_needs_goes() {
 
 #[test]
 fn what_others_do_to_them_is_heard() {
-    let (mut net, sas) = restarted(true, |block| block.passive = true);
+    let (mut net, sas) = restarted(true, |remote| remote.passive = true);
     net.tell_a(KernelEvent::Expire(sas[0], Limit::Hard));
     assert_eq!(net.world.a.engine.leftovers.len(), 1);
     net.tell_a(KernelEvent::Deleted(sas[1]));
     assert_eq!(net.world.a.engine.leftovers.len(), 0);
 
-    let (mut net, _) = restarted(true, |block| block.passive = true);
+    let (mut net, _) = restarted(true, |remote| remote.passive = true);
     net.tell_a(KernelEvent::Flushed(Some(Protocol::AH)));
     assert_eq!(net.world.a.engine.leftovers.len(), 2);
     net.tell_a(KernelEvent::Flushed(None));
     assert_eq!(net.world.a.engine.leftovers.len(), 0);
 
-    let (mut net, sas) = restarted(true, |block| block.passive = true);
+    let (mut net, sas) = restarted(true, |remote| remote.passive = true);
     let now = net.world.now;
     net.world.a.engine.handle_control(now, Control::Shutdown).unwrap();
     net.settle();

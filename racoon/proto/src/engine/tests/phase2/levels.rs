@@ -11,7 +11,7 @@ const ALL: [CheckLevel; 4] = [Obey, Strict, Claim, Exact];
 /// refuses.
 fn agreed(level: CheckLevel, offered: &Sainfo, configured: &Sainfo) -> Option<(Lifetime, Net)> {
     let sainfos = [offered.clone(), configured.clone()];
-    let at = |level| move |block: &mut Remote, _: &mut Settings| block.proposal_check = level;
+    let at = |level| move |remote: &mut Remote, _: &mut Settings| remote.proposal_check = level;
     let mut net = Net::with(hosts(), &transport(), sainfos, at(Obey), at(level));
     net.acquire();
     net.settle();
@@ -123,10 +123,10 @@ fn lifetimes_and_key_lengths_of_phase_1() {
     ] {
         for (level, expected) in ALL.into_iter().zip(expected) {
             let mut world = World::with(
-                |block, _| block.proposals = terms(key_length, lifetime),
-                |block, _| {
-                    block.proposals = terms(192, 3600);
-                    block.proposal_check = level;
+                |remote, _| remote.proposals = terms(key_length, lifetime),
+                |remote, _| {
+                    remote.proposals = terms(192, 3600);
+                    remote.proposal_check = level;
                 },
             );
             world.initiate();

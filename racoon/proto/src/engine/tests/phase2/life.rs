@@ -140,7 +140,7 @@ fn at_the_end_the_peer_is_told_and_nothing_is_left() {
 
 #[test]
 fn a_dead_peers_sas_go() {
-    let probe = |block: &mut Remote, _: &mut Settings| block.dpd = Some(Dpd { delay: 20, ..Dpd::default() });
+    let probe = |remote: &mut Remote, _: &mut Settings| remote.dpd = Some(Dpd { delay: 20, ..Dpd::default() });
     let mut net = Net::with(hosts(), &transport(), [sainfo(), sainfo()], probe, |_, _| {});
     net.acquire();
     net.settle();
@@ -153,7 +153,7 @@ fn a_dead_peers_sas_go() {
 
 #[test]
 fn a_pair_outlives_its_phase_1() {
-    let short = |block: &mut Remote, _: &mut Settings| block.proposals[0].lifetime = 300;
+    let short = |remote: &mut Remote, _: &mut Settings| remote.proposals[0].lifetime = 300;
     let mut net = Net::with(hosts(), &transport(), [sainfo(), sainfo()], short, short);
     net.acquire();
     net.settle();
@@ -208,9 +208,9 @@ fn a_reload_keeps_what_is_configured() {
 /// A peer that probes takes the end of phase 1 for the end of all: a pair that lived on here alone would lead nowhere.
 #[test]
 fn pairs_go_with_a_phase_1_that_is_deleted_on_purpose() {
-    let probe = |block: &mut Remote, _: &mut Settings| block.dpd = Some(Dpd { delay: 20, ..Dpd::default() });
-    let stronger = |block: &mut Remote, settings: &mut Settings| {
-        block.proposals[0].key_length = 256;
+    let probe = |remote: &mut Remote, _: &mut Settings| remote.dpd = Some(Dpd { delay: 20, ..Dpd::default() });
+    let stronger = |remote: &mut Remote, settings: &mut Settings| {
+        remote.proposals[0].key_length = 256;
         settings.sainfos = Sainfos::new(vec![sainfo()]);
     };
     for control in [Control::FlushPhase1, Control::Reload(Box::new(settings(B, stronger)))] {
@@ -250,7 +250,7 @@ fn after_the_end_nothing_begins() {
     let now = net.world.now;
     net.world.a.engine.handle_control(now, Control::Shutdown).unwrap();
     net.settle();
-    let establish = Control::EstablishPhase1 { local: ip(A), remote: ip(B), block: None };
+    let establish = Control::EstablishPhase1 { local: ip(A), remote: ip(B), remote_section: None };
     assert_eq!(net.world.a.engine.handle_control(now, establish), Err(Refusal::Stopping));
     assert_eq!(net.world.a.engine.poll_timeout(), None);
 }

@@ -183,13 +183,13 @@ impl Net {
         b: impl FnOnce(&mut Remote, &mut Settings),
     ) -> Self {
         let world = World::with(
-            |block, settings| {
+            |remote, settings| {
                 settings.sainfos = Sainfos::new(vec![sainfo_a]);
-                a(block, settings);
+                a(remote, settings);
             },
-            |block, settings| {
+            |remote, settings| {
                 settings.sainfos = Sainfos::new(vec![sainfo_b]);
-                b(block, settings);
+                b(remote, settings);
             },
         );
         let kernels = [0x1000, 0x2000].map(|next_spi| Kernel { next_spi, ..Kernel::default() });

@@ -78,9 +78,9 @@ fn a_peer_cannot_take_the_address_of_another() {
     // Another phase 1, of another peer behind the same NAT, has the port already.
     let first = net.world.b.only();
     let (a, b) = (&net.world.a, net.world.b.address);
-    let (path, block) = (Path::new(a.address, b), a.engine.phase1s.get(a.only()).unwrap().block);
+    let (path, remote_section) = (Path::new(a.address, b), a.engine.phase1s.get(a.only()).unwrap().remote_section);
     let a = &mut net.world.a.engine;
-    a.phase1s.begin(&mut a.core, path, block, None).unwrap();
+    a.phase1s.begin(&mut a.core, path, remote_section, None).unwrap();
     net.settle();
     let second = net.world.b.engine.phase1s.iter().map(|(id, _)| id).find(|id| *id != first).unwrap();
     net.world.b.engine.phase1s.move_to(second, new);
@@ -96,9 +96,9 @@ fn deletes_go_to_the_peer_that_has_the_sas() {
     let (mut net, old, new) = behind_nat(Encapsulation::NonEspMarker);
     let first = net.world.b.only();
     let (a, b) = (&net.world.a, net.world.b.address);
-    let (path, block) = (Path::new(a.address, b), a.engine.phase1s.get(a.only()).unwrap().block);
+    let (path, remote_section) = (Path::new(a.address, b), a.engine.phase1s.get(a.only()).unwrap().remote_section);
     let a = &mut net.world.a.engine;
-    a.phase1s.begin(&mut a.core, path, block, None).unwrap();
+    a.phase1s.begin(&mut a.core, path, remote_section, None).unwrap();
     net.settle();
     let phase1s = &mut net.world.b.engine.phase1s;
     let second = phase1s.iter().map(|(id, _)| id).find(|id| *id != first).unwrap();

@@ -113,7 +113,7 @@ fn the_nearest_policy_is_named() {
 #[test]
 fn policies_are_made_for_those_who_have_none_and_go_with_them() {
     for (how, mode) in [(GeneratePolicy::Require, Mode::Tunnel), (GeneratePolicy::Unique, Mode::Transport)] {
-        let generate = move |block: &mut Remote, _: &mut Settings| block.generate_policy = how;
+        let generate = move |remote: &mut Remote, _: &mut Settings| remote.generate_policy = how;
         let selector = if mode == Mode::Tunnel { networks() } else { hosts() };
         let mut net = Net::with(selector, &[template(Protocol::ESP, mode)], [sainfo(), sainfo()], |_, _| {}, generate);
         net.tell_b(KernelEvent::PoliciesFlushed);
@@ -363,7 +363,7 @@ fn a_tunnel_with_somebody_else() {
 /// A kernel that never answers fills nothing; one that answers late gets the last SPIs back.
 #[test]
 fn a_kernel_that_does_not_answer_fills_nothing() {
-    let long = |block: &mut Remote, _: &mut Settings| block.proposals[0].lifetime = 100_000;
+    let long = |remote: &mut Remote, _: &mut Settings| remote.proposals[0].lifetime = 100_000;
     let mut net = Net::with(hosts(), &transport(), [sainfo(), sainfo()], long, long);
     net.world.initiate();
     net.settle();

@@ -27,7 +27,7 @@ impl Probing {
 fn up(probing: Probing, with_sas: bool) -> Net {
     let sainfos = [sainfo(), sainfo()];
     let dpd = probing.dpd();
-    let mut net = Net::with(hosts(), &transport(), sainfos, |block, _| block.dpd = dpd, |block, _| block.dpd = dpd);
+    let mut net = Net::with(hosts(), &transport(), sainfos, |remote, _| remote.dpd = dpd, |remote, _| remote.dpd = dpd);
     if with_sas {
         net.acquire();
     } else {
@@ -41,10 +41,10 @@ fn up(probing: Probing, with_sas: bool) -> Net {
 
 /// `b` is killed and started again: neither it nor its kernel knows anything.
 fn restart_b(net: &mut Net, probing: Probing, change: impl FnOnce(&mut Remote)) {
-    let changed = settings(A, |block, settings| {
-        block.dpd = probing.dpd();
+    let changed = settings(A, |remote, settings| {
+        remote.dpd = probing.dpd();
         settings.sainfos = Sainfos::new(vec![sainfo()]);
-        change(block);
+        change(remote);
     });
     net.world.b = Host::new(B, 99, changed, &[("192.0.2.1", "a secret of a and b")]);
     net.kernels[1] = Kernel { next_spi: 0x3000, ..Kernel::default() };
@@ -152,7 +152,7 @@ fn a_responder_that_is_restarted_in_main_mode_is_found_when_the_time_is_up() {
 fn sas_of_a_peer_that_was_restarted_go_with_its_phase_1() {
     for says_initial_contact in [true, false] {
         let mut net = up(Probing::OnDemand, true);
-        restart_b(&mut net, Probing::OnDemand, |block| block.initial_contact = says_initial_contact);
+        restart_b(&mut net, Probing::OnDemand, |remote| remote.initial_contact = says_initial_contact);
         let forged = in_clear(cookies(&net), NotifyType::INVALID_COOKIE);
         net.world.forge_to_a(&forged);
         // Another phase 1 after 10 s; without INITIAL-CONTACT the old one is forgotten 25 s later.
@@ -290,8 +290,8 @@ fn a_responder_negotiates_another_phase_1_unless_it_is_passive() {
             hosts(),
             &transport(),
             [sainfo(), sainfo()],
-            |block, _| (block.dpd, block.passive) = (dpd, passive),
-            |block, _| block.dpd = dpd,
+            |remote, _| (remote.dpd, remote.passive) = (dpd, passive),
+            |remote, _| remote.dpd = dpd,
         );
         net.world.initiate_back();
         net.settle();
@@ -338,7 +338,7 @@ fn a_reload_leaves_no_probe_behind() {
     let mut net = up(Probing::Each(20), true);
     let reload = |net: &mut Net, dpd| {
         let sainfos = Sainfos::new(vec![sainfo()]);
-        let new = Settings { sainfos, ..settings(B, |block, _| block.dpd = dpd) };
+        let new = Settings { sainfos, ..settings(B, |remote, _| remote.dpd = dpd) };
         net.world.a.engine.handle_control(net.world.now, Control::Reload(Box::new(new))).unwrap();
         net.settle();
     };
@@ -361,10 +361,10 @@ fn a_reload_leaves_no_probe_behind() {
 #[test]
 fn generated_policies_stay_for_what_begins_again() {
     let dpd = Some(Dpd::default());
-    let generate = |block: &mut Remote, _: &mut Settings| {
-        (block.dpd, block.generate_policy) = (dpd, crate::config::GeneratePolicy::Require);
+    let generate = |remote: &mut Remote, _: &mut Settings| {
+        (remote.dpd, remote.generate_policy) = (dpd, crate::config::GeneratePolicy::Require);
     };
-    let mut net = Net::with(hosts(), &transport(), [sainfo(), sainfo()], generate, |block, _| block.dpd = dpd);
+    let mut net = Net::with(hosts(), &transport(), [sainfo(), sainfo()], generate, |remote, _| remote.dpd = dpd);
     net.tell_a(KernelEvent::Policies(Vec::new()));
     let establish = Control::EstablishPhase2(Direction::Out, hosts().mirrored());
     net.world.b.engine.handle_control(Time::default(), establish).unwrap();
@@ -425,7 +425,7 @@ fn the_holder_of_something_is_asked_whether_it_is_there() {
 #[test]
 fn a_holder_with_two_phase_1s_loses_both() {
     let dpd = Probing::OnDemand.dpd();
-    let both = |block: &mut Remote, _: &mut Settings| block.dpd = dpd;
+    let both = |remote: &mut Remote, _: &mut Settings| remote.dpd = dpd;
     let mut net = Net::with(hosts(), &transport(), [sainfo(), sainfo()], both, both);
     net.world.initiate();
     net.world.initiate_back();

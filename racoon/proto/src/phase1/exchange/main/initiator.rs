@@ -67,15 +67,15 @@ pub(crate) struct AwaitsIdentity {
 impl Initiator {
     /// Sends message 1, with all proposals of the remote section whose authentication method is supported.
     pub(crate) fn begin(cx: &mut ExchangeContext<'_>) -> Result<Transition, FailureReason> {
-        let block = cx.remote_section()?;
-        let supported = block.proposals.iter().filter(|terms| auth::is_supported(terms.method));
+        let section = cx.remote_section()?;
+        let supported = section.proposals.iter().filter(|terms| auth::is_supported(terms.method));
         let offered: Vec<_> = supported.copied().collect();
         if offered.is_empty() {
-            return Err(FailureReason::NoAuthMethod { remote: block.name.clone() });
+            return Err(FailureReason::NoAuthMethod { remote: section.name.clone() });
         }
         cx.record.offered = bounded(in_words(&offered));
         let sa_i = phase1_sa(&offered).encode();
-        let message = proposal_message(cx, &sa_i, block.dpd.is_some());
+        let message = proposal_message(cx, &sa_i, section.dpd.is_some());
         Ok(Transition::send(Self::AwaitsChoice(AwaitsChoice { sa_i, offered }), message))
     }
 

@@ -161,8 +161,8 @@ impl AwaitsIdentity {
         // The message is authentic: message 6 is chained to its last block (RFC 2409 Appendix B).
         self.keyed.accept(&proved);
         // Until now the section was a guess by the address: main mode hides the identity until message 5.
-        let verdict = select_remote_by_identity(cx, &self.offered, &proved).and_then(|block| {
-            cx.block = block;
+        let verdict = select_remote_by_identity(cx, &self.offered, &proved).and_then(|remote_section| {
+            cx.remote_section = remote_section;
             expected_peer(cx, &proved)
         });
         let last_message = match verdict {
