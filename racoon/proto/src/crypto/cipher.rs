@@ -47,6 +47,7 @@ impl Iv {
     /// The IV that consists of the first bytes of `from`.
     fn cut(from: &[u8], block: usize) -> Self {
         let mut bytes = [0; LONGEST_BLOCK];
+        // Every hash is at least as long as the longest block: MD5 has 16 bytes.
         let length = block.min(from.len()).min(LONGEST_BLOCK);
         bytes.iter_mut().zip(from.iter().take(length)).for_each(|(to, from)| *to = *from);
         Self { bytes, length }
@@ -126,6 +127,7 @@ impl CipherKey {
     /// # Errors
     /// If the data is empty or not a multiple of the block length, or if the IV is for another cipher. The data is unchanged then.
     pub fn decrypt(&self, iv: &Iv, data: &mut [u8]) -> Result<Iv, CryptoError> {
+        // Taken first: decryption overwrites the ciphertext.
         let next = Iv::last_of(data, self.block_length());
         self.run(Operation::Decrypt, iv, data)?;
         Ok(next)
@@ -221,7 +223,9 @@ fn is_weak(cipher: Cipher, key: &[u8]) -> bool {
     let key = without_parity(key);
     match cipher {
         Cipher::DES => WEAK_DES_KEYS.iter().any(|weak| equal(&key, &without_parity(&weak.to_be_bytes()))),
+        // Weak single keys do no harm in 3DES, and equal outer parts are not excluded (RFC 2451 section 2.3).
         Cipher::TRIPLE_DES => key.chunks(8).zip(key.chunks(8).skip(1)).any(|(one, next)| equal(one, next)),
+        // Weak keys of Blowfish cannot be recognized before its S-boxes are computed (RFC 2451 section 2.3).
         _ => false,
     }
 }

@@ -38,6 +38,7 @@ pub struct SeededRandom {
 impl SeededRandom {
     /// The generator with a seed.
     pub fn new(seed: u64) -> Self {
+        // All used: the first block is generated when it is needed.
         Self { seed, counter: 0, block: [0; 32], used: 32 }
     }
 

@@ -72,6 +72,7 @@ fn mismatches(
     let method = is_other_method.then_some(Phase1Mismatch::Method(Sides(theirs.method, ours.method)));
     let (other_length, other_lifetime) = match level {
         CheckLevel::Obey => (false, false),
+        // RESPONDER-LIFETIME is about IPsec SAs (RFC 2407 section 4.6.3.1), so in phase 1 `claim` means `strict`.
         CheckLevel::Strict | CheckLevel::Claim => {
             (theirs.key_length < ours.key_length, theirs.lifetime > ours.lifetime)
         }

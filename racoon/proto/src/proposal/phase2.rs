@@ -117,6 +117,7 @@ pub(crate) fn terms_mismatches(
             // A group where none is configured is safer than what is configured.
             other_group && ours.group.is_some(),
         ),
+        // A longer lifetime is not refused: `check_phase2` claims ours.
         CheckLevel::Claim => (false, false, other_group && ours.group.is_some()),
         CheckLevel::Exact => (theirs.lifetime != ours.lifetime, theirs.kilobytes != ours.kilobytes, other_group),
     };

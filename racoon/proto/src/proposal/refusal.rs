@@ -60,6 +60,7 @@ impl ProposalRefusal {
         match self {
             Self::Phase1 { mismatches, .. } => mismatches.len(),
             Self::Phase2 { mismatches, .. } => mismatches.len(),
+            // More than any number of differences: what follows has no transform to compare.
             Self::NoTransform(_) => usize::MAX - 2,
             Self::Protocols(_) => usize::MAX - 1,
             Self::NotCompared | Self::NotUnderstood | Self::Method(_) | Self::NoAlgorithm(_) => usize::MAX,

@@ -194,6 +194,7 @@ impl Remotes {
     pub fn choose_proposal(&self, query: &RemoteQuery<'_>, offered: &[Phase1Terms]) -> Option<ProposalChoice> {
         let candidates = self.candidates(query);
         let sections = || candidates.iter().filter_map(|index| Some((*index, self.get(*index)?)));
+        // The order of the transforms is that of the initiator's preference (RFC 2408 section 4.2).
         let (remote, acceptance) = offered.iter().enumerate().find_map(|(at, transform)| {
             sections().find_map(|(index, section)| {
                 let accepted = section.accept(std::slice::from_ref(transform))?;
@@ -233,6 +234,7 @@ impl Remote {
         if self.passive && query.skip_passive {
             return None;
         }
+        // Each criterion is worth more than all lesser ones together: certificate, identity, exchange, address.
         let points = 1
             + self.score_address(query)?
             + self.score_exchange(query)?

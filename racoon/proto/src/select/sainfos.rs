@@ -90,6 +90,7 @@ impl Sainfos {
     pub fn new(sections: Vec<Sainfo>) -> Self {
         let mut sainfos = Self { sections, ..Self::default() };
         for (at, section) in sainfos.sections.iter().enumerate() {
+            // A side that covers all addresses does not reserve any of them for its peer.
             if let RemoteSide::Id(id) = &section.remote
                 && let Some(side) = enclosing_prefix(id).filter(|side| side.length() > 0)
             {
@@ -185,6 +186,7 @@ impl Sainfo {
     /// Returns the priority; sainfos with a higher one are selected first.
     fn priority(&self) -> u8 {
         let points = |holds: bool, points: u8| if holds { points } else { 0 };
+        // Naming the peer counts more than naming both ends of the traffic.
         points(self.remoteid != 0, 3)
             + points(self.from.is_some(), 3)
             + points(self.local != Side::Anonymous, 1)

@@ -68,6 +68,7 @@ impl Attribute {
     /// Parses attributes up to the end of `reader`.
     pub(super) fn parse_all(reader: &mut Reader<'_>) -> Result<Vec<Self>, WireError> {
         let mut attributes = Vec::new();
+        // Each attribute takes at least 4 bytes, so the message bounds their number.
         while !reader.is_empty() {
             attributes.push(Self::parse(reader)?);
         }

@@ -47,6 +47,7 @@ pub fn payload(kind: PayloadType, body: &[u8]) -> String {
         PayloadType::ATTRIBUTES => Attributes::parse(body).map(|attributes| config(&attributes)),
         PayloadType::FRAGMENT => Fragment::parse(body).map(|fragment| self::fragment(&fragment)),
         kind if kind.is_nat_oa() => NatOa::parse(body).map(|nat_oa| nat_oa.address.to_string()),
+        // The contents of KE, Nonce, HASH and SIG payloads would tell a reader nothing; `-v` logs the bytes.
         _ => Ok(bytes(body)),
     };
     match said {
@@ -82,6 +83,7 @@ fn proposal(proposal: &Proposal) -> String {
 fn transform(protocol: Protocol, transform: &Transform) -> String {
     let Transform { number, id, .. } = transform;
     let id: &dyn fmt::Display = match protocol {
+        // The only transform identifier of phase 1 (RFC 2407 section 4.4.2).
         Protocol::ISAKMP => &"KEY_IKE",
         Protocol::AH => &AhTransform(*id),
         Protocol::ESP => &EspTransform(*id),

@@ -158,6 +158,7 @@ impl Header {
         if major != 1 {
             return Err(WireError::Version { major, minor });
         }
+        // RFC 2408 section 5.2: a message with invalid flags is discarded.
         let flags = Flags::from_bits(flags).ok_or(WireError::Flags { found: flags })?;
         let body = match usize::try_from(length) {
             // ipsec-tools allocated as much as a forged length claimed (CVE-2004-0403).

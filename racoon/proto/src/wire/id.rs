@@ -87,6 +87,7 @@ fn value(kind: IdType, data: &[u8]) -> Option<String> {
     match kind {
         IdType::IPV4_ADDR | IdType::IPV6_ADDR => address(data).map(|address| address.to_string()),
         IdType::IPV4_ADDR_SUBNET | IdType::IPV6_ADDR_SUBNET => {
+            // Received masks are contiguous (`check_mask`), so their ones are the prefix length.
             let prefix: u32 = second.iter().map(|octet| octet.count_ones()).sum();
             address(first).map(|network| format!("{network}/{prefix}"))
         }

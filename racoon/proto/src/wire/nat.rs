@@ -32,6 +32,7 @@ impl NatOa {
     pub fn parse(body: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new("NAT-OA payload", body);
         let kind = IdType(reader.u8()?);
+        // Ignored like other reserved bytes, although RFC 3947 section 5.2 requires 0.
         let _reserved = reader.bytes(3)?;
         let address = match kind {
             IdType::IPV4_ADDR => IpAddr::from(reader.array::<4>()?),

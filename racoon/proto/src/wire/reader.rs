@@ -48,6 +48,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
         let mut array = [0; N];
+        // Does not panic: `bytes` returns exactly N bytes.
         array.copy_from_slice(self.bytes(N)?);
         Ok(array)
     }

@@ -68,6 +68,7 @@ impl SaBody {
             return Err(WireError::Doi { found: doi });
         }
         let situation = reader.u32()?;
+        // SIT_SECRECY and SIT_INTEGRITY would put security labels before the proposals (RFC 2407 section 4.6.1).
         if situation != IDENTITY_ONLY {
             return Err(WireError::Situation { found: situation });
         }

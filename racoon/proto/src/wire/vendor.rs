@@ -8,6 +8,7 @@ const FRAGMENTATION: [u8; 16] = 0x4048_b7d5_6ebc_e885_25e7_de7f_00d6_c2d3_u128.t
 
 /// The vendor IDs without parameters.
 const KNOWN: &[(VendorId, &[u8])] = &[
+    // RFC 3706 section 5.1; the last two bytes are version 1.0.
     (VendorId::Dpd, &0xafca_d713_68a1_f1c9_6b86_96fc_7757_0100_u128.to_be_bytes()),
     // The first half of MD5 of `draft-ietf-ipsra-isakmp-xauth-06.txt`.
     (VendorId::Xauth, &0x0900_2689_dfd6_b712_u64.to_be_bytes()),
@@ -179,6 +180,7 @@ impl NatTVersion {
     pub fn nat_d(self) -> PayloadType {
         match self {
             Self::Rfc3947 => PayloadType::NAT_D,
+            // Drafts 04 to 08 used 15 and 16, which belong to GDOI (RFC 3547), and earlier ones private numbers.
             _ if self >= Self::Draft04 => PayloadType::NAT_D_BAD,
             _ => PayloadType::NAT_D_DRAFT,
         }

@@ -65,6 +65,7 @@ impl Ecp {
         let scalar = SecretNumber::from_bytes(scalar)?;
         let mut point = EcPoint::new(&self.curve)?;
         point.mul2(&self.curve, &peer, &scalar, &mut *BigNumContext::new()?)?;
+        // Only x: RFC 5903 corrects RFC 4753, whose secret included y.
         let (x, _) = self.coordinates(&point)?;
         Ok(x.to_padded(self.length)?)
     }

@@ -124,6 +124,7 @@ fn parameters() -> &'static [(Group, Option<Parameters>)] {
             Some(Parameters::Modp(Modp::new(prime.ok()?, exponent_bits).ok()?))
         };
         let ecp = |curve| Some(Parameters::Ecp(Ecp::new(curve).ok()?));
+        // The exponents of MODP groups are not shorter than RFC 7919 recommends for primes of their lengths (225 to 400 bits).
         let groups = vec![
             (Group::MODP768, modp(BigNum::get_rfc2409_prime_768(), 256)),
             (Group::MODP1024, modp(BigNum::get_rfc2409_prime_1024(), 256)),

@@ -24,6 +24,7 @@ impl Modp {
         let mut last = prime.to_owned()?;
         last.sub_word(1)?;
         let length = usize::try_from(prime.num_bytes()).unwrap_or_default();
+        // 2 generates every MODP group of IKE (RFC 2409 section 6, RFC 3526).
         Ok(Self { prime, last, generator: BigNum::from_u32(2)?, length, exponent_length: exponent_bits / 8 })
     }
 

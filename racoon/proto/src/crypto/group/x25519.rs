@@ -17,6 +17,7 @@ pub(super) fn works() -> bool {
 
 pub(super) fn draw(random: &mut dyn Random) -> Secret {
     let mut secret = Secret::from(vec![0; LENGTH]);
+    // Any 32 bytes are a scalar: X25519 itself sets its fixed bits (RFC 7748 section 5).
     random.fill(secret.as_mut_bytes());
     secret
 }

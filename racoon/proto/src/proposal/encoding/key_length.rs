@@ -64,6 +64,7 @@ impl Lengths {
             (Self::Fixed, Some(length)) => Err(length),
             // Only the log shows it: no unknown algorithm is ever configured.
             (Self::Any, offered) => Ok(offered.unwrap_or(0)),
+            // RFC 3602 section 5.3 requires the attribute for AES; without it, the default is assumed.
             (Self::Aes | Self::Between(..), None) => Ok(DEFAULT),
             (Self::Aes, Some(length @ (128 | 192 | 256))) => Ok(length),
             (Self::Aes, Some(length)) => Err(length),

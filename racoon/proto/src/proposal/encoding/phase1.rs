@@ -67,6 +67,8 @@ pub fn phase1_sa(terms: &[Phase1Terms]) -> SaBody {
 /// Reads the proposals of an SA payload.
 pub fn offered_phase1(body: &SaBody) -> Phase1Offer {
     let mut offer = Phase1Offer::default();
+    // RFC 2409 section 5 allows only one proposal. Of several, each is read as a further alternative. Their SPIs are ignored:
+    // the cookies name the SA (RFC 2408 section 3.5).
     for proposal in &body.proposals {
         let skipped = |transform, reason| Skipped { proposal: proposal.number, transform, reason };
         if proposal.protocol != Protocol::ISAKMP {

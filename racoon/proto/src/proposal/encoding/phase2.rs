@@ -266,6 +266,7 @@ fn give_group_to_ipcomp(protocols: &mut [SuiteProtocol]) {
 /// Returns an SPI as a number, unless its length or value is invalid.
 fn spi(protocol: Protocol, bytes: &[u8]) -> Option<u32> {
     let number = match *bytes {
+        // A CPI has 2 bytes, or is the low half of 4 (RFC 3173 section 4.1).
         [high, low] if protocol == Protocol::IPCOMP => u16::from_be_bytes([high, low]).into(),
         _ => u32::from_be_bytes(bytes.try_into().ok()?),
     };

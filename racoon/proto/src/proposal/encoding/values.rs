@@ -44,6 +44,7 @@ impl Values {
         for attribute in attributes {
             let kind = attribute.kind;
             if kind == layout.life_duration {
+                // Only lifetimes may occur twice, once in each unit (RFC 2407 section 4.5.2).
                 values.add_lifetime(unit.take(), &attribute.value)?;
             } else if kind == layout.life_type {
                 if unit.replace(LifeType(short(layout, attribute)?)).is_some() {
@@ -68,6 +69,7 @@ impl Values {
         let unit = unit.ok_or(SkipReason::Missing(name(self.layout.life_type)))?;
         let duration = duration.as_u64().and_then(|number| u32::try_from(number).ok()).unwrap_or(u32::MAX);
         let limit = match unit {
+            // 0 KB means no limit. 0 seconds would end the SA at once.
             LifeType::SECONDS if duration == 0 => return Err(self.value(self.layout.life_duration, 0)),
             LifeType::SECONDS => &mut self.seconds,
             LifeType::KILOBYTES => &mut self.kilobytes,
