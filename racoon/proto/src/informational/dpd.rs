@@ -265,7 +265,9 @@ impl Phase1 {
         // `dpd_sequence` has logged why it is ignored.
         let Some((sequence, established)) = sequence.zip(self.established_mut()) else { return };
         if !established.dpd.acknowledge(sequence) {
-            return core.log(Level::Debug, Some(remote), || format!("DPD: nobody asked for number {sequence}"));
+            return core.log(Level::Debug, Some(remote), || {
+                format!("ignored R-U-THERE-ACK {sequence}: no such probe is outstanding")
+            });
         }
         self.end_of_probes(core);
     }

@@ -94,7 +94,7 @@ impl Engine {
                 let kind_of_line = (PeerStanding::Proved(remote.ip()), LoggedEvent::Notified);
                 self.core.log_reason(kind_of_line, &kind, level, remote, text);
             }
-            kind => self.core.log(Level::Debug, Some(remote), || format!("notification {kind} is of no interest")),
+            kind => self.core.log(Level::Debug, Some(remote), || format!("ignored notify {kind}")),
         }
     }
 
@@ -114,7 +114,7 @@ impl Engine {
         let Some(remote) = self.phase1s.get(id).map(Phase1::remote) else { return };
         // DOI 0 comes from Cisco's Unity.
         if !matches!(delete.doi, Doi::IPSEC | Doi::ISAKMP) {
-            return self.core.log(Level::Debug, Some(remote), || format!("a delete of DOI {} is ignored", delete.doi));
+            return self.core.log(Level::Debug, Some(remote), || format!("ignored a DELETE with DOI {}", delete.doi));
         }
         if delete.protocol == Protocol::ISAKMP {
             for cookies in delete.spis.iter().filter_map(|spi| CookiePair::from_spi(spi)) {
@@ -183,7 +183,7 @@ impl Phase1s {
     fn of_speaker(&self, core: &mut Core, speaker: Phase1Id, cookies: CookiePair) -> Option<Phase1Id> {
         let path = self.get(speaker)?.path();
         let Some(phase1) = self.find(cookies).and_then(|id| self.get(id)) else {
-            core.log(Level::Debug, Some(path.remote), || format!("the peer deletes an unknown phase 1 {cookies}"));
+            core.log(Level::Debug, Some(path.remote), || format!("ignored a DELETE for an unknown phase 1 {cookies}"));
             return None;
         };
         if phase1.path() != path {
@@ -202,7 +202,9 @@ impl Phase1 {
         let (remote, message_id) = (incoming.path.remote, header.message_id);
         let unused = self.sa().filter(|sa| message_id != 0 && !sa.used.refuses(message_id));
         let Some(sa) = unused else {
-            core.log(Level::Debug, Some(remote), || format!("message id {message_id:#010x} again"));
+            core.log(Level::Debug, Some(remote), || {
+                format!("ignored an informational message: message id {message_id:#010x} was used before")
+            });
             return None;
         };
         match open_informational(&sa.keys, &sa.last_block, (header, *body), (&core.codec, remote), read) {

@@ -20,7 +20,9 @@ impl Phase1s {
     pub(crate) fn datagram(&mut self, core: &mut Core, incoming: &Incoming<'_>) -> Phase1Next {
         let (header, remote) = (&incoming.header, incoming.path.remote);
         if header.message_id != 0 {
-            self.log_unauthenticated(core, LoggedEvent::Malformed, remote, || "a message id in phase 1".into());
+            self.log_unauthenticated(core, LoggedEvent::Malformed, remote, || {
+                "phase 1 message with a message id".into()
+            });
             return Phase1Next::Wait;
         }
         match self.find_for(header, incoming.path) {
@@ -84,7 +86,7 @@ impl Phase1s {
         // The routing has just found it.
         let Some(phase1) = self.get_mut(id) else { return Arrival::Handled };
         if phase1.role == Role::Initiator && header.cookies.responder.is_zero() {
-            return Arrival::Ignored("our own first message, or one without a cookie");
+            return Arrival::Ignored("ignored our own first message, or one without a responder cookie");
         }
         let exchange = phase1.exchange;
         match phase1.conversation.arrival(core, digest) {
@@ -93,17 +95,17 @@ impl Phase1s {
                 return Arrival::Handled;
             }
             Lookup::Duplicate | Lookup::Busy => {
-                return Arrival::Ignored("a duplicate, or a message that came early");
+                return Arrival::Ignored("ignored a retransmission, or a message that came too early");
             }
             Lookup::New => {}
         }
         let learned = phase1.cookies.responder.is_zero();
         // The cookie proves the address: a message without it may come from whoever forged the first message.
         if !learned && phase1.cookies != header.cookies {
-            return Arrival::Ignored("a message without the responder's cookie");
+            return Arrival::Ignored("ignored a message without the responder's cookie");
         }
         if self.admission(id, core.settings.half_open) == Admission::Refused {
-            return Arrival::Ignored("jobs run for all that this address may negotiate");
+            return Arrival::Ignored("ignored a message: too many negotiations of this address have jobs running");
         }
         if exchange != header.exchange {
             let found = header.exchange;

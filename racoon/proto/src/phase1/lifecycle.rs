@@ -125,7 +125,7 @@ impl Phase1s {
             _ => None,
         };
         let (oldest, _) = oldest.copied()?;
-        core.log(Level::Warning, Some(path.remote), || "too many phase 1s with the peer: the oldest goes".into());
+        core.log(Level::Warning, Some(path.remote), || "too many phase 1s with the peer, removing the oldest".into());
         Some(oldest)
     }
 

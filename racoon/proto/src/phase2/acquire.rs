@@ -50,7 +50,7 @@ impl Engine {
         }
         if acquire.source.is_multicast() || acquire.destination.is_multicast() {
             // Quick mode negotiates SAs between two peers, and a group is none.
-            return self.core.log(Level::Debug, None, || "an acquire for multicast is ignored".into());
+            return self.core.log(Level::Debug, None, || "ignored an acquire for multicast".into());
         }
         let policy = self.core.spd.policy_of(&acquire);
         let traffic_key = policy.and_then(|policy| traffic_key_of(policy, &acquire));
@@ -141,7 +141,7 @@ impl Phase1s {
             && core.peer_class(peer) == PeerClass::Unknown;
         if is_crowded {
             self.log_unauthenticated(core, LoggedEvent::OverLimit, peer, || {
-                format!("{ATTEMPTS_MAX} phase 1s are on their way already")
+                format!("ignored an acquire: {ATTEMPTS_MAX} phase 1s are in progress")
             });
         }
         is_crowded

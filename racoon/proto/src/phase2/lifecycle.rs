@@ -54,8 +54,9 @@ impl Engine {
                     .log(Level::Info, Some(remote), || format!("the peer deletes its {name} SA spi={spi}({spi:#x})"));
                 self.purge_or_end_phase2(id, false, NegotiationResult::Failed(FailureReason::Deleted(protocol)));
             } else if !self.leftovers.deleted_by(&mut self.core, &mut self.phase1s, path, (protocol, spi)) {
-                self.core
-                    .log(Level::Debug, Some(remote), || format!("the peer deletes an unknown {protocol} SA {spi:#x}"));
+                self.core.log(Level::Debug, Some(remote), || {
+                    format!("ignored a DELETE for an unknown {protocol} SA {spi:#x}")
+                });
             }
         }
     }

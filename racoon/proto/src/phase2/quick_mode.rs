@@ -151,7 +151,7 @@ impl Phase2s {
                 return Ok(None);
             }
             Lookup::Duplicate | Lookup::Busy => {
-                core.log(Level::Debug, Some(path.remote), || "a duplicate".into());
+                core.log(Level::Debug, Some(path.remote), || "ignored a retransmitted quick mode message".into());
                 return Ok(None);
             }
             Lookup::New => {}
@@ -162,7 +162,7 @@ impl Phase2s {
             State::Answered(answered, _) => (3, answered.read(sa, received).map(|_| Continuation::Third)),
             // Message 4 says CONNECTED, and nothing waits for it.
             _ => {
-                core.log(Level::Debug, Some(path.remote), || "unexpected quick mode message".into());
+                core.log(Level::Debug, Some(path.remote), || "ignored an unexpected quick mode message".into());
                 return Ok(None);
             }
         };

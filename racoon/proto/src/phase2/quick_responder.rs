@@ -119,13 +119,15 @@ impl Phase1 {
         let Incoming { header, body, .. } = incoming;
         let (remote, message_id) = (self.remote(), header.message_id);
         if phase2s.answering(self.id) >= AT_ONCE_MAX {
-            let text = || format!("{AT_ONCE_MAX} quick modes are on their way already");
+            let text = || format!("ignored a quick mode: {AT_ONCE_MAX} are in progress");
             core.log_of_peer(LoggedEvent::OverLimit, Level::Error, remote, text);
             return None;
         }
         let unused = self.sa().filter(|sa| message_id != 0 && !sa.used.refuses(message_id));
         let Some(sa) = unused else {
-            core.log(Level::Debug, Some(remote), || format!("message id {message_id:#010x} was used before"));
+            core.log(Level::Debug, Some(remote), || {
+                format!("ignored a quick mode: message id {message_id:#010x} was used before")
+            });
             return None;
         };
         match read(sa, Received { header, body, codec: (&core.codec, remote) }) {
