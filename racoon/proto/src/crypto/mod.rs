@@ -2,7 +2,7 @@
 //!
 //! The names are those of RFC 2409: [`digest`] and [`Prf`], [`CipherKey`] and its [`Iv`], Diffie-Hellman
 //! groups ([`Exponent`]), [`Phase1Keys`] and what is derived from them, keys of IPsec SAs ([`esp_key_length`],
-//! [`split_keymat`]), the [`Padding`] of encrypted messages. Slow operations are performed as a [`Job`].
+//! [`split_keymat`]), the [`Padding`] of encrypted messages, [signatures](signature). Slow operations are performed as a [`Job`].
 
 mod cipher;
 mod error;
@@ -17,6 +17,7 @@ mod library;
 mod padding;
 mod random;
 mod secret;
+pub mod signature;
 
 pub use cipher::{CipherKey, Iv};
 pub use error::{CryptoError, GroupError, PeerValueError};
