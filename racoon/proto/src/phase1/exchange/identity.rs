@@ -2,10 +2,10 @@
 
 use super::ExchangeContext;
 use super::choice::peer_query;
-use super::keyed::Proved;
 use crate::config::Remote;
 use crate::identity::{Verdict, verify};
 use crate::output::Level;
+use crate::phase1::PeerIdentity;
 use crate::proposal::Phase1Terms;
 use crate::reason::{ExpectedIdentity, FailureReason, MissingRemote};
 use crate::select::{Ambiguous, RemoteIndex, RemoteQuery};
@@ -17,18 +17,18 @@ const SECTIONS_NAMED: usize = 4;
 ///
 /// # Errors
 /// If it is not an expected one and `verify_identifier` is on.
-pub(super) fn expected_peer(cx: &mut ExchangeContext<'_>, proved: &Proved) -> Result<(), FailureReason> {
+pub(super) fn expected_peer(cx: &mut ExchangeContext<'_>, peer: &PeerIdentity) -> Result<(), FailureReason> {
     let section = cx.remote_section()?;
-    match verify(&section.peers_identifiers, section.verify_identifier, proved.peer.claimed()) {
+    match verify(&section.peers_identifiers, section.verify_identifier, peer.claimed()) {
         Verdict::Expected => Ok(()),
         Verdict::Tolerated => {
             cx.note(Level::Warning, || {
-                format!("identity {} is not what peers_identifier of {} expects", proved.peer.id, section.name)
+                format!("identity {} is not what peers_identifier of {} expects", peer.id, section.name)
             });
             Ok(())
         }
         Verdict::Refused => {
-            Err(FailureReason::Identity { claimed: proved.peer.id.clone(), expected: expected_identities([section]) })
+            Err(FailureReason::Identity { claimed: peer.id.clone(), expected: expected_identities([section]) })
         }
     }
 }
@@ -49,18 +49,18 @@ fn expected_identities<'a>(sections: impl IntoIterator<Item = &'a Remote>) -> Ve
 pub(super) fn select_remote_by_identity(
     cx: &mut ExchangeContext<'_>,
     offered: &Phase1Terms,
-    proved: &Proved,
+    peer: &PeerIdentity,
 ) -> Result<RemoteIndex, FailureReason> {
     // The section must also accept the chosen transform, which perhaps only another section has: that of the first guess.
     let offered = RemoteQuery { accepted: Some(offered), ..peer_query(cx.path.remote, cx.exchange) };
-    let query = RemoteQuery { claimed: Some(proved.peer.claimed()), ..offered };
+    let query = RemoteQuery { claimed: Some(peer.claimed()), ..offered };
     let remotes = &cx.settings.remotes;
     match remotes.select(&query) {
         Ok(Some(section)) => Ok(section),
         Ok(None) => {
             let sections = remotes.candidates(&offered).into_iter().filter_map(|section| remotes.get(section));
             let expected = expected_identities(sections.take(SECTIONS_NAMED));
-            Err(FailureReason::Identity { claimed: proved.peer.id.clone(), expected })
+            Err(FailureReason::Identity { claimed: peer.id.clone(), expected })
         }
         Err(Ambiguous(sections)) => {
             cx.note(Level::Debug, || {

@@ -48,7 +48,8 @@ pub(super) struct Proved {
     pub(super) peer: PeerIdentity,
     /// The peer has sent INITIAL-CONTACT.
     pub(super) initial_contact: bool,
-    iv: Iv,
+    /// For [`Keyed::accept`].
+    pub(super) next_iv: Iv,
 }
 
 impl Keyed {
@@ -72,14 +73,51 @@ impl Keyed {
     /// Encrypts the message with our identity and its proof.
     pub(super) fn identify(&mut self, cx: &mut ExchangeContext<'_>, role: Role) -> Result<Vec<u8>, FailureReason> {
         let id = own_identity(cx)?.encode();
-        let (kind, proof) = self.authenticator.prove(self.hash_of(cx, role, &id)?);
+        let (kind, proof) = self.prove(cx, role, &id)?;
         let mut payloads = vec![(PayloadType::ID, id.as_slice()), (kind, proof.as_bytes())];
         let contact = Notify::of_isakmp(cx.cookies, NotifyType::INITIAL_CONTACT, &[]).encode();
         // Other daemons look for INITIAL-CONTACT in message 5 only.
         if role == Role::Initiator && cx.first_contact {
             payloads.push((PayloadType::NOTIFY, &contact));
         }
-        Ok(seal(&self.keys.cipher, &mut self.iv, &cx.header(), &payloads, (cx.codec, cx.path.remote), cx.random)?)
+        self.seal(cx, &payloads)
+    }
+
+    /// Returns the payload that proves our identity, of which `id` is the body.
+    pub(super) fn prove(
+        &self,
+        cx: &ExchangeContext<'_>,
+        role: Role,
+        id: &[u8],
+    ) -> Result<(PayloadType, Secret), FailureReason> {
+        Ok(self.authenticator.prove(self.hash_of(cx, role, id)?))
+    }
+
+    /// Encrypts a message of the exchange.
+    pub(super) fn seal(
+        &mut self,
+        cx: &mut ExchangeContext<'_>,
+        payloads: &[(PayloadType, &[u8])],
+    ) -> Result<Vec<u8>, FailureReason> {
+        Ok(seal(&self.keys.cipher, &mut self.iv, &cx.header(), payloads, (cx.codec, cx.path.remote), cx.random)?)
+    }
+
+    /// Decrypts a message of the exchange. Call [`Keyed::accept`] if it is accepted.
+    pub(super) fn open(&self, header: &Header, body: &[u8]) -> Result<Opened, FailureReason> {
+        Opened::new(&self.keys.cipher, &self.iv, header, body).map_err(|error| self.authenticator.unreadable(error))
+    }
+
+    /// Returns the payloads of a decrypted message that complies with `rules`.
+    pub(super) fn payloads<'a>(
+        &self,
+        cx: &ExchangeContext<'_>,
+        rules: &MessageRules,
+        opened: &'a Opened,
+    ) -> Result<Vec<RawPayload<'a>>, FailureReason> {
+        let payloads =
+            opened.payloads(cx.codec, cx.path.remote).map_err(|error| self.authenticator.unreadable(error))?;
+        rules.check(&payloads)?;
+        Ok(payloads)
     }
 
     /// Reads the message with the peer's identity and checks its proof. Changes nothing: until the proof is checked, the
@@ -93,26 +131,25 @@ impl Keyed {
         body: &[u8],
     ) -> Result<Proved, FailureReason> {
         rules.check_encryption(header)?;
-        let opened = Opened::new(&self.keys.cipher, &self.iv, header, body)
-            .map_err(|error| self.authenticator.unreadable(error))?;
-        let payloads =
-            opened.payloads(cx.codec, cx.path.remote).map_err(|error| self.authenticator.unreadable(error))?;
-        rules.check(&payloads)?;
-        let id = self.check_proof(cx, peer, &payloads)?;
+        let opened = self.open(header, body)?;
+        let payloads = self.payloads(cx, rules, &opened)?;
+        let id = rules::find(&payloads, PayloadType::ID).unwrap_or_default();
+        self.check_proof(cx, peer, id, &payloads)?;
+        // It is parsed only after it has been authenticated.
+        let id = Identity::parse(id).map_err(FailureReason::from)?;
         let initial_contact = has_initial_contact(&payloads);
-        Ok(Proved { peer: PeerIdentity::new(id), initial_contact, iv: opened.next_iv })
+        Ok(Proved { peer: PeerIdentity::new(id), initial_contact, next_iv: opened.next_iv })
     }
 
-    fn check_proof(
+    /// Checks the peer's proof of its identity, of which `id` is the body as received (RFC 2409 section 5).
+    pub(super) fn check_proof(
         &self,
         cx: &ExchangeContext<'_>,
         peer: Role,
+        id: &[u8],
         payloads: &[RawPayload<'_>],
-    ) -> Result<Identity, FailureReason> {
-        let id = rules::find(payloads, PayloadType::ID).unwrap_or_default();
-        // The hash covers the body as received (RFC 2409 section 5). It is parsed only after it has been authenticated.
-        self.authenticator.verify(&self.hash_of(cx, peer, id)?, payloads)?;
-        Identity::parse(id).map_err(FailureReason::from)
+    ) -> Result<(), FailureReason> {
+        self.authenticator.verify(&self.hash_of(cx, peer, id)?, payloads)
     }
 
     /// Reads an informational message that the peer sends instead of its last message.
@@ -142,8 +179,8 @@ impl Keyed {
     }
 
     /// Accepts the peer's message: its last block becomes the next IV.
-    pub(super) fn accept(&mut self, proved: &Proved) {
-        self.iv = proved.iv;
+    pub(super) fn accept(&mut self, next_iv: Iv) {
+        self.iv = next_iv;
     }
 
     /// Returns what the peer supports.

@@ -218,9 +218,9 @@ impl AwaitsIdentity {
             Ok(proved) => proved,
             Err(reason) => return Transition::ignore(Initiator::AwaitsIdentity(self), reason),
         };
-        self.keyed.accept(&proved);
+        self.keyed.accept(proved.next_iv);
         // The peer has the SA already. If its identity is refused, it must be told under this SA.
-        let verdict = expected_peer(cx, &proved);
+        let verdict = expected_peer(cx, &proved.peer);
         let Proved { peer, initial_contact, .. } = proved;
         let features = self.keyed.features();
         let sa = self.keyed.into_sa(cx, peer);

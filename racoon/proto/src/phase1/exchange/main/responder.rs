@@ -159,11 +159,11 @@ impl AwaitsIdentity {
             Err(reason) => return Transition::ignore(Responder::AwaitsIdentity(self), reason),
         };
         // The message is authentic: message 6 is chained to its last block (RFC 2409 Appendix B).
-        self.keyed.accept(&proved);
+        self.keyed.accept(proved.next_iv);
         // Until now the section was a guess by the address: main mode hides the identity until message 5.
-        let verdict = select_remote_by_identity(cx, &self.offered, &proved).and_then(|remote_section| {
+        let verdict = select_remote_by_identity(cx, &self.offered, &proved.peer).and_then(|remote_section| {
             cx.remote_section = remote_section;
-            expected_peer(cx, &proved)
+            expected_peer(cx, &proved.peer)
         });
         let last_message = match verdict {
             Ok(()) => match self.keyed.identify(cx, Role::Responder) {
