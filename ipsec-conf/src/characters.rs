@@ -66,12 +66,14 @@ impl Kind {
 
 /// Decodes the UTF-8 character at the beginning of a text whose bytes were widened as Latin-1.
 pub(crate) fn decode(widened: &str) -> Option<char> {
+    // UTF-8 encodes a character in at most 4 bytes (RFC 3629 section 3).
     let bytes: Vec<u8> = widened.chars().take(4).map_while(|c| u8::try_from(u32::from(c)).ok()).collect();
     bytes.utf8_chunks().next()?.valid().chars().next()
 }
 
 /// Returns the first typographic double quote in a text whose bytes were widened as Latin-1.
 pub(crate) fn typographic_quote(widened: &str) -> Option<char> {
+    // In UTF-8, all of them begin with E2.
     let starts = widened.char_indices().filter(|(_, c)| *c == '\u{e2}');
     starts.filter_map(|(at, _)| decode(widened.get(at..)?)).find(|c| ('\u{201c}'..='\u{201f}').contains(c))
 }
@@ -83,6 +85,7 @@ pub(crate) fn of_windows(byte: char) -> Option<char> {
         '\u{84}' | '\u{93}' | '\u{94}' => '\u{201d}',
         '\u{96}' => '\u{2013}',
         '\u{97}' => '\u{2014}',
+        // These are the same in Latin-1, and thus in Unicode.
         '\u{a0}' | '\u{ab}' | '\u{ad}' | '\u{b4}' | '\u{bb}' => byte,
         _ => return None,
     })

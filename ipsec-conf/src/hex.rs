@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 /// be a key, so their memory is wiped.
 pub fn octets(digits: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    // The capacity suffices: growing would leave a copy of the key behind.
     let mut octets = Zeroizing::new(Vec::with_capacity(digits.len() / 2));
     for pair in digits.chunks(2) {
         let &[high, low] = pair else { return None };

@@ -118,6 +118,7 @@ pub fn load_private(path: &Path, loader: &dyn Loader) -> Result<Vec<RsaEntry>, L
 
 /// Reads a file with at least one public key.
 pub fn load_public(path: &Path, loader: &dyn Loader) -> Result<Vec<RsaEntry>, LoadError> {
+    // Public keys may be readable by others, unlike private ones.
     let bytes = loader.read(path).map_err(|error| KeyFileError::Io { path: path.into(), error })?;
     entries(path, &Zeroizing::new(bytes), "public", |key| matches!(key, RsaKey::Public(_)))
 }
@@ -205,6 +206,7 @@ impl<'b> Reader<'b> {
     fn entry(&mut self) -> Result<RsaEntry, SyntaxError> {
         let line = self.words.get(self.at).map_or(self.line, |(line, _)| *line);
         let mut networks = Vec::new();
+        // Addresses are optional: an entry may begin with its colon.
         while networks.len() < 2 && self.peek().is_some_and(|word| word != b":") {
             networks.push(self.network()?);
         }

@@ -102,11 +102,13 @@ impl PreSharedKeys {
     pub fn parse(bytes: &[u8]) -> (Self, Vec<LineProblem>) {
         let mut keys = Self::default();
         let mut problems = Vec::new();
+        // In UTF-16 every second octet of ASCII is 0, so no line could match.
         if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
             let problem = LineProblem { line: 1, kind: LineProblemKind::Utf16 };
             keys.lost.push(LostLine { problem, text: Zeroizing::default() });
             return (keys, vec![problem]);
         }
+        // As in the C racoon, only a line feed ends a line: a carriage return is part of the key.
         for (number, line) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
             keys.add(number, line, &mut |kind| problems.push(LineProblem { line: number, kind }));
         }
@@ -147,6 +149,7 @@ impl PreSharedKeys {
     fn mark_shared(&mut self) {
         let key = |at: usize| self.entries.get(at).map(|entry| entry.key.as_slice());
         let mut found = self.by_identifier.values().copied().collect::<Vec<_>>();
+        // Equal keys become neighbours: the file may have thousands of lines.
         found.sort_unstable_by_key(|at| key(*at));
         let pairs = found.windows(2).filter_map(|pair| <[usize; 2]>::try_from(pair).ok());
         let shared = pairs.filter(|[one, other]| key(*one) == key(*other)).flatten().collect::<Vec<_>>();
@@ -181,6 +184,7 @@ impl PreSharedKeys {
     fn position(&self, identifier: &[u8]) -> Option<usize> {
         let named = self.by_identifier.get(identifier).copied();
         match (named, self.any) {
+            // The first line that matches counts: a `*` hides the lines after it.
             (Some(named), Some(any)) => Some(named.min(any)),
             (named, any) => named.or(any),
         }
@@ -213,6 +217,7 @@ fn looks(identifier: &[u8], text: &[u8]) -> Option<LineProblemKind> {
     if !is_hex && text.windows(2).any(|pair| matches!(pair, b" #" | b"\t#")) {
         return Some(LineProblemKind::Comment);
     }
+    // A shorter one may be a password that happens to begin like this.
     if key.starts_with(b"0s") && key.len() > 20 {
         return Some(LineProblemKind::Base64);
     }
@@ -236,6 +241,7 @@ fn fields(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let (_, line) = line.split_at_checked(start)?;
     let (identifier, rest) = line.split_at_checked(line.iter().position(blank)?)?;
     let (_, key) = rest.split_at_checked(rest.iter().position(|byte| !blank(byte))?)?;
+    // An identifier alone, in a file with CR LF line ends.
     (key != b"\r").then_some((identifier, key))
 }
 

@@ -70,6 +70,8 @@ impl PreSharedKeys {
         let begins = |text: &[u8]| text.starts_with(wanted.as_bytes());
         let of_secrets = |entry: &&PskEntry| is_of_ipsec_secrets(&entry.identifier, &entry.key);
         let in_secrets = |entry: &PskEntry| Nearest { line: entry.line, why: Mismatch::IpsecSecrets };
+        // From certain to vague: a line for this peer, an unusable one for it, one of ipsec.secrets, a word for any peer, and any
+        // unusable one.
         entries()
             .find_map(named)
             .filter(|nearest| nearest.why != Mismatch::Any)
@@ -165,6 +167,7 @@ fn lenient(text: &str) -> Option<IpAddr> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Some(address.to_canonical());
     }
+    // The standard library refuses leading zeros, because some programs read such numbers as octal.
     let numbers = text.split('.').map(|part| part.parse().ok()).collect::<Option<Vec<u8>>>()?;
     <[u8; 4]>::try_from(numbers).ok().map(|numbers| Ipv4Addr::from(numbers).into())
 }

@@ -64,6 +64,7 @@ view! {
 impl Cipher {
     /// Returns its number as an Encryption Algorithm of phase 1 (RFC 2409 appendix A).
     pub fn number(self) -> u16 {
+        // `all` has only rows with a number.
         self.row.phase1.unwrap_or_default()
     }
 

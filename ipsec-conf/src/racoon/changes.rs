@@ -94,6 +94,7 @@ fn difference<'a, T: PartialEq, K: Clone + Eq + Hash>(
     key: impl Fn(&'a T) -> K,
 ) -> (Difference<'a, T>, bool) {
     let mut difference = Difference::default();
+    // Looked up by key, because a gateway may have thousands of sections.
     let mut left: HashMap<(K, usize), (usize, &T)> = HashMap::new();
     for (at, (key, item)) in numbered(old, &key).into_iter().enumerate() {
         left.insert(key, (at, item));
@@ -113,6 +114,7 @@ fn difference<'a, T: PartialEq, K: Clone + Eq + Hash>(
         }
     }
     let mut removed: Vec<(usize, &T)> = left.into_values().collect();
+    // A map has no order: the output must not differ from run to run.
     removed.sort_by_key(|(at, _)| *at);
     difference.removed = removed.into_iter().map(|(_, item)| item).collect();
     (difference, moved)

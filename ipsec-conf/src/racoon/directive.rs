@@ -98,6 +98,7 @@ impl Section {
     /// Returns the section that `word` begins inside this one.
     pub(super) fn inner(self, word: &str) -> Option<Self> {
         match (self, word) {
+            // The empty word is the name of `Top`, which does not nest.
             (Self::Top, "proposal") | (_, "") => None,
             (Self::Top, _) => Self::ALL.into_iter().find(|section| section.name() == word),
             (Self::Remote, "proposal") => Some(Self::Proposal),

@@ -41,6 +41,7 @@ pub(super) fn foreign(section: Option<Section>, word: &str) -> Option<Foreign> {
 
 /// Returns a hint for a word that does not begin a directive of `section`.
 pub(super) fn replacement(section: Section, word: &str) -> Option<String> {
+    // A directive of this section in another spelling: `Exchange-Mode`.
     if let Some(name) = section.words().find(|name| is_same(name, word)) {
         return Some(format!("write `{name}`"));
     }

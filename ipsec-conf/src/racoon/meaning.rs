@@ -96,6 +96,7 @@ pub(super) fn group(text: &str, directive: &str) -> Option<String> {
         "yes" | "on" | "true" if directive == "pfs_group" => {
             return Some("name a group, such as `modp2048`".to_owned());
         }
+        // RFC 8247 section 2.4: their origin is not known, and their small subgroups allow attacks.
         "22" | "23" | "24" | "dh22" | "dh23" | "dh24" | "group22" | "group23" | "group24" => {
             return Some("groups 22 to 24 are not trustworthy and not supported: use modp2048".to_owned());
         }
@@ -193,6 +194,7 @@ pub(super) fn exchange(text: &str) -> Option<String> {
 
 /// Returns a hint for a kind of identity.
 pub(super) fn identifier(text: &str) -> Option<String> {
+    // The value without its kind.
     if text.parse::<std::net::IpAddr>().is_ok() {
         return Some(write(&format!("address {text}")));
     }
@@ -206,6 +208,7 @@ pub(super) fn identifier(text: &str) -> Option<String> {
         "dn" | "der_asn1_dn" | "asn1_dn" | "x509" | "cert" | "certificate" | "subject" => write("asn1dn"),
         "key_id" | "id_key_id" | "group" | "keyid_use" => write("keyid tag"),
         "any" | "%any" => "without a peers_identifier, any peer is accepted: remove the line".to_owned(),
+        // Other programs write a name with a leading `@`, so only an inner one is that of a user.
         _ if text.contains('@') && !text.starts_with('@') => write(&format!("user_fqdn \"{text}\"")),
         _ if text.contains('.') || text.starts_with('@') => {
             write(&format!("fqdn \"{}\"", text.trim_start_matches('@')))
@@ -253,6 +256,7 @@ pub(super) fn time_unit(text: &str) -> Option<String> {
         "s" => write("sec"),
         "m" => write("min"),
         "h" | "hr" | "hrs" => write("hour"),
+        // The language has only seconds, minutes and hours.
         "d" | "day" | "days" => "there is no such unit: write 24 hours for a day".to_owned(),
         "w" | "week" | "weeks" => "there is no such unit: write 168 hours for a week".to_owned(),
         _ => return None,

@@ -303,6 +303,7 @@ impl<'a, 's> Operands<'a, 's> {
             self.take(name.len());
             return Some((value, token));
         }
+        // Taken although it is unknown: what follows it can still be checked.
         self.next();
         if let Some((word, why)) = refused.iter().find(|(word, _)| *word == token.text) {
             return self.fail(&token, &format!("{word} is not supported"), Some((*why).to_owned()));

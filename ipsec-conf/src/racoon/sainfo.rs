@@ -46,6 +46,7 @@ pub struct Sainfo {
 impl Sainfo {
     /// Returns the priority in the search, which tries the highest first.
     pub fn priority(&self) -> u8 {
+        // As in the C racoon, so that a file keeps its meaning: who the peer is counts more than both ends.
         let points = |has: bool, points: u8| if has { points } else { 0 };
         points(self.remoteid != 0, 3)
             + points(self.from.is_some(), 3)

@@ -14,6 +14,7 @@ use crate::excerpt::Secrets;
 /// Whether bytes are UTF-16, which some editors call Unicode: they begin with a byte order mark, or every other byte is 0.
 pub(super) fn is_utf16(bytes: &[u8]) -> bool {
     let head = bytes.get(..64).unwrap_or(bytes);
+    // Half of the bytes of ASCII in UTF-16 are 0; a third leaves room for other characters.
     let zeros = head.iter().filter(|byte| **byte == 0).count();
     bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || (zeros >= 2 && zeros * 3 >= head.len())
 }

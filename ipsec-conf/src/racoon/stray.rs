@@ -208,6 +208,7 @@ impl<'t> Scanner<'t> {
             _ if is_invisible(c) => self.replace(Kind::Invisible, c, None),
             _ if is_quote(c) => self.foreign_quote(c),
             _ if is_dash(c) => self.replace(Kind::Dash, c, Some('-')),
+            // The word ends here, so blanks for the octets that it lost do not split it.
             ' ' | '\t' | '\n' | ';' | ',' | '{' | '}' | '[' | ']' | '=' | '(' | ')' => self.copy(1),
             _ => match lookalike(c) {
                 Some(plain) => self.replace(Kind::FullWidth, c, Some(plain)),
@@ -237,6 +238,7 @@ impl<'t> Scanner<'t> {
         if let Some(end) = line.get(1..).and_then(|inside| inside.find('"')) {
             return self.inside(end + 2);
         }
+        // A quote after a `;` more likely belongs to the next string, and a single one is more likely an apostrophe.
         let quote = line.char_indices().skip(1).find(|(_, c)| *c == ';' || (is_quote(*c) && *c != '\'' && *c != '`'));
         if let Some((end, c)) = quote.filter(|(_, c)| *c != ';') {
             self.inside(end);

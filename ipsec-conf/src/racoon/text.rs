@@ -105,6 +105,7 @@ impl Text {
             text.line("persend", config.timer.persend)?;
             text.line("phase1", seconds(config.timer.phase1))?;
             text.line("phase2", seconds(config.timer.phase2))?;
+            // 0 stands for no keepalives.
             text.line("natt_keepalive", seconds(config.timer.natt_keepalive.unwrap_or_default()))
         })?;
         self.section("listen", |text| text.listen(&config.listen))?;

@@ -39,6 +39,7 @@ impl<'s> Token<'s> {
     /// Returns a string without its quotes, a port without its brackets, and any other token unchanged.
     pub(super) fn value(&self) -> &'s str {
         match self.kind {
+            // Both delimiters are ASCII, so the range is at character boundaries.
             Kind::String | Kind::Port => self.text.get(1..self.text.len() - 1).unwrap_or_default(),
             Kind::Unclosed => self.text.get(1..).unwrap_or_default(),
             _ => self.text,

@@ -273,6 +273,7 @@ impl<'s> Reader<'s> {
     fn mark(self, pair: Pair<'s, Rule>) -> Result<Mark, ParseError> {
         let mut values = pair.into_inner().filter(|part| matches!(part.as_rule(), Rule::hex | Rule::number));
         let mut value = || values.next().map(|part| self.value(&part)).transpose();
+        // Without a mask, all bits are compared.
         Ok(Mark { value: value()?.unwrap_or_default(), mask: value()?.unwrap_or(u32::MAX) })
     }
 
@@ -362,6 +363,7 @@ impl<'s> Reader<'s> {
                 Rule::range if source.is_none() => source = Some(self.range(part)?),
                 Rule::range => destination = self.range(part)?,
                 Rule::protocol_number => upper = Upper::Number(protocol_number(part.as_str())),
+                // A number like others, but in the rule of `gre`, because a key may follow it.
                 Rule::gre if part.as_str() == "47" => upper = Upper::Number(47),
                 Rule::tcp | Rule::upper_name | Rule::gre => upper = Upper::Named(word(&part)),
                 Rule::misc | Rule::gre_key => misc = Some(word(&part)),
@@ -423,6 +425,7 @@ impl<'s> Reader<'s> {
         let secrets = self.secrets();
         let word = Token::at(self.source, offset).source();
         let hint = if hint::is_statement(word) { Some(hint::cut_short(word)) } else { cause.hint.clone() };
+        // The library's line repeats the word at the error.
         let library_line = match secrets.cover(offset) {
             true => cause.library_line().map(|_| "libipsec: syntax error at the key".to_owned()),
             false => cause.library_line(),

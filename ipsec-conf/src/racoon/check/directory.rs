@@ -40,6 +40,7 @@ pub(super) fn radius(config: &mut Radius, name: &str, op: &mut Operands<'_, '_>)
 /// `"host" [port] "secret"`.
 fn server(servers: &mut Vec<RadiusServer>, op: &mut Operands<'_, '_>) -> Option<()> {
     let host = op.name("a host")?.into();
+    // Host and secret are strings, so a word can only be the port.
     let has_port = !op.at_end() && op.peek().kind == Kind::Word;
     let port = if has_port { Some(op.number(1, u16::MAX)?) } else { None };
     let secret = Secret::new(op.name("the secret")?);

@@ -111,6 +111,7 @@ fn account(op: &mut Operands<'_, '_>) -> Option<Account> {
 
 /// Converts a name, which may be a number in quotes.
 fn named(text: &str) -> Account {
+    // `racoon -C` prints numbers in quotes where the grammar requires a string.
     match text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse()) {
         Some(Ok(id)) => Account::Id(id),
         _ => Account::Name(text.into()),

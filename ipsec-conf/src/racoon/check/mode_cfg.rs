@@ -57,6 +57,7 @@ fn netmask(op: &mut Operands<'_, '_>) -> Option<Ipv4Addr> {
     let token = op.peek();
     let mask = op.ipv4()?;
     let bits = mask.to_bits();
+    // 0.0.0.0 is a mask too: it is the default.
     match bits.leading_ones() == bits.count_ones() {
         true => Some(mask),
         false => op.fail(&token, "not a network mask: its one bits must precede its zero bits", None),
@@ -80,6 +81,7 @@ fn servers(list: &mut Vec<Ipv4Addr>, most: usize, op: &mut Operands<'_, '_>) -> 
 /// Reads `split_network`. The last kind wins; all networks of that kind are kept, without duplicates.
 fn split_network(config: &mut ModeCfg, op: &mut Operands<'_, '_>) -> Option<()> {
     let kind = op.choice(SplitKind::WORDS, "include or local_lan")?;
+    // As in the C racoon, another kind replaces the list.
     let same_kind = config.split_network.take().filter(|split| split.kind == kind);
     let mut split = same_kind.unwrap_or_else(|| SplitNetwork { kind, networks: Vec::new() });
     loop {

@@ -285,6 +285,7 @@ fn quoted_host(op: &mut Operands<'_, '_>) -> Option<SainfoId> {
     let behind = op.peek();
     let has_protocol = !op.at_end() && PROTOCOLS.iter().any(|(name, _)| behind.is_word(name));
     let protocol = if has_protocol { protocol(op)? } else { 0 };
+    // Quotes leave no room for a prefix or a port.
     let prefix = if address.is_ipv4() { 32 } else { 128 };
     Some(SainfoId::Network { address, prefix, port: 0, protocol })
 }
@@ -303,6 +304,7 @@ fn is_prefix(first: IpAddr, last: IpAddr) -> bool {
 /// Reads `-` and the address right after it, if they are next.
 fn range_end(op: &mut Operands<'_, '_>, first: IpAddr) -> Option<Option<IpAddr>> {
     let token = op.peek();
+    // A range is one word, of which the first address has been taken.
     if op.at_end() || token.kind != Kind::Word || !token.text.starts_with('-') {
         return Some(None);
     }

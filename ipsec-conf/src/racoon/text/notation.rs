@@ -13,6 +13,7 @@ pub(super) struct Quoted<T>(pub(super) T);
 
 impl<T: Display> Display for Quoted<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Needs no escapes: a string of the language cannot contain a quote.
         write!(f, "\"{}\"", self.0)
     }
 }
@@ -58,6 +59,7 @@ pub(super) struct SainfoHead<'a>(pub(super) &'a Sainfo);
 impl Display for SainfoHead<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "sainfo {}", self.0.local)?;
+        // `sainfo anonymous` alone is for both ends.
         if (&self.0.local, &self.0.remote) != (&SainfoId::Anonymous, &SainfoId::Anonymous) {
             write!(f, " {}", self.0.remote)?;
         }

@@ -40,6 +40,7 @@ impl Text {
         self.line("generate_policy_bounds", switch(remote.generate_policy_bounds))?;
         self.line("nat_traversal", remote.nat_traversal)?;
         self.line("dpd", switch(remote.dpd))?;
+        // 0 stands for no probes.
         self.line("dpd_delay", remote.dpd_delay.unwrap_or_default().as_secs())?;
         self.line("dpd_retry", remote.dpd_retry.as_secs())?;
         self.line("dpd_maxfail", remote.dpd_maxfail)?;

@@ -72,6 +72,7 @@ pub(super) fn for_syntax_error(
     if source.contains('\0') {
         return Some("the file has NUL bytes: if it is in UTF-16, save it as UTF-8".into());
     }
+    // A word ends at the first character that the language does not have, which is the cause then.
     let behind = rest.get(text.len()..).unwrap_or_default();
     if behind.starts_with(|c: char| !c.is_ascii())
         && let Some(advice) = characters::advice(behind, false)
@@ -81,6 +82,7 @@ pub(super) fn for_syntax_error(
     if rest.starts_with("//") || rest.starts_with("/*") {
         return Some("comments begin with `#`".into());
     }
+    // Blanks and comments may precede the first word.
     let is_first = offset == skip_blanks(source, 0);
     if is_statement(text) && !is_first {
         return Some(cut_short(text));
@@ -88,6 +90,7 @@ pub(super) fn for_syntax_error(
     if is_first && let Some(hint) = foreign::for_statement(text) {
         return Some(hint.into());
     }
+    // From certain to vague: what follows only guesses, and the first answer is given.
     for_order(source, offset, text)
         .or_else(|| place::hint(source, offset, text, expected))
         .or_else(|| by_meaning(rest, expected))

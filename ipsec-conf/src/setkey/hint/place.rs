@@ -141,6 +141,7 @@ impl Place<'_> {
             _ if is_protocol(text) && self.before.len() > 3 && expects_option => {
                 "the protocol goes before the SPI: SRC DST PROTOCOL SPI".into()
             }
+            // After `-m tunnel`, users of ip(8) write the ends of the tunnel.
             _ if last == "tunnel" && text.contains('.') => {
                 "the ends of an SA's tunnel are the two addresses it begins with".into()
             }
@@ -169,6 +170,7 @@ fn for_host(text: &str, before: &[&str], is_spd: bool) -> Option<Hint> {
     if text == "/" && !is_spd && before.len() > 1 {
         return Some("SAs are between two hosts: no prefix length goes with them".into());
     }
+    // A numeric address, as opposed to flags and the words of the statement.
     let has_source = before.iter().any(|word| word.contains(['.', ':']));
     let is_behind = is_protocol(text) || matches!(text, "any" | "tcp") || text.starts_with("-");
     if has_source && is_behind && before.last().is_some_and(|word| word.contains('-')) {

@@ -101,6 +101,7 @@ impl Draft {
             generate_policy: GeneratePolicy::Off,
             generate_policy_bounds: true,
             nat_traversal: Ternary::Off,
+            // Announced and answered, but no probes are sent without a `dpd_delay`.
             dpd: true,
             dpd_delay: None,
             dpd_retry: Duration::from_secs(5),
@@ -123,6 +124,7 @@ impl Draft {
             hash: draft.hash,
             method: draft.method,
             dh_group: draft.dh_group,
+            // The remote's lifetime may follow the proposal in the file.
             lifetime: draft.lifetime.unwrap_or(lifetime),
         };
         Remote { proposals: self.proposals.into_iter().map(finish).collect(), ..self.remote }

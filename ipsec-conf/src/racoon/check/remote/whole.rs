@@ -49,6 +49,7 @@ impl Check<'_> {
     }
 
     fn check_aggressive_groups(&self, source: &Source, first: &Token<'_>, draft: &Draft) {
+        // Unsupported groups are never offered, so they do not count.
         let mut groups = draft.proposals.iter().map(|proposal| proposal.dh_group).filter(|group| group.is_supported());
         let group = groups.next();
         let is_aggressive = draft.remote.exchange_modes.contains(&ExchangeMode::Aggressive);
@@ -60,6 +61,7 @@ impl Check<'_> {
     }
 
     fn check_own_name(&self, source: &Source, close: &Token<'_>, remote: &Remote) {
+        // A plain RSA key has no subject.
         let has_certificate = matches!(remote.certificate, Some(OwnCertificate::X509 { .. }));
         if remote.my_identifier == Identifier::DistinguishedName(None) && !has_certificate {
             let hint = "my_identifier asn1dn needs a DN in quotes or certificate_type x509".to_owned();
