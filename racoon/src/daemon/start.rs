@@ -167,9 +167,7 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     let sockets =
         net::SocketOptions { listen: config.listen.clone(), ports: options.ports, family: options.family, bypass };
     let sockets = Sockets::open(sockets, log.clone())?;
-    // As in the C racoon, the daemon works without it.
-    let pid_file = PidFile::create(config.paths.pidfile.as_deref());
-    let pid_file = pid_file.map_err(|error| log.error(format_args!("cannot open pid file: {error}"))).ok();
+    let pid_file = create_pid_file(&config, &log);
     // 5. Worker threads last: there is no fork after them.
     let psk_file = PskFile::of(files.clone());
     psk_file.set_path(config.paths.pre_shared_key.as_deref().map(Into::into));
@@ -201,6 +199,12 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
         stopping: false,
         _pid_file: pid_file,
     })
+}
+
+/// Creates the pid file. If that fails, the error is logged: as in the C racoon, the daemon works without the file.
+fn create_pid_file(config: &Config, log: &Log) -> Option<PidFile> {
+    let pid_file = PidFile::create(config.paths.pidfile.as_deref());
+    pid_file.map_err(|error| log.error(format_args!("cannot open pid file: {error}"))).ok()
 }
 
 /// Connects to the kernel, which needs root unless it is in memory or behind a socket.
