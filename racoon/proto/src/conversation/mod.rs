@@ -127,6 +127,7 @@ impl Conversation {
     /// When the message that is repeated now was sent first; none if none is.
     pub(crate) fn first_sent(&self, core: &Core) -> Option<Time> {
         let sent = self.retransmission.as_ref()?.sent();
+        // The copies are sent at equal intervals, the last of which has passed.
         Some(core.now - core.settings.retransmission.interval.saturating_mul(sent))
     }
 

@@ -68,6 +68,7 @@ fn encode(numbers: &str) -> Option<Vec<u8>> {
 
 fn base_128(number: u32) -> Vec<u8> {
     let digit = |shift: u32| u8::try_from(number >> shift & 0x7f).unwrap_or_default();
+    // 32 bits are at most five digits of 7 bits.
     let digits = [28, 21, 14, 7].into_iter().skip_while(|shift| number >> shift == 0).map(|shift| digit(shift) | 0x80);
     digits.chain([digit(0)]).collect()
 }
@@ -84,6 +85,7 @@ fn numbers(oid: &[u8]) -> String {
     }
     let mut arcs = arcs.into_iter();
     let joint = arcs.next().unwrap_or_default();
+    // Only under 2 may the second number be greater than 39.
     let first = (joint / 40).min(2);
     arcs.fold(format!("{first}.{}", joint - first * 40), |text, arc| format!("{text}.{arc}"))
 }

@@ -70,6 +70,7 @@ fn value(encoded: &[u8]) -> Option<Value> {
             let units = contents.chunks_exact(4).map(|unit| char::from_u32(u32::from_be_bytes(unit.try_into().ok()?)));
             units.collect::<Option<_>>().filter(|_| contents.len() % 4 == 0)
         }
+        // Values of other types are compared byte by byte.
         _ => return Some(Value::Der(encoded.to_vec())),
     };
     text.map(Value::Text)
@@ -121,6 +122,7 @@ fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
         [] => vec![tag, 0],
         [short @ ..=0x7f] => vec![tag, *short],
         long => {
+            // Does not fail: a `usize` has at most 8 octets.
             let count = u8::try_from(long.len()).unwrap_or_default();
             [&[tag, 0x80 | count], long].concat()
         }

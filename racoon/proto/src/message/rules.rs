@@ -79,6 +79,7 @@ pub(crate) const MAIN: [MessageRules; 6] = {
         any(PayloadType::NOTIFY),
         any(PayloadType::CERT_REQUEST),
         any(PayloadType::CERT),
+        // The drafts of NAT traversal use other types than RFC 3947.
         any(PayloadType::NAT_D),
         any(PayloadType::NAT_D_BAD),
         any(PayloadType::NAT_D_DRAFT),
@@ -119,7 +120,9 @@ pub(crate) const QUICK: [MessageRules; 4] = {
         one(PayloadType::SA),
         one(PayloadType::NONCE),
         at_most(1, PayloadType::KEY_EXCHANGE),
+        // IDci and IDcr (RFC 2409 section 5.5).
         at_most(2, PayloadType::ID),
+        // The original addresses of both sides (RFC 3947 section 5.2).
         at_most(2, PayloadType::NAT_OA),
         at_most(2, PayloadType::NAT_OA_BAD),
         at_most(2, PayloadType::NAT_OA_DRAFT),

@@ -33,6 +33,7 @@ pub(crate) fn missing_policy(
     let candidates = spd.at_remote_side(outbound.destination).take(COMPARED_MAX);
     let nearest = candidates
         .map(|policy| (nearness(&needed, outbound, policy), policy))
+        // The index makes the choice independent of the order of a hash map.
         .max_by_key(|(nearness, policy)| (*nearness, std::cmp::Reverse(policy.index)));
     let nearest = nearest.map(|(_, policy)| policy.clone().into());
     let problem = PolicyProblem::Missing { needed: needed.into(), nearest };

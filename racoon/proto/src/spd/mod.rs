@@ -49,6 +49,7 @@ impl Spd {
     /// Adds a policy, or replaces the one with its direction and selector.
     pub(crate) fn insert(&mut self, policy: Policy) {
         let key = (policy.direction, policy.selector);
+        // The counts and indexes of a replaced policy must go with it.
         self.remove(key.0, &key.1);
         if policy.index != 0 {
             self.by_index.insert(policy.index, key);
