@@ -135,7 +135,7 @@ fn record(line: &str) -> Option<Record> {
         ("policy", "gone") => Record::PolicyGone(policy_id(fields)?),
         ("sa", "request") => Record::SaRequest(ListedSa {
             id: sa_id(fields)?,
-            mode: of_word(&MODES, fields.next()?)?,
+            mode: value_named(&MODES, fields.next()?)?,
             reqid: number(fields)?,
             requested: number(fields)?,
             confirmed: None,
@@ -164,7 +164,7 @@ fn policy_request(fields: &mut Fields<'_>) -> Option<Record> {
 }
 
 fn policy_id(fields: &mut Fields<'_>) -> Option<PolicyId> {
-    let direction = of_word(&DIRECTIONS, fields.next()?)?;
+    let direction = value_named(&DIRECTIONS, fields.next()?)?;
     let (mut source, mut destination) = (prefix(fields.next()?)?, prefix(fields.next()?)?);
     let protocol = match fields.next()? {
         "any" => ULPROTO_ANY,
@@ -184,8 +184,8 @@ fn prefix(text: &str) -> Option<SelectorAddress> {
 fn template(text: &str) -> Option<Template> {
     let mut fields = text.split(',');
     let fields = &mut fields;
-    let sa_type = of_word(&PROTOCOLS, fields.next()?)?;
-    let mode = of_word(&MODES, fields.next()?)?;
+    let sa_type = value_named(&PROTOCOLS, fields.next()?)?;
+    let mode = value_named(&MODES, fields.next()?)?;
     let level = match (fields.next()?, number(fields)?) {
         ("default", 0) => Level::Default,
         ("use", 0) => Level::Use,
@@ -203,7 +203,7 @@ fn template(text: &str) -> Option<Template> {
 }
 
 fn sa_id(fields: &mut Fields<'_>) -> Option<SaId> {
-    let sa_type = of_word(&PROTOCOLS, fields.next()?)?;
+    let sa_type = value_named(&PROTOCOLS, fields.next()?)?;
     let (source, destination) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
     // As it is written, with all eight digits: anything else is a damaged line.
     let digits = fields.next()?.strip_prefix("0x").filter(|digits| digits.len() == 8)?;
@@ -212,19 +212,19 @@ fn sa_id(fields: &mut Fields<'_>) -> Option<SaId> {
     Some(SaId::new(sa_type, source, destination, spi))
 }
 
-/// Words of the protocols that racoon negotiates.
+/// Names of the protocols that racoon negotiates.
 const PROTOCOLS: [(SaType, &str); 3] = [(SaType::Ah, "ah"), (SaType::Esp, "esp"), (SaType::IpComp, "ipcomp")];
 const MODES: [(Mode, &str); 2] = [(Mode::Transport, "transport"), (Mode::Tunnel, "tunnel")];
 const DIRECTIONS: [(Direction, &str); 3] =
     [(Direction::In, "in"), (Direction::Out, "out"), (Direction::Forward, "fwd")];
 
-fn of_word<T: Copy>(words: &[(T, &str)], word: &str) -> Option<T> {
-    words.iter().find(|(_, other)| *other == word).map(|(value, _)| *value)
+fn value_named<T: Copy>(names: &[(T, &str)], name: &str) -> Option<T> {
+    names.iter().find(|(_, other)| *other == name).map(|(value, _)| *value)
 }
 
-/// The word of a value, or `-`, with which a line is no record.
-fn word_of<T: Copy + PartialEq>(words: &[(T, &'static str)], value: T) -> &'static str {
-    words.iter().find(|(other, _)| *other == value).map_or("-", |(_, word)| word)
+/// The name of a value, or `-`, with which a line is no record.
+fn name_of<T: Copy + PartialEq>(names: &[(T, &'static str)], value: T) -> &'static str {
+    names.iter().find(|(other, _)| *other == value).map_or("-", |(_, name)| name)
 }
 
 impl fmt::Display for KernelId {
@@ -245,7 +245,7 @@ impl fmt::Display for Record {
             Self::PolicyPresent(id, Confirmation { index, time }) => write!(f, "policy present {id} {index} {time}"),
             Self::PolicyGone(id) => write!(f, "policy gone {id}"),
             Self::SaRequest(ListedSa { id, mode, reqid, requested, .. }) => {
-                write!(f, "sa request {id} {} {reqid} {requested}", word_of(&MODES, *mode))
+                write!(f, "sa request {id} {} {reqid} {requested}", name_of(&MODES, *mode))
             }
             Self::SaPresent(id, time) => write!(f, "sa present {id} {time}"),
             Self::SaGone(id) => write!(f, "sa gone {id}"),
@@ -266,7 +266,7 @@ fn write_action(f: &mut fmt::Formatter<'_>, spec: &PolicySpec) -> fmt::Result {
             Level::Require => ("require", 0),
             Level::Unique(reqid) => ("unique", reqid),
         };
-        let (protocol, mode) = (word_of(&PROTOCOLS, template.sa_type), word_of(&MODES, template.mode));
+        let (protocol, mode) = (name_of(&PROTOCOLS, template.sa_type), name_of(&MODES, template.mode));
         write!(f, " {protocol},{mode},{level},{reqid}")?;
         if let Some((source, destination)) = template.endpoints {
             write!(f, ",{},{}", source.ip(), destination.ip())?;
