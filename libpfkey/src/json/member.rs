@@ -25,14 +25,14 @@ impl End {
 
 /// A lifetime, or what has been used of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Limits {
+pub(super) struct LifetimeMember {
     allocations: u32,
     bytes: u64,
     add_seconds: u64,
     use_seconds: u64,
 }
 
-impl Limits {
+impl LifetimeMember {
     pub(super) fn of(message: &Message<'_>, kind: ExtensionType) -> Option<Self> {
         message.lifetime(kind).map(|lifetime| {
             let Lifetime { allocations, bytes, addtime, usetime } = *lifetime;

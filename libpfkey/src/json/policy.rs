@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::member::{End, Limits, label};
+use super::member::{End, LifetimeMember, label};
 use crate::dump::is_socket_policy;
 use crate::num::{ExtensionType, SCOPE_IFNET};
 use crate::protocol::protocol_name;
@@ -20,8 +20,8 @@ pub struct PolicyEntry {
     id: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     priority: Option<u32>,
-    current: Option<Limits>,
-    hard: Option<Limits>,
+    current: Option<LifetimeMember>,
+    hard: Option<LifetimeMember>,
     #[serde(skip_serializing_if = "Option::is_none")]
     security_context: Option<String>,
 }
@@ -41,8 +41,8 @@ impl PolicyEntry {
             priority: policy
                 .filter(|policy| dialect.has_priority() && !is_of_interface(policy))
                 .map(|policy| policy.priority),
-            current: Limits::of(message, ExtensionType::LifetimeCurrent),
-            hard: Limits::of(message, ExtensionType::LifetimeHard),
+            current: LifetimeMember::of(message, ExtensionType::LifetimeCurrent),
+            hard: LifetimeMember::of(message, ExtensionType::LifetimeHard),
             security_context: label(message),
         }
     }

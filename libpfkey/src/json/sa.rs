@@ -6,7 +6,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::Keys;
-use super::member::{End, Limits, label};
+use super::member::{End, LifetimeMember, label};
 use crate::algorithm::{Authentication, Compression, Encryption};
 use crate::dump::device;
 use crate::num::{ExtensionType, MODE_ANY, MODE_TRANSPORT, MODE_TUNNEL, OFFLOAD_PACKET, SaState, SaType};
@@ -34,9 +34,9 @@ pub struct SaEntry {
     compression: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     nat_t: Option<NatT>,
-    current: Option<Limits>,
-    hard: Option<Limits>,
-    soft: Option<Limits>,
+    current: Option<LifetimeMember>,
+    hard: Option<LifetimeMember>,
+    soft: Option<LifetimeMember>,
     #[serde(skip_serializing_if = "Option::is_none")]
     security_context: Option<String>,
     #[serde(flatten)]
@@ -68,9 +68,9 @@ impl SaEntry {
                 name.map_or_else(|| sa.encrypt.to_string(), str::to_owned)
             }),
             nat_t: NatT::new(message),
-            current: Limits::of(message, ExtensionType::LifetimeCurrent),
-            hard: Limits::of(message, ExtensionType::LifetimeHard),
-            soft: Limits::of(message, ExtensionType::LifetimeSoft),
+            current: LifetimeMember::of(message, ExtensionType::LifetimeCurrent),
+            hard: LifetimeMember::of(message, ExtensionType::LifetimeHard),
+            soft: LifetimeMember::of(message, ExtensionType::LifetimeSoft),
             security_context: label(message),
             xfrm: XfrmMembers::new(message),
         }

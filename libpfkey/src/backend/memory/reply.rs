@@ -10,7 +10,7 @@ use crate::wire::{Address, Extension, Lifetime, Policy, Sa2, SockAddr};
 
 /// Which limits of an SA a Linux message shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Limits {
+pub(super) enum ShownLimits {
     Both,
     Hard,
     Soft,
@@ -19,19 +19,19 @@ pub(super) enum Limits {
 /// An SA as GET and DUMP show it.
 pub(super) fn association(dialect: Dialect, sa: &Association) -> Vec<Extension<'_>> {
     match dialect {
-        Dialect::Linux => linux_association(sa, Limits::Both, true),
+        Dialect::Linux => linux_association(sa, ShownLimits::Both, true),
         _ => bsd_association(dialect, sa),
     }
 }
 
 /// An SA as every message of Linux shows it; events show one limit and no keys.
-pub(super) fn linux_association(sa: &Association, limits: Limits, keys: bool) -> Vec<Extension<'_>> {
+pub(super) fn linux_association(sa: &Association, limits: ShownLimits, keys: bool) -> Vec<Extension<'_>> {
     use ExtensionType as T;
     let mut reply = vec![Extension::Sa(sa.sa)];
-    if limits != Limits::Soft {
+    if limits != ShownLimits::Soft {
         reply.push(Extension::Lifetime(T::LifetimeHard, sa.hard.unwrap_or_default()));
     }
-    if limits != Limits::Hard {
+    if limits != ShownLimits::Hard {
         reply.push(Extension::Lifetime(T::LifetimeSoft, sa.soft.unwrap_or_default()));
     }
     reply.push(Extension::Lifetime(T::LifetimeCurrent, sa.current));
@@ -83,7 +83,7 @@ fn bsd_association(dialect: Dialect, sa: &Association) -> Vec<Extension<'_>> {
 pub(super) fn expiry(dialect: Dialect, sa: &Association, hard: bool) -> Vec<Extension<'_>> {
     use ExtensionType as T;
     if dialect == Dialect::Linux {
-        return linux_association(sa, if hard { Limits::Hard } else { Limits::Soft }, false);
+        return linux_association(sa, if hard { ShownLimits::Hard } else { ShownLimits::Soft }, false);
     }
     let (source, destination) = bsd_addresses(dialect, sa);
     let limit = if hard { (T::LifetimeHard, sa.hard) } else { (T::LifetimeSoft, sa.soft) };

@@ -1,6 +1,6 @@
 //! Values in the forms of PF_KEY and of XFRM: modes, protocols, limits, flags, security labels.
 
-use super::layout::{Current, Limits};
+use super::layout::{Current, XfrmLimits};
 use super::numbers::{INF, attribute, state_flag};
 use crate::error::Result;
 use crate::num::{SaFlags, SaType};
@@ -68,10 +68,10 @@ pub(super) fn flags_to_pfkey(flags: u8) -> SaFlags {
 }
 
 /// The limits in XFRM's form. A count of 0 is no limit in PF_KEY; in XFRM that is the largest number.
-pub(super) fn limits_to_xfrm(hard: Option<&Lifetime>, soft: Option<&Lifetime>) -> Limits {
+pub(super) fn limits_to_xfrm(hard: Option<&Lifetime>, soft: Option<&Lifetime>) -> XfrmLimits {
     let count = |value: u64| if value == 0 { INF } else { value };
     let (hard, soft) = (hard.copied().unwrap_or_default(), soft.copied().unwrap_or_default());
-    Limits {
+    XfrmLimits {
         soft_bytes: count(soft.bytes),
         hard_bytes: count(hard.bytes),
         soft_packets: count(soft.allocations.into()),
@@ -84,7 +84,7 @@ pub(super) fn limits_to_xfrm(hard: Option<&Lifetime>, soft: Option<&Lifetime>) -
 }
 
 /// The hard and the soft limits in PF_KEY's form.
-pub(super) fn limits_to_pfkey(limits: &Limits) -> (Lifetime, Lifetime) {
+pub(super) fn limits_to_pfkey(limits: &XfrmLimits) -> (Lifetime, Lifetime) {
     let count = |value: u64| if value == INF { 0 } else { value };
     // PF_KEY counts packets in 32 bits, so a larger limit is shown as the largest.
     let packets = |value| u32::try_from(count(value)).unwrap_or(u32::MAX);

@@ -30,7 +30,7 @@ pub(super) struct Dump {
 
 /// How a dump ends.
 #[derive(Debug)]
-pub(super) enum End {
+pub(super) enum DumpEnd {
     /// The dump has to be sent again.
     Again,
     /// There was no entry.
@@ -59,19 +59,19 @@ impl Dump {
     }
 
     /// Ends a round. `flags` are those of the frame that ended it.
-    pub(super) fn end(&mut self, flags: u16) -> End {
+    pub(super) fn end(&mut self, flags: u16) -> DumpEnd {
         let interrupted = std::mem::take(&mut self.interrupted) || flags & flag::DUMP_INTR != 0;
         self.rounds += 1;
         if interrupted && self.rounds < ROUNDS {
-            return End::Again;
+            return DumpEnd::Again;
         }
-        let Some((header, last)) = std::mem::take(self).held else { return End::Empty };
+        let Some((header, last)) = std::mem::take(self).held else { return DumpEnd::Empty };
         // Number 0 ends a dump, unless an errno follows and ends it.
         let seq = if interrupted { header.seq } else { 0 };
         match numbered(Header { seq, ..header }, last) {
-            None => End::Empty,
-            Some(last) if interrupted => End::Unsettled(last),
-            Some(last) => End::Last(last),
+            None => DumpEnd::Empty,
+            Some(last) if interrupted => DumpEnd::Unsettled(last),
+            Some(last) => DumpEnd::Last(last),
         }
     }
 }

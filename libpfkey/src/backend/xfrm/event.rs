@@ -1,7 +1,7 @@
 //! Events of the kernel: acquires and new NAT mappings.
 
 use super::conversion::sa_type_of;
-use super::layout::{Acquire, Mapping};
+use super::layout::{Mapping, XfrmAcquire};
 use super::policy_reply::PolicyAttributes;
 use super::sa_reply::host;
 use crate::dialect::Abi;
@@ -18,7 +18,7 @@ const PROPOSED_WINDOW: u8 = 32;
 /// # Errors
 /// [`Error::Malformed`](crate::Error::Malformed) for a body that is too short.
 pub(super) fn acquire(body: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<()> {
-    let acquire = Acquire::parse(body)?;
+    let acquire = XfrmAcquire::parse(body)?;
     let attributes = PolicyAttributes::parse(body)?;
     // The selector has the packet's address family; a tunnel's endpoints may be of the other one.
     let family = attributes.templates.iter().find(|template| {

@@ -1,7 +1,7 @@
 //! Migrations: new endpoints for the tunnels of a policy and for their SAs.
 
 use super::conversion::{Errno, mode_to_pfkey, mode_to_xfrm, sa_type_of};
-use super::layout::{Addr, Migrate, PolicyId, family};
+use super::layout::{Addr, Migrate, XfrmPolicyId, family};
 use super::netlink::{next_attribute, push_attribute};
 use super::numbers::attribute;
 use super::policy_reply::push_selector;
@@ -15,7 +15,7 @@ use crate::wire::{Builder, Extension, Header, IpsecRequest, KmAddress, Message, 
 
 /// The contents of a MIGRATE: the policy, and the endpoints of its templates before and after.
 pub(super) struct Migration {
-    id: PolicyId,
+    id: XfrmPolicyId,
     entries: Vec<Migrate>,
     key_manager: Option<KmAddress>,
 }
@@ -31,7 +31,7 @@ impl Migration {
         if pairs.is_empty() || pairs.len() > MAX_TEMPLATES || !rest.is_empty() {
             return Err(libc::EINVAL);
         }
-        let id = PolicyId { selector: selector(message)?, index: 0, direction: direction(policy)? };
+        let id = XfrmPolicyId { selector: selector(message)?, index: 0, direction: direction(policy)? };
         let entries = pairs.iter().map(migration).collect::<std::result::Result<_, _>>()?;
         let key_manager = message.extensions.iter().find_map(|extension| match extension {
             Extension::KmAddress(addresses) => Some(*addresses),
@@ -88,7 +88,7 @@ fn migration([old, new]: &[IpsecRequest; 2]) -> std::result::Result<Migrate, Err
 /// # Errors
 /// [`Error::Malformed`](crate::Error::Malformed) for a body that is too short.
 pub(super) fn migrate_message(body: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<()> {
-    let id = PolicyId::parse(body)?;
+    let id = XfrmPolicyId::parse(body)?;
     let mut requests = Vec::new();
     let mut sa_type = SaType::Unspec;
     while let Some((number, mut contents)) = next_attribute(body)? {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::conversion::{current_to_pfkey, limits_to_pfkey, mode_to_pfkey, parse_context};
-use super::layout::{Addr, PolicyInfo, Selector, Template};
+use super::layout::{Addr, PolicyInfo, XfrmSelector, XfrmTemplate};
 use super::netlink::next_attribute;
 use super::numbers::{ACTION_BLOCK, attribute};
 use super::policy_request::XfrmId;
@@ -21,7 +21,7 @@ use crate::wire::{
 /// The attributes of a policy.
 #[derive(Default)]
 pub(super) struct PolicyAttributes<'a> {
-    pub(super) templates: Vec<Template>,
+    pub(super) templates: Vec<XfrmTemplate>,
     pub(super) context: Option<SecurityContext<'a>>,
     xfrm_id: XfrmId,
     /// Whether the policy is of type SUB, which `af_key` does not show.
@@ -40,8 +40,8 @@ impl<'a> PolicyAttributes<'a> {
         while let Some((number, mut body)) = next_attribute(reader)? {
             match number {
                 attribute::TMPL => {
-                    while body.remaining() >= Template::LEN {
-                        found.templates.push(Template::parse(&mut body)?);
+                    while body.remaining() >= XfrmTemplate::LEN {
+                        found.templates.push(XfrmTemplate::parse(&mut body)?);
                     }
                 }
                 attribute::SEC_CTX => found.context = Some(parse_context(&mut body)?),
@@ -99,7 +99,7 @@ pub(super) fn policy_message(
 ///
 /// # Errors
 /// Never in practice, because addresses fit a message.
-pub(super) fn push_selector(builder: &mut Builder<'_>, selector: &Selector) -> Result<()> {
+pub(super) fn push_selector(builder: &mut Builder<'_>, selector: &XfrmSelector) -> Result<()> {
     let proto = if selector.proto == 0 { ULPROTO_ANY } else { selector.proto };
     let end = |address: Addr, port, prefix| {
         let sockaddr = SockAddr::Inet(SocketAddr::new(address.ip(selector.family), port));
@@ -120,7 +120,7 @@ fn kind(info: &PolicyInfo, attributes: &PolicyAttributes<'_>) -> u16 {
 }
 
 /// The step that a template expresses. XFRM has no levels: a reqid stands for unique.
-fn request(template: &Template) -> IpsecRequest {
+fn request(template: &XfrmTemplate) -> IpsecRequest {
     let level = match (template.optional, template.reqid) {
         (true, _) => LEVEL_USE,
         (false, 0) => LEVEL_REQUIRE,

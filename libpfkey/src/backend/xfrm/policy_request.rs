@@ -1,7 +1,7 @@
 //! Requests about policies: what `af_key` checks, and the netlink request with the same effect.
 
 use super::conversion::{Errno, emit_context, limits_to_xfrm, mode_to_xfrm};
-use super::layout::{Addr, PolicyId, PolicyInfo, Selector, Template, family};
+use super::layout::{Addr, PolicyInfo, XfrmPolicyId, XfrmSelector, XfrmTemplate, family};
 use super::netlink::{push_attribute, push_if_id, push_mark};
 use super::numbers::{ACTION_BLOCK, attribute};
 use crate::error::Result;
@@ -18,7 +18,7 @@ pub(super) const MAX_TEMPLATES: usize = 6;
 /// The contents of a NEWPOLICY or UPDPOLICY.
 pub(super) struct PolicyFrame<'a> {
     info: PolicyInfo,
-    templates: Vec<Template>,
+    templates: Vec<XfrmTemplate>,
     /// Indices of the templates whose reqid is still to be chosen.
     without_reqid: Vec<usize>,
     context: Option<SecurityContext<'a>>,
@@ -51,7 +51,7 @@ impl<'a> PolicyFrame<'a> {
                 return Err(libc::ELOOP);
             }
             // A step without endpoints encapsulates what the previous step has made, which may be of another family.
-            let family = templates.last().map_or(selector.family, |previous: &Template| previous.family);
+            let family = templates.last().map_or(selector.family, |previous: &XfrmTemplate| previous.family);
             if leaves_reqid_open(step) {
                 without_reqid.push(templates.len());
             }
@@ -147,7 +147,7 @@ pub(super) fn direction(policy: &Policy) -> std::result::Result<u8, Errno> {
 }
 
 /// The selector of a message about policies. As `af_key` does, it takes the protocol from the destination.
-pub(super) fn selector(message: &Message<'_>) -> std::result::Result<Selector, Errno> {
+pub(super) fn selector(message: &Message<'_>) -> std::result::Result<XfrmSelector, Errno> {
     let (source, destination) = message.source().zip(message.destination()).ok_or(libc::EINVAL)?;
     let (Some(source_ip), Some(destination_ip)) = (source.sockaddr.ip(), destination.sockaddr.ip()) else {
         return Err(libc::EINVAL);
@@ -158,7 +158,7 @@ pub(super) fn selector(message: &Message<'_>) -> std::result::Result<Selector, E
     }
     // Port 0 is any port, as in PF_KEY. So the ICMP type and code 0, which are ports here, cannot be expressed.
     let mask = |port: u16| if port == 0 { 0 } else { u16::MAX };
-    Ok(Selector {
+    Ok(XfrmSelector {
         destination: Addr::of(destination_ip),
         source: Addr::of(source_ip),
         destination_port: destination.sockaddr.port(),
@@ -169,7 +169,7 @@ pub(super) fn selector(message: &Message<'_>) -> std::result::Result<Selector, E
         destination_prefix: destination.prefix,
         source_prefix: source.prefix,
         proto: if destination.proto == ULPROTO_ANY { 0 } else { destination.proto },
-        ..Selector::default()
+        ..XfrmSelector::default()
     })
 }
 
@@ -179,12 +179,13 @@ fn leaves_reqid_open(request: &IpsecRequest) -> bool {
 }
 
 /// The template of a step. `inner_family` is the address family of the packets that the step receives.
-fn template(request: &IpsecRequest, inner_family: u16) -> std::result::Result<Template, Errno> {
+fn template(request: &IpsecRequest, inner_family: u16) -> std::result::Result<XfrmTemplate, Errno> {
     let proto = u8::try_from(request.proto).map_err(|_| libc::EINVAL)?;
     if !matches!(proto, 50 | 51 | 108) || request.mode == 0 {
         return Err(libc::EINVAL);
     }
-    let mut template = Template { family: inner_family, mode: mode_to_xfrm(request.mode)?, ..Template::default() };
+    let mut template =
+        XfrmTemplate { family: inner_family, mode: mode_to_xfrm(request.mode)?, ..XfrmTemplate::default() };
     template.id.proto = proto;
     match request.level {
         // Some versions of the kernel refuse an optional outbound tunnel, so it is left to the kernel.
@@ -208,14 +209,16 @@ fn template(request: &IpsecRequest, inner_family: u16) -> std::result::Result<Te
 ///
 /// # Errors
 /// The errno that `af_key` answers with.
-pub(super) fn policy_id(message: &Message<'_>) -> std::result::Result<PolicyId, Errno> {
+pub(super) fn policy_id(message: &Message<'_>) -> std::result::Result<XfrmPolicyId, Errno> {
     let policy = message.policy().ok_or(libc::EINVAL)?;
     if message.header.message_type == MessageType::SpdDelete {
-        return Ok(PolicyId { selector: selector(message)?, index: 0, direction: direction(policy)? });
+        return Ok(XfrmPolicyId { selector: selector(message)?, index: 0, direction: direction(policy)? });
     }
     // The low three bits of an index are the direction. With index 0 the kernel would look up the empty selector.
     match u8::try_from(policy.id & 7) {
-        Ok(direction @ 0..=2) if policy.id != 0 => Ok(PolicyId { index: policy.id, direction, ..PolicyId::default() }),
+        Ok(direction @ 0..=2) if policy.id != 0 => {
+            Ok(XfrmPolicyId { index: policy.id, direction, ..XfrmPolicyId::default() })
+        }
         Ok(0..=2) => Err(libc::ENOENT),
         _ => Err(libc::EINVAL),
     }

@@ -2,7 +2,7 @@
 //! does not exist. ENOSYS means that the kernel lacks the algorithm, any other errno that it has it.
 
 use super::algorithm::{aeads, authentications, ciphers};
-use super::layout::{Addr, Algo, INET, Selector, State};
+use super::layout::{Addr, Algo, INET, State, XfrmSelector};
 use super::netlink::{Heading, push_attribute, push_frame};
 use super::numbers::{attribute, flag, message};
 use crate::algorithm::{Encryption, KeyBits};
@@ -42,7 +42,7 @@ pub(super) fn push_probes(batch: &mut Vec<u8>) -> Result<()> {
 
 fn push_probe(batch: &mut Vec<u8>, seq: u32, (proto, number, algorithm): (u8, u16, Algo<'_>)) -> Result<()> {
     let mut state =
-        State { selector: Selector { family: INET, ..Selector::default() }, family: INET, ..State::default() };
+        State { selector: XfrmSelector { family: INET, ..XfrmSelector::default() }, family: INET, ..State::default() };
     state.id.destination = Addr::default();
     state.id.spi = PROBE_SPI;
     state.id.proto = proto;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::algorithm::{authentication, compression, encryption};
 use super::conversion::{Errno, emit_context, flags_to_xfrm, limits_to_xfrm, mode_to_xfrm, proto_of};
-use super::layout::{Addr, Algo, Encap, Progress, ReplayEsn, Selector, State, StateId, family};
+use super::layout::{Addr, Algo, Encap, Progress, ReplayEsn, State, StateId, XfrmSelector, family};
 use super::netlink::{push_attribute, push_if_id, push_mark};
 use super::numbers::{attribute, state_flag};
 use crate::algorithm::{Authentication, Encryption};
@@ -259,13 +259,16 @@ fn check_keys(sa: &Sa, auth: Option<&Key<'_>>, encrypt: Option<&Key<'_>>) -> std
 
 /// The selector of the packets that an SA accepts: a proxy address restricts the source. Without one it is empty but for
 /// the family, which the kernel compares with the packet's.
-fn inner_selector(message: &Message<'_>, source: IpAddr) -> Selector {
+fn inner_selector(message: &Message<'_>, source: IpAddr) -> XfrmSelector {
     let proxy = message.address(ExtensionType::AddressProxy);
     match proxy.and_then(|proxy| Some((proxy.sockaddr.ip()?, proxy.prefix))) {
-        Some((address, source_prefix)) => {
-            Selector { family: family(address), source: Addr::of(address), source_prefix, ..Selector::default() }
-        }
-        None => Selector { family: family(source), ..Selector::default() },
+        Some((address, source_prefix)) => XfrmSelector {
+            family: family(address),
+            source: Addr::of(address),
+            source_prefix,
+            ..XfrmSelector::default()
+        },
+        None => XfrmSelector { family: family(source), ..XfrmSelector::default() },
     }
 }
 
@@ -298,7 +301,7 @@ pub(super) fn spi_request(message: &Message<'_>) -> std::result::Result<(State, 
         return Err(libc::EINVAL);
     }
     let mut state = State {
-        selector: Selector { family: family(source), ..Selector::default() },
+        selector: XfrmSelector { family: family(source), ..XfrmSelector::default() },
         source: Addr::of(source),
         seq: message.header.seq,
         reqid: sa2.reqid,

@@ -5,9 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::between::Between;
 use super::conversion::sa_type_of;
-use super::dump::{Dump, End};
+use super::dump::{Dump, DumpEnd};
 use super::event;
-use super::layout::{PolicyId, PolicyInfo, State, StateId, parse_expire};
+use super::layout::{PolicyInfo, State, StateId, XfrmPolicyId, parse_expire};
 use super::migrate::migrate_message;
 use super::netlink::{Frame, Verdict, next_frame};
 use super::numbers::{flag, message};
@@ -261,7 +261,7 @@ impl Translator {
     }
 
     fn deleted_policy(&mut self, mut frame: Frame<'_>) -> Result<()> {
-        let id = PolicyId::parse(&mut frame.body)?;
+        let id = XfrmPolicyId::parse(&mut frame.body)?;
         let attributes = PolicyAttributes::parse(&mut frame.body)?;
         self.echoed(&frame);
         if let Some(info) = attributes.info.filter(|_| !attributes.is_sub) {
@@ -339,10 +339,10 @@ impl Translator {
             return;
         }
         match self.dump.end(flags) {
-            End::Again => self.again = Some(pending),
-            End::Empty => self.replies.refuse(&pending.header, libc::ENOENT, None),
-            End::Last(last) => self.replies.push_message(last),
-            End::Unsettled(last) => {
+            DumpEnd::Again => self.again = Some(pending),
+            DumpEnd::Empty => self.replies.refuse(&pending.header, libc::ENOENT, None),
+            DumpEnd::Last(last) => self.replies.push_message(last),
+            DumpEnd::Unsettled(last) => {
                 self.replies.push_message(last);
                 self.replies.refuse(&pending.header, libc::EAGAIN, None);
             }

@@ -7,7 +7,7 @@ mod state;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-pub(super) use self::policy::{Acquire, Migrate, PolicyId, PolicyInfo, Template};
+pub(super) use self::policy::{Migrate, PolicyInfo, XfrmAcquire, XfrmPolicyId, XfrmTemplate};
 pub(super) use self::state::{Algo, Encap, Mapping, Progress, ReplayEsn, State, StateId, parse_expire};
 use crate::error::Result;
 use crate::wire::reader::Reader;
@@ -57,7 +57,7 @@ pub(super) fn family(address: IpAddr) -> u16 {
 
 /// `xfrm_selector`, 56 bytes. The destination comes first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Selector {
+pub(super) struct XfrmSelector {
     pub(super) destination: Addr,
     pub(super) source: Addr,
     /// Ports and masks: network order on the wire.
@@ -73,7 +73,7 @@ pub(super) struct Selector {
     pub(super) user: u32,
 }
 
-impl Selector {
+impl XfrmSelector {
     pub(super) fn parse(reader: &mut Reader<'_>) -> Result<Self> {
         let mut selector = Self {
             destination: Addr::parse(reader)?,
@@ -137,7 +137,7 @@ impl Id {
 
 /// `xfrm_lifetime_cfg`, 64 bytes. Each soft limit comes before its hard one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Limits {
+pub(super) struct XfrmLimits {
     pub(super) soft_bytes: u64,
     pub(super) hard_bytes: u64,
     pub(super) soft_packets: u64,
@@ -148,7 +148,7 @@ pub(super) struct Limits {
     pub(super) hard_use: u64,
 }
 
-impl Limits {
+impl XfrmLimits {
     fn parse(reader: &mut Reader<'_>) -> Result<Self> {
         Ok(Self {
             soft_bytes: reader.u64()?,

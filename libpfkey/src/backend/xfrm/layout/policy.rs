@@ -1,6 +1,6 @@
 //! Structures about policies.
 
-use super::{ALIGN, Addr, Current, Id, Limits, Selector};
+use super::{ALIGN, Addr, Current, Id, XfrmLimits, XfrmSelector};
 use crate::error::Result;
 use crate::wire::reader::Reader;
 use crate::wire::writer::Writer;
@@ -8,8 +8,8 @@ use crate::wire::writer::Writer;
 /// `xfrm_userpolicy_info`, 168 bytes (164 on i386).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PolicyInfo {
-    pub(crate) selector: Selector,
-    pub(crate) limits: Limits,
+    pub(crate) selector: XfrmSelector,
+    pub(crate) limits: XfrmLimits,
     pub(crate) current: Current,
     pub(crate) priority: u32,
     pub(crate) index: u32,
@@ -22,8 +22,8 @@ pub(crate) struct PolicyInfo {
 impl PolicyInfo {
     pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<Self> {
         let info = Self {
-            selector: Selector::parse(reader)?,
-            limits: Limits::parse(reader)?,
+            selector: XfrmSelector::parse(reader)?,
+            limits: XfrmLimits::parse(reader)?,
             current: Current::parse(reader)?,
             priority: reader.u32()?,
             index: reader.u32()?,
@@ -52,15 +52,15 @@ impl PolicyInfo {
 
 /// `xfrm_userpolicy_id`, 64 bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PolicyId {
-    pub(crate) selector: Selector,
+pub(crate) struct XfrmPolicyId {
+    pub(crate) selector: XfrmSelector,
     pub(crate) index: u32,
     pub(crate) direction: u8,
 }
 
-impl PolicyId {
+impl XfrmPolicyId {
     pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<Self> {
-        let id = Self { selector: Selector::parse(reader)?, index: reader.u32()?, direction: reader.u8()? };
+        let id = Self { selector: XfrmSelector::parse(reader)?, index: reader.u32()?, direction: reader.u8()? };
         reader.skip(3)?;
         Ok(id)
     }
@@ -75,7 +75,7 @@ impl PolicyId {
 
 /// `xfrm_user_tmpl`, 64 bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Template {
+pub(crate) struct XfrmTemplate {
     pub(crate) id: Id,
     pub(crate) family: u16,
     pub(crate) source: Addr,
@@ -84,7 +84,7 @@ pub(crate) struct Template {
     pub(crate) optional: bool,
 }
 
-impl Template {
+impl XfrmTemplate {
     /// Size in bytes.
     pub(crate) const LEN: usize = 64;
 
@@ -117,7 +117,7 @@ impl Template {
 
 /// `xfrm_user_acquire`, 280 bytes (276 on i386).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Acquire {
+pub(crate) struct XfrmAcquire {
     pub(crate) id: Id,
     pub(crate) source: Addr,
     pub(crate) policy: PolicyInfo,
@@ -125,11 +125,11 @@ pub(crate) struct Acquire {
     pub(crate) family: u16,
 }
 
-impl Acquire {
+impl XfrmAcquire {
     pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<Self> {
         let id = Id::parse(reader)?;
         let source = Addr::parse(reader)?;
-        let selector = Selector::parse(reader)?;
+        let selector = XfrmSelector::parse(reader)?;
         let policy = PolicyInfo::parse(reader)?;
         reader.skip(12)?;
         Ok(Self { id, source, policy, seq: reader.u32()?, family: selector.family })

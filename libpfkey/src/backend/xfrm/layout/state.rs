@@ -1,6 +1,6 @@
 //! Structures about SAs.
 
-use super::{ALIGN, Addr, Current, INET, INET6, Id, Limits, Selector};
+use super::{ALIGN, Addr, Current, INET, INET6, Id, XfrmLimits, XfrmSelector};
 use crate::algorithm::CryptoApi;
 use crate::backend::xfrm::numbers::attribute;
 use crate::error::Result;
@@ -11,10 +11,10 @@ use crate::wire::writer::Writer;
 /// `xfrm_usersa_info`, 224 bytes (220 on i386).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct State {
-    pub(crate) selector: Selector,
+    pub(crate) selector: XfrmSelector,
     pub(crate) id: Id,
     pub(crate) source: Addr,
-    pub(crate) limits: Limits,
+    pub(crate) limits: XfrmLimits,
     pub(crate) current: Current,
     pub(crate) seq: u32,
     pub(crate) reqid: u32,
@@ -27,10 +27,10 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<Self> {
         let mut state = Self {
-            selector: Selector::parse(reader)?,
+            selector: XfrmSelector::parse(reader)?,
             id: Id::parse(reader)?,
             source: Addr::parse(reader)?,
-            limits: Limits::parse(reader)?,
+            limits: XfrmLimits::parse(reader)?,
             current: Current::parse(reader)?,
             ..Self::default()
         };

@@ -41,7 +41,7 @@ fn fixed(kind: u16) -> Vec<u8> {
         message::NEWSA | message::UPDSA | message::EXPIRE => state.emit(writer),
         message::DELSA => id.emit(writer),
         message::NEWPOLICY | message::UPDPOLICY => layout::PolicyInfo::default().emit(writer),
-        message::DELPOLICY | message::MIGRATE => layout::PolicyId::default().emit(writer),
+        message::DELPOLICY | message::MIGRATE => layout::XfrmPolicyId::default().emit(writer),
         _ => {}
     })
 }

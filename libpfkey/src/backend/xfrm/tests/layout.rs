@@ -2,8 +2,8 @@
 
 use super::{reader, written};
 use crate::backend::xfrm::layout::{
-    Acquire, Addr, Algo, Encap, Id, Limits, Mapping, Migrate, PolicyId, PolicyInfo, ReplayEsn, Selector, State,
-    StateId, Template, parse_expire,
+    Addr, Algo, Encap, Id, Mapping, Migrate, PolicyInfo, ReplayEsn, State, StateId, XfrmAcquire, XfrmLimits,
+    XfrmPolicyId, XfrmSelector, XfrmTemplate, parse_expire,
 };
 
 /// Padding at the end of structures with 64-bit fields: `usersa_info`, `userpolicy_info`.
@@ -23,8 +23,8 @@ fn assert_fields(bytes: &[u8], length: usize, fields: &[(usize, &[u8])]) {
     assert_eq!(bytes, expected);
 }
 
-fn selector() -> Selector {
-    Selector {
+fn selector() -> XfrmSelector {
+    XfrmSelector {
         destination: addr(1),
         source: addr(2),
         destination_port: 0x1122,
@@ -55,8 +55,8 @@ const SELECTOR: [(usize, &[u8]); 12] = [
     (52, const { &4_u32.to_ne_bytes() }),
 ];
 
-fn limits() -> Limits {
-    Limits {
+fn limits() -> XfrmLimits {
+    XfrmLimits {
         soft_bytes: 1,
         hard_bytes: 2,
         soft_packets: 3,
@@ -135,7 +135,7 @@ fn policy() -> PolicyInfo {
 fn selectors_limits_states() {
     let bytes = written(|writer| selector().emit(writer));
     assert_fields(&bytes, 56, &SELECTOR);
-    assert_eq!(Selector::parse(&mut reader(&bytes)).unwrap(), selector());
+    assert_eq!(XfrmSelector::parse(&mut reader(&bytes)).unwrap(), selector());
     let bytes = written(|writer| state().emit(writer));
     assert_fields(&bytes, 220 + PAD, &at_state());
     assert_eq!(State::parse(&mut reader(&bytes)).unwrap(), state());
@@ -170,12 +170,12 @@ fn ids() {
         [(0, &[10, 0, 0, 1]), (16, &[0x12, 0x34, 0x56, 0x78]), (20, const { &2_u16.to_ne_bytes() }), (22, &[51])];
     assert_fields(&bytes, 24, &fields);
     assert_eq!(StateId::parse(&mut reader(&bytes)).unwrap(), id);
-    let id = PolicyId { selector: selector(), index: 9, direction: 2 };
+    let id = XfrmPolicyId { selector: selector(), index: 9, direction: 2 };
     let bytes = written(|writer| id.emit(writer));
     let mut fields = SELECTOR.to_vec();
     fields.extend::<[(usize, &[u8]); 2]>([(56, const { &9_u32.to_ne_bytes() }), (60, &[2])]);
     assert_fields(&bytes, 64, &fields);
-    assert_eq!(PolicyId::parse(&mut reader(&bytes)).unwrap(), id);
+    assert_eq!(XfrmPolicyId::parse(&mut reader(&bytes)).unwrap(), id);
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn policies_and_templates() {
     assert_fields(&bytes, 164 + PAD, &fields);
     assert_eq!(PolicyInfo::parse(&mut reader(&bytes)).unwrap(), policy());
     let id = Id { destination: addr(1), spi: 0, proto: 108 };
-    let template = Template { id, family: 2, source: addr(2), reqid: 5, mode: 1, optional: true };
+    let template = XfrmTemplate { id, family: 2, source: addr(2), reqid: 5, mode: 1, optional: true };
     let bytes = written(|writer| template.emit(writer));
     let fields: [(usize, &[u8]); 8] = [
         (0, &[10, 0, 0, 1]),
@@ -204,8 +204,8 @@ fn policies_and_templates() {
         // With other masks of algorithms the kernel's inbound check refuses every SA.
         (52, &[0xff; 12]),
     ];
-    assert_fields(&bytes, Template::LEN, &fields);
-    assert_eq!(Template::parse(&mut reader(&bytes)).unwrap(), template);
+    assert_fields(&bytes, XfrmTemplate::LEN, &fields);
+    assert_eq!(XfrmTemplate::parse(&mut reader(&bytes)).unwrap(), template);
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn events() {
     bytes.extend([0xff; 12]);
     bytes.extend(77_u32.to_ne_bytes());
     assert_eq!(bytes.len(), 276 + PAD);
-    let acquire = Acquire::parse(&mut reader(&bytes)).unwrap();
+    let acquire = XfrmAcquire::parse(&mut reader(&bytes)).unwrap();
     assert_eq!((acquire.seq, acquire.family, acquire.policy.index), (77, 2, 12));
     assert_eq!((acquire.id.destination, acquire.source), (addr(1), addr(2)));
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::written;
-use crate::backend::xfrm::layout::{Algo, INET, INET6, PolicyInfo, State, Template};
+use crate::backend::xfrm::layout::{Algo, INET, INET6, PolicyInfo, State, XfrmTemplate};
 use crate::backend::xfrm::migrate::Migration;
 use crate::backend::xfrm::netlink::next_attribute;
 use crate::backend::xfrm::numbers::{INF, attribute};
@@ -195,7 +195,7 @@ fn policy(kind: u16, direction: u8, requests: Vec<IpsecRequest>) -> Message<'sta
     message(M::SpdAdd, SaType::Unspec, extensions)
 }
 
-fn newpolicy(message: &Message<'_>) -> Result<(PolicyInfo, Vec<Template>), i32> {
+fn newpolicy(message: &Message<'_>) -> Result<(PolicyInfo, Vec<XfrmTemplate>), i32> {
     let mut frame = PolicyFrame::new(message)?;
     frame.choose_reqids(|| Ok(20_000))?;
     let bytes = written(|writer| frame.emit(writer).unwrap());
@@ -205,7 +205,7 @@ fn newpolicy(message: &Message<'_>) -> Result<(PolicyInfo, Vec<Template>), i32> 
     while let Some((number, mut body)) = next_attribute(&mut reader).unwrap() {
         assert_eq!(number, attribute::TMPL);
         while body.remaining() > 0 {
-            templates.push(Template::parse(&mut body).unwrap());
+            templates.push(XfrmTemplate::parse(&mut body).unwrap());
         }
     }
     Ok((info, templates))

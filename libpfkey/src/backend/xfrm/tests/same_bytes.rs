@@ -9,9 +9,7 @@ use proptest::sample::select;
 
 use super::reader;
 use crate::algorithm::{Authentication, Compression, Encryption};
-use crate::backend::xfrm::layout::{
-    Addr, Algo, INET, Id, PolicyInfo, Selector as XfrmSelector, State, Template as Tmpl,
-};
+use crate::backend::xfrm::layout::{Addr, Algo, INET, Id, PolicyInfo, State, XfrmSelector, XfrmTemplate};
 use crate::backend::xfrm::netlink::{Heading, next_frame, push_attribute, push_frame, push_mark};
 use crate::backend::xfrm::numbers::{attribute, flag, message};
 use crate::backend::xfrm::session::{Session, Transport};
@@ -111,7 +109,7 @@ pub(super) fn shown_policy_with(seq: u32, reqid: u32) -> Vec<u8> {
     let selector = XfrmSelector { family: INET, ..XfrmSelector::default() };
     frame(message::NEWPOLICY, seq, |writer| {
         PolicyInfo { selector, index: 8, ..PolicyInfo::default() }.emit(writer);
-        let template = Tmpl { family: INET, reqid, ..Tmpl::default() };
+        let template = XfrmTemplate { family: INET, reqid, ..XfrmTemplate::default() };
         push_attribute(writer, attribute::TMPL, |contents| template.emit(contents)).unwrap();
     })
 }

@@ -3,7 +3,7 @@
 use super::written;
 use crate::backend::xfrm::between::Between;
 use crate::backend::xfrm::layout::{
-    Addr, Algo, Encap, INET, INET6, Id, PolicyId, PolicyInfo, Selector, State, StateId, Template,
+    Addr, Algo, Encap, INET, INET6, Id, PolicyInfo, State, StateId, XfrmPolicyId, XfrmSelector, XfrmTemplate,
 };
 use crate::backend::xfrm::netlink::{Heading, push_attribute, push_frame};
 use crate::backend::xfrm::numbers::{INF, attribute, flag, message};
@@ -74,7 +74,7 @@ fn sa(kind: u16, flags: u16, pid: u32, spi: u32) -> Vec<u8> {
 }
 
 fn policy(kind: u16, flags: u16, pid: u32, (index, is_sub): (u32, bool)) -> Vec<u8> {
-    let selector = Selector { family: INET, ..Selector::default() };
+    let selector = XfrmSelector { family: INET, ..XfrmSelector::default() };
     let info = PolicyInfo { selector, index, direction: 4, ..PolicyInfo::default() };
     frame(kind, flags, pid, |writer| {
         info.emit(writer);
@@ -241,8 +241,8 @@ fn a_flush_is_reported_and_acknowledged() {
 fn deleted_by_selector_or_id() {
     let deleted = |index| {
         frame(message::DELPOLICY, 0, OTHER, |writer| {
-            let selector = Selector { family: INET, ..Selector::default() };
-            PolicyId { selector, index, direction: 1 }.emit(writer);
+            let selector = XfrmSelector { family: INET, ..XfrmSelector::default() };
+            XfrmPolicyId { selector, index, direction: 1 }.emit(writer);
             let info = PolicyInfo { selector, index: 9, direction: 1, ..PolicyInfo::default() };
             push_attribute(writer, attribute::POLICY, |inner| info.emit(inner)).unwrap();
         })
@@ -298,7 +298,7 @@ fn sequence_numbers_are_for_the_requester() {
 #[test]
 fn marks_of_policies_are_reported() {
     let policy = frame(message::NEWPOLICY, 0, OTHER, |writer| {
-        let selector = Selector { family: INET, ..Selector::default() };
+        let selector = XfrmSelector { family: INET, ..XfrmSelector::default() };
         PolicyInfo { selector, index: 9, direction: 1, ..PolicyInfo::default() }.emit(writer);
         push_attribute(writer, attribute::MARK, |inner| [5, 0xff].into_iter().for_each(|word| inner.u32(word)))
             .unwrap();
@@ -371,13 +371,13 @@ fn expiries_and_acquires_need_a_registration() {
         writer.bytes(&six.0);
         writer.bytes(&[0, 0, 0, 0, 50, 0, 0, 0]);
         writer.bytes(&six.0);
-        Selector { family: INET, ..Selector::default() }.emit(writer);
+        XfrmSelector { family: INET, ..XfrmSelector::default() }.emit(writer);
         PolicyInfo { index: 17, priority: 9, ..PolicyInfo::default() }.emit(writer);
         writer.bytes(&[0xff; 12]);
         writer.u32(77);
         // An IPv4 packet needs a tunnel over IPv6.
         let id = Id { destination: six, spi: 0, proto: 50 };
-        let template = Template { id, family: INET6, source: six, mode: 1, ..Template::default() };
+        let template = XfrmTemplate { id, family: INET6, source: six, mode: 1, ..XfrmTemplate::default() };
         push_attribute(writer, attribute::TMPL, |inner| template.emit(inner)).unwrap();
     });
     let mut translator = translator(&[]);
