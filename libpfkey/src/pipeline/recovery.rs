@@ -3,9 +3,10 @@
 use zeroize::Zeroizing;
 
 use super::{Answer, Pending, Pipeline};
+use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::num::{ExtensionType, MessageType};
-use crate::request;
+use crate::request::{self, Encoding, Request};
 use crate::sa::SaId;
 use crate::wire::{Address, Message, peek_header};
 
@@ -34,9 +35,11 @@ impl<T> Pipeline<T> {
 
     /// Whether the SA that a request names exists and satisfies `same`.
     fn any_sa(&mut self, request: &Message<'_>, same: fn(&Message<'_>, &Message<'_>) -> bool) -> Result<bool> {
-        let Some(id) = SaId::from_message(request) else { return Err(Error::Timeout) };
+        let Some(id) = sa_id(request) else { return Err(Error::Timeout) };
+        let xfrm_extensions = self.connection.backend().has_xfrm_extensions();
+        let encoding = Encoding { xfrm_extensions, ..Encoding::default() };
         let mut bytes = Zeroizing::new(Vec::new());
-        request::get(self.next_request_header(), &id, &mut bytes)?;
+        Request::Get(id).encode(self.next_request_header(), encoding, &mut bytes)?;
         self.any_entry(&bytes, false, |entry| same(request, entry))
     }
 
@@ -68,6 +71,18 @@ impl<T> Pipeline<T> {
         });
         found
     }
+}
+
+/// The name of the SA that a request is about.
+fn sa_id(request: &Message<'_>) -> Option<SaId> {
+    let mut id = SaId::from_message(request)?;
+    if request.abi.dialect == Dialect::NetBsd {
+        // There the ports of UDP encapsulation are part of the name, and a request has them in extensions of their own.
+        // Those of its addresses mean nothing.
+        id.source.set_port(request.natt_port(ExtensionType::NatTSport).unwrap_or(0));
+        id.destination.set_port(request.natt_port(ExtensionType::NatTDport).unwrap_or(0));
+    }
+    Some(id)
 }
 
 /// Whether two messages have the same selector and direction of policy.

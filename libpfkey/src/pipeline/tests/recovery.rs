@@ -6,13 +6,14 @@ use super::ABI;
 use super::backends::{Scripted, Watched, echo, memory};
 use super::run::{KEY, Outcome, Run, outcome, unanswered};
 use crate::algorithm::Encryption;
-use crate::backend::ANSWER_TIMEOUT;
+use crate::backend::{ANSWER_TIMEOUT, Memory};
 use crate::connection::Connection;
-use crate::num::{MessageType, POLICY_IPSEC, POLICY_NONE, SaType};
+use crate::dialect::{Abi, Dialect};
+use crate::num::{ExtensionType, MessageType, POLICY_IPSEC, POLICY_NONE, SaType};
 use crate::pipeline::{Answer, Pipeline, SendMode};
 use crate::request::{Encoding, Order, Request};
-use crate::sa::SaSpec;
-use crate::wire::peek_header;
+use crate::sa::{SaId, SaSpec, UdpEncapsulation};
+use crate::wire::{Message, peek_header};
 
 /// Loses the answer to each of some requests, with others before and behind, and returns what was said of them. An answer
 /// that was overtaken is not waited for.
@@ -130,4 +131,46 @@ fn lost_requests_do_not_pile_up() {
     let outcomes = run.finish();
     assert_eq!(outcomes.len(), 100);
     assert!(outcomes.iter().all(|(tag, outcome)| *outcome == if tag % 2 == 1 { Outcome::Reply } else { unanswered() }));
+}
+
+/// NetBSD finds an SA with UDP encapsulation by its ports, too, which it takes from extensions.
+#[test]
+fn a_lost_deletion_is_looked_up_with_the_ports() {
+    let abi = Abi::of(Dialect::NetBsd);
+    let engine = Memory::new(abi).unwrap();
+    let backend = Watched::new(engine.another_handle().unwrap());
+    let messages = backend.messages();
+    let mut pipeline = Pipeline::new(Connection::new(Box::new(backend)), SendMode::Pipelined);
+    let mut outcomes = Vec::new();
+    let mut on_answer = |tag: &u32, answer: Answer<'_>| outcomes.push((*tag, outcome(answer)));
+    let encapsulation = UdpEncapsulation::new(UdpEncapsulation::PORT, 62001);
+    let sa = SaSpec::esp([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), 0x1001)
+        .encryption(Encryption::AesCbc, KEY)
+        .encapsulation(encapsulation)
+        .build()
+        .unwrap();
+    let mut id = sa.id;
+    id.source.set_port(UdpEncapsulation::PORT);
+    id.destination.set_port(62001);
+    let requests = [Request::Add(sa.into()), Request::Delete(id), Request::Flush(SaType::Ah)];
+    for (tag, request) in (0..).zip(requests) {
+        let header = pipeline.next_request_header();
+        if tag == 1 {
+            // The flush behind overtakes the lost answer, so that it is not waited for.
+            pipeline.finish(&mut on_answer);
+            engine.drop_next_replies(1);
+        }
+        pipeline.submit_request(request, header, Encoding::default(), tag, &mut on_answer).unwrap();
+    }
+    pipeline.finish(&mut on_answer);
+    assert_eq!(outcomes, [(0, Outcome::Reply), (2, Outcome::Reply), (1, Outcome::Confirmed)]);
+    let messages = messages.lock().unwrap();
+    let look_up = Message::parse(abi, messages.last().unwrap()).unwrap();
+    assert_eq!(look_up.header.message_type, MessageType::Get);
+    assert_eq!(look_up.natt_port(ExtensionType::NatTSport), Some(UdpEncapsulation::PORT));
+    assert_eq!(look_up.natt_port(ExtensionType::NatTDport), Some(62001));
+    assert_eq!(
+        SaId::from_message(&look_up).unwrap(),
+        SaId::new(SaType::Esp, [10, 0, 0, 1].into(), [10, 0, 0, 2].into(), 0x1001)
+    );
 }
