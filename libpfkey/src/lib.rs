@@ -100,6 +100,7 @@
 //!   with a language of their own.
 //! - [`num`]: the numbers of PF_KEY in each dialect.
 //! - [`dump`]: the texts that `setkey -D` prints.
+//! - [`list`]: whether a list of SAs or policies is complete.
 //! - `json`, with the feature `serde`: SAs and policies as JSON, and its schema.
 //! - [`state_file`], [`kernel_state`]: the file in which racoon lists its SAs and policies.
 //!
@@ -119,6 +120,7 @@ pub mod json;
 mod kernel;
 pub mod kernel_state;
 pub mod lifetime;
+pub mod list;
 pub mod num;
 mod pipeline;
 pub mod policy;

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use ipsec_conf::setkey::{AddressOptions, Command, ParseError, Protocol, Statement, Word};
 use libpfkey::algorithm::Supported;
 use libpfkey::request::{self, Request, RequestHeader};
+use libpfkey::wire::peek_header;
 use libpfkey::{
-    Abi, Answer, Connection, Message, MessageType, Pipeline, Refusal as KernelRefusal, SaId, SaType, SendMode,
+    Abi, Answer, Connection, Message, MessageType, Pipeline, Refusal as KernelRefusal, SaId, SaType, SendMode, list,
 };
 use zeroize::Zeroizing;
 
@@ -14,11 +15,6 @@ use crate::compose::{self, Refusal, SaPlan, SpdPlan, Target};
 use crate::console::Console;
 use crate::resolve::Names;
 use crate::view::{Tag, View, errno_words};
-
-/// How often a list is asked for whose answers get lost, or that changes while it is read.
-const LIST_TRIES: u32 = 4;
-/// Receive buffer for lists, in KiB.
-const LIST_BUFFER_KIB: usize = 8 << 10;
 
 /// A connection, what is known of the kernel behind it, and where its answers are shown.
 #[derive(Debug)]
@@ -283,9 +279,9 @@ impl Session {
     /// The line that says why the list is not known to be whole.
     pub(crate) fn entries(&mut self, what: Entries) -> Result<Vec<Zeroizing<Vec<u8>>>, String> {
         // A kernel that has no room for the answers may drop them without a word.
-        let _ = self.pipeline.connection().backend().set_receive_buffer(LIST_BUFFER_KIB);
+        let _ = self.pipeline.connection().backend().set_receive_buffer(list::BUFFER_KIB);
         let mut list = self.list_once(what);
-        for _ in 1..LIST_TRIES {
+        for _ in 1..list::TRIES {
             if list.is_ok() {
                 break;
             }
@@ -306,19 +302,12 @@ impl Session {
         };
         written.map_err(|error| error.to_string())?;
         self.view.request(self.abi, &bytes);
-        let (mut list, mut trouble) = (Vec::new(), None);
-        let mut last = None;
+        let (mut entries, mut numbers, mut trouble) = (Vec::new(), Vec::new(), None);
         let abi = self.abi;
         let sent = self.pipeline.dump(&bytes, &Tag::default(), &mut |_, answer| match answer {
             Answer::Reply(bytes) => {
-                let seq = libpfkey::wire::peek_header(abi, bytes).map_or(0, |header| header.seq);
-                // The numbers count up or down by one, and the last is 0.
-                let follows = last.is_none_or(|last: u32| seq == 0 || seq.abs_diff(last) == 1);
-                if !follows {
-                    trouble = Some("entries were lost".to_owned());
-                }
-                last = Some(seq);
-                list.push(bytes.to_vec().into());
+                numbers.push(peek_header(abi, bytes).map_or(0, |header| header.seq));
+                entries.push(bytes.to_vec().into());
             }
             Answer::Errno(errno, ..) if errno == libc::ENOENT => {}
             Answer::Errno(errno, kind, _) => trouble = Some(errno_words(errno, kind)),
@@ -326,7 +315,10 @@ impl Session {
             Answer::Confirmed => {}
         });
         sent.map_err(|error| error.to_string())?;
-        trouble.map_or(Ok(list), Err)
+        if trouble.is_none() && !list::is_complete(&numbers) {
+            return Err("entries were lost".to_owned());
+        }
+        trouble.map_or(Ok(entries), Err)
     }
 
     /// Sends one request that has one answer. `on_answer` gets the answers that have come in by then, in their order.

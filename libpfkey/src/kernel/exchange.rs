@@ -8,6 +8,7 @@ use super::Kernel;
 use crate::dialect::{Abi, Dialect};
 use crate::error::{Error, Result};
 use crate::event::Event;
+use crate::list;
 use crate::num::MessageType;
 use crate::pipeline::Answer;
 use crate::request::{LINUX_WINDOW_MAX, Request};
@@ -16,10 +17,6 @@ use crate::wire::{Header, Message};
 
 /// Events that are kept for [`Kernel::next_event`].
 const EVENTS_MAX: usize = 4096;
-/// How often a database is listed when entries are lost.
-const LIST_TRIES: usize = 4;
-/// Receive buffer for lists, in KiB.
-const LIST_BUFFER_KIB: usize = 8 << 10;
 
 /// Events in the order in which they arrived.
 #[derive(Debug, Default)]
@@ -64,14 +61,17 @@ impl Kernel {
     pub(crate) fn list<T>(&mut self, request: &Request, read: impl Fn(&Message<'_>) -> Option<T>) -> Result<Vec<T>> {
         // A kernel may silently drop answers for which there is no room. Where a list counts down, the loss of its first
         // entries does not show in the numbers, so nothing else may occupy the buffer either.
-        let _ = self.connection.backend().set_receive_buffer(LIST_BUFFER_KIB);
-        for _ in 0..LIST_TRIES {
+        let _ = self.connection.backend().set_receive_buffer(list::BUFFER_KIB);
+        for _ in 0..list::TRIES {
             self.take_messages()?;
             match self.exchange(request, &read) {
-                Ok(entries) if is_whole(&entries) => {
-                    return Ok(entries.into_iter().filter_map(|(_, entry)| entry).collect());
+                Ok(answers) => {
+                    let (numbers, entries): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
+                    if list::is_complete(&numbers) {
+                        return Ok(entries.into_iter().flatten().collect());
+                    }
                 }
-                Ok(_) | Err(Error::Timeout | Error::Incomplete | Error::Malformed { .. }) => {}
+                Err(Error::Timeout | Error::Incomplete | Error::Malformed { .. }) => {}
                 // Kernels answer so for an empty database.
                 Err(error) if error.errno() == Some(libc::ENOENT) => return Ok(Vec::new()),
                 Err(error) => return Err(error),
@@ -170,31 +170,7 @@ fn event_of(abi: Abi, bytes: &[u8], own: &OwnRequests) -> Option<Event> {
     Event::from_message(&message)
 }
 
-/// Whether no entry is missing. Linux numbers the entries of a list from 1, with 0 for the last; the BSDs count down to 0.
-fn is_whole<T>(entries: &[(u32, T)]) -> bool {
-    let last = entries.len().saturating_sub(1);
-    let numbers = || entries.iter().map(|(seq, _)| usize::try_from(*seq).unwrap_or(usize::MAX)).enumerate();
-    let counts_up = numbers().all(|(index, seq)| seq == if index == last { 0 } else { index + 1 });
-    counts_up || numbers().all(|(index, seq)| seq == last - index)
-}
-
 /// Whether the kernel refused a request because what it names does not exist.
 pub(super) fn is_missing(error: &Error) -> bool {
     matches!(error.errno(), Some(libc::ESRCH | libc::ENOENT))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gaps_in_a_list() {
-        let whole = |numbers: &[u32]| is_whole(&numbers.iter().map(|seq| (*seq, ())).collect::<Vec<_>>());
-        assert!(whole(&[]) && whole(&[0]) && whole(&[1, 0]) && whole(&[2, 1, 0]));
-        assert!(whole(&[1, 2, 3, 0]), "the last number is 0, whichever way they count");
-        assert!(!whole(&[3, 1, 0]) && !whole(&[1, 3, 0]));
-        assert!(!whole(&[2, 3, 0]) && !whole(&[3, 0]) && !whole(&[2, 0]), "the first entries are lost");
-        assert!(!whole(&[1, 2, 3]) && !whole(&[1]) && !whole(&[2, 1]), "the last entry is lost");
-        assert!(!whole(&[1, 1, 0]) && !whole(&[u32::MAX, 0]));
-    }
 }

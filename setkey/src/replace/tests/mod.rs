@@ -2,6 +2,7 @@
 
 mod files;
 mod foreign;
+mod lists;
 mod order;
 mod plan;
 mod undo;
@@ -60,8 +61,30 @@ struct Watch {
     fails: Option<(usize, i32)>,
     /// Index of the request whose answer is lost.
     loses: Option<usize>,
+    /// Index of the entry that is lost from lists, and the number of lists.
+    loses_entry: Option<(usize, usize)>,
+    /// Number of lists so far.
+    lists: usize,
+    /// Number of entries of the last list so far.
+    entries: usize,
     /// Called after each.
     after: Option<Box<dyn FnMut() + Send>>,
+}
+
+impl Watch {
+    /// Counts the entries of lists. Returns whether this message is an entry that gets lost.
+    fn loses(&mut self, header: &Header) -> bool {
+        if !is_list(header.message_type) || header.errno != 0 {
+            return false;
+        }
+        let index = self.entries;
+        self.entries += 1;
+        self.loses_entry.is_some_and(|(lost, lists)| index == lost && self.lists <= lists)
+    }
+}
+
+fn is_list(message_type: MessageType) -> bool {
+    matches!(message_type, MessageType::Dump | MessageType::SpdDump)
 }
 
 struct Watched {
@@ -87,8 +110,13 @@ impl Backend for Watched {
     fn send(&mut self, message: &[u8]) -> Result<()> {
         use MessageType as M;
         let header = peek_header(self.abi(), message)?;
-        let changes = !matches!(header.message_type, M::Dump | M::SpdDump | M::Register | M::Get | M::SpdGet);
+        let is_list = is_list(header.message_type);
+        let changes = !is_list && !matches!(header.message_type, M::Register | M::Get | M::SpdGet);
         let mut watch = self.watch.lock().unwrap();
+        if is_list {
+            watch.lists += 1;
+            watch.entries = 0;
+        }
         if changes {
             match watch.fails {
                 Some((at, errno)) if at == watch.changes.len() => self.inner.fail_next(header.message_type, errno),
@@ -107,7 +135,13 @@ impl Backend for Watched {
     }
 
     fn recv<'b>(&mut self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>> {
-        self.inner.recv(buffer)
+        loop {
+            let Some(length) = self.inner.recv(buffer)?.map(<[u8]>::len) else { return Ok(None) };
+            let header = peek_header(self.abi(), &buffer[..length])?;
+            if !self.watch.lock().unwrap().loses(&header) {
+                return Ok(Some(&buffer[..length]));
+            }
+        }
     }
 
     fn window(&self) -> usize {
