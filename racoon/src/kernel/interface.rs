@@ -200,13 +200,12 @@ impl KernelInterface {
     /// Those of the kernel.
     pub fn show(&mut self, sa_type: SaType, now: i64) -> Result<Zeroizing<String>> {
         let options = dump::Options { ports: false, now };
-        let mut text = Zeroizing::new(String::new());
-        self.dump_sas(sa_type, |message| {
+        let empty = || Zeroizing::new(String::new());
+        self.dump_sas(sa_type, empty, |text, message| {
             if message.sa().is_some_and(|sa| sa.state != SaState::Dead) {
-                dump::sa_entry(&mut text, message, &options);
+                dump::sa_entry(text, message, &options);
             }
-        })?;
-        Ok(text)
+        })
     }
 
     /// Lists the SAs of a type, or of all types, as a document of [`libpfkey::json`].
@@ -214,11 +213,10 @@ impl KernelInterface {
     /// # Errors
     /// Those of the kernel.
     pub fn show_json(&mut self, sa_type: SaType, keys: Keys) -> Result<Zeroizing<Vec<u8>>> {
-        let mut listing = Listing::new(SecretBuffer::default(), Database::Sas, keys);
-        let mut written = Ok(());
-        self.dump_sas(sa_type, |message| {
+        let empty = || (Listing::new(SecretBuffer::default(), Database::Sas, keys), Ok(()));
+        let (listing, written) = self.dump_sas(sa_type, empty, |(listing, written), message| {
             if written.is_ok() && message.sa().is_some_and(|sa| sa.state != SaState::Dead) {
-                written = listing.push(message);
+                *written = listing.push(message);
             }
         })?;
         let document = written.and_then(|()| listing.finish());
@@ -230,17 +228,20 @@ impl KernelInterface {
     /// # Errors
     /// Those of the kernel.
     pub fn counters(&mut self) -> Result<Vec<(SaName, u64)>> {
-        let mut counters = Vec::new();
-        self.dump_sas(SaType::Unspec, |message| {
+        self.dump_sas(SaType::Unspec, Vec::new, |counters, message| {
             let bytes = message.lifetime(ExtensionType::LifetimeCurrent).map(|lifetime| lifetime.bytes);
             counters.extend(sa_name(message).ok().flatten().zip(bytes));
-        })?;
-        Ok(counters)
+        })
     }
 
-    /// Reads all SAs of a type.
-    pub(super) fn dump_sas(&mut self, sa_type: SaType, take: impl FnMut(&Message<'_>)) -> Result<()> {
-        self.requests.dump(&Request::Dump(sa_type), take)
+    /// Reads all SAs of a type into a `T`.
+    pub(super) fn dump_sas<T>(
+        &mut self,
+        sa_type: SaType,
+        empty: impl Fn() -> T,
+        take: impl FnMut(&mut T, &Message<'_>),
+    ) -> Result<T> {
+        self.requests.dump(&Request::Dump(sa_type), empty, take)
     }
 
     pub(super) fn target(&mut self) -> Target {

@@ -132,21 +132,19 @@ impl KernelInterface {
     }
 
     fn policies_in_kernel(&mut self) -> Result<Vec<InstalledPolicy>> {
-        let mut policies = Vec::new();
-        self.requests.dump(&Request::PolicyDump, |message| policies.extend(InstalledPolicy::from_message(message)))?;
-        Ok(policies)
+        self.requests.dump(&Request::PolicyDump, Vec::new, |policies, message| {
+            policies.extend(InstalledPolicy::from_message(message));
+        })
     }
 
     /// Reads all SAs that have an SPI, of the types that racoon uses.
     fn sas_in_kernel(&mut self) -> Result<Vec<InstalledSa>> {
-        let mut sas = Vec::new();
-        self.dump_sas(SaType::Unspec, |message| {
+        self.dump_sas(SaType::Unspec, Vec::new, |sas, message| {
             let sa = InstalledSa::from_message(message);
             sas.extend(sa.filter(|sa| {
                 protocol_of(sa.spec.id.sa_type).is_some() && sa.spec.id.spi != 0 && sa.state != SaState::Larval
             }));
-        })?;
-        Ok(sas)
+        })
     }
 }
 

@@ -75,11 +75,15 @@ impl KernelInterface {
 
     /// Reads the whole SPD.
     pub(super) fn dump_policies(&mut self) -> libpfkey::Result<Vec<Policy>> {
-        let (mut policies, mut malformed) = (Vec::new(), None);
-        self.requests.dump(&Request::PolicyDump, |message| match policy::from_message(message) {
-            Ok(policy) => policies.extend(policy),
-            Err(what) => malformed = Some(what),
-        })?;
+        let empty = || (Vec::new(), None);
+        let (policies, malformed) = self.requests.dump(
+            &Request::PolicyDump,
+            empty,
+            |(policies, malformed), message| match policy::from_message(message) {
+                Ok(policy) => policies.extend(policy),
+                Err(what) => *malformed = Some(what),
+            },
+        )?;
         if let Some(what) = malformed {
             (self.log)(LogRecord::Warning(format!("ignoring a policy of the kernel: {what}")));
         }

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use libpfkey::{Request, Result, SaState, SaType};
+use libpfkey::{Error, Request, Result, SaState, SaType};
 use racoon_proto::kernel::{KernelEvent, SaName};
 
 use super::event::sa_name;
@@ -32,6 +32,8 @@ impl KernelInterface {
         }
         let present = match self.sas() {
             Ok(present) => present,
+            // Then each SA is asked for.
+            Err(Error::Incomplete) => HashSet::new(),
             Err(error) => {
                 return (self.log)(LogRecord::Warning(format!("cannot read the kernel's SAs: {error}")));
             }
@@ -50,16 +52,14 @@ impl KernelInterface {
 
     /// Reads the names of all SAs but dead ones.
     fn sas(&mut self) -> Result<HashSet<SaName>> {
-        let mut present = HashSet::new();
-        self.dump_sas(SaType::Unspec, |message| {
+        self.dump_sas(SaType::Unspec, HashSet::new, |present, message| {
             if message.sa().is_some_and(|sa| sa.state != SaState::Dead) {
                 present.extend(sa_name(message).ok().flatten());
             }
-        })?;
-        Ok(present)
+        })
     }
 
-    /// Asks for an SA that a dump did not show. Messages of a dump get lost too, so its absence there proves nothing.
+    /// Asks for an SA that a dump did not show. Not every loss of a dump's messages shows, so its absence there proves nothing.
     fn is_gone(&mut self, name: &SaName) -> bool {
         let ports = self.natt_ports.get(name).copied();
         let Ok(id) = compose::sa_id(name, ports) else { return false };

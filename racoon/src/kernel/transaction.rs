@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use libpfkey::request::RequestHeader;
 use libpfkey::wire::peek_header;
-use libpfkey::{Abi, Connection, Error, Header, Message, MessageType, Request, Result};
+use libpfkey::{Abi, Connection, Error, Header, Message, MessageType, Request, Result, list};
 
 /// Time to wait for a reply after the previous one did not come in time. The event loop stands still meanwhile.
 const SHORT_TIMEOUT: Duration = Duration::from_millis(20);
@@ -121,23 +121,36 @@ impl RequestConnection {
         self.single_reply(reply_header, |connection| connection.backend().submit(request, header), read)
     }
 
-    /// Submits a [`Request::Dump`] or [`Request::PolicyDump`] and reads all messages of the reply. An empty database is no
-    /// error.
+    /// Submits a [`Request::Dump`] or [`Request::PolicyDump`] and reads all messages of the reply into a `T`. An empty
+    /// database is no error. If messages are lost, it starts again with a new `T`.
     ///
     /// # Errors
-    /// As [`RequestConnection::transact`].
-    pub(super) fn dump(&mut self, request: &Request, mut take: impl FnMut(&Message<'_>)) -> Result<()> {
-        let header = self.request_header(0);
-        let submit = |connection: &mut Connection| connection.backend().submit(request, header);
-        let dumped = self.exchange(reply_header(request, header), submit, |message| {
-            take(message);
-            // The sequence number counts down: the last message has 0.
-            if message.header.seq == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        match dumped {
-            Err(Error::Kernel(libc::ENOENT)) | Ok(()) => Ok(()),
-            Err(error) => Err(error),
+    /// As [`RequestConnection::transact`]; [`Error::Incomplete`] if messages were lost each time.
+    pub(super) fn dump<T>(
+        &mut self,
+        request: &Request,
+        empty: impl Fn() -> T,
+        mut take: impl FnMut(&mut T, &Message<'_>),
+    ) -> Result<T> {
+        for _ in 0..list::TRIES {
+            let header = self.request_header(0);
+            let (mut entries, mut numbers) = (empty(), Vec::new());
+            let submit = |connection: &mut Connection| connection.backend().submit(request, header);
+            let dumped = self.exchange(reply_header(request, header), submit, |message| {
+                take(&mut entries, message);
+                numbers.push(message.header.seq);
+                // Whichever way the kernel counts, the last message has 0.
+                if message.header.seq == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            match dumped {
+                Err(Error::Kernel(libc::ENOENT)) | Ok(()) => {}
+                Err(error) => return Err(error),
+            }
+            if list::is_complete(&numbers) {
+                return Ok(entries);
+            }
         }
+        Err(Error::Incomplete)
     }
 
     fn single_reply<T>(

@@ -4,7 +4,7 @@ use std::sync::mpsc::TryRecvError;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use libpfkey::backend::{BackendKind, Memory, SocketServer};
+use libpfkey::backend::{Backend, BackendKind, Memory, SocketServer};
 use libpfkey::request;
 use libpfkey::{Abi, Connection, Dialect, MessageType, Request, SaId, SaType};
 use racoon_proto::config::{Encryption, RemoteSide, Sainfo, Side};
@@ -32,6 +32,12 @@ impl Lab {
 
     /// Opens a kernel, which may have SAs and policies of an earlier racoon.
     pub(super) fn on(memory: Memory) -> Self {
+        let requests = Box::new(memory.another_handle().unwrap());
+        Self::over(memory, requests)
+    }
+
+    /// Opens a kernel with this backend for requests.
+    pub(super) fn over(memory: Memory, requests: Box<dyn Backend>) -> Self {
         let records = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&records);
         let log = Box::new(move |record| {
@@ -39,8 +45,8 @@ impl Lab {
                 log.lock().unwrap().push(record);
             }
         });
-        let another = || Box::new(memory.another_handle().unwrap());
-        let interface = KernelInterface::over(another(), another(), 64, log).unwrap();
+        let events = Box::new(memory.another_handle().unwrap());
+        let interface = KernelInterface::over(events, requests, 64, log).unwrap();
         let mut lab = Self { memory, interface, records };
         assert!(matches!(&lab.events()[..], [KernelEvent::Policies(_)]));
         lab

@@ -2,6 +2,7 @@ mod compose;
 mod crash;
 mod decode;
 mod limits;
+mod lost_entries;
 mod memory;
 
 use std::net::IpAddr;
