@@ -233,34 +233,34 @@ impl Splitter {
     fn run<'i>(&self, input: &'i [u8]) -> (&'i str, State) {
         let room = MAX_STATEMENT - self.text.len();
         let input = input.get(..room).unwrap_or(input);
-        let end = match self.state {
-            State::Dash | State::PolicyComment => 0,
-            State::Quote | State::Comment | State::Policy => {
-                input.iter().position(|byte| is_special(*byte)).unwrap_or(input.len())
-            }
+        let (end, state) = match self.state {
+            State::Dash | State::PolicyComment => (0, self.state),
+            State::Quote | State::Comment | State::Policy => (length_until(input, SPECIAL), self.state),
             State::Between | State::Word => self.end_of_words(input),
         };
-        let run = input.get(..end).unwrap_or_default();
-        let state = state_after(self.state, run);
         // Only ASCII is in the run, because `take` widens the other bytes.
-        (std::str::from_utf8(run).unwrap_or_default(), state)
+        (std::str::from_utf8(input.get(..end).unwrap_or_default()).unwrap_or_default(), state)
     }
 
-    /// Returns the length of the words and blanks at the start of `input`, up to a special byte or an option.
-    fn end_of_words(&self, input: &[u8]) -> usize {
+    /// Returns the length of the words and blanks at the start of `input`, up to a special byte or an option, and the state
+    /// after them.
+    fn end_of_words(&self, input: &[u8]) -> (usize, State) {
         let (mut end, mut state) = (0, self.state);
-        while let Some(rest) = input.get(end..).filter(|rest| !rest.is_empty()) {
-            let length = rest.iter().position(|byte| is_special(*byte) || *byte == b'-').unwrap_or(rest.len());
-            end += length;
-            // Piece by piece, or a word of many hyphens would be read again for each.
-            state = state_after(state, rest.get(..length).unwrap_or_default());
-            // Inside a word it is a character like others; between words it begins an option, which `take` has to see.
-            if input.get(end) != Some(&b'-') || state != State::Word {
-                break;
+        loop {
+            let rest = input.get(end..).unwrap_or_default();
+            if state == State::Word {
+                // A hyphen inside a word is a character like others.
+                end += length_until(rest, SPECIAL | BETWEEN);
+            } else {
+                // A hyphen between words begins an option, which `take` has to see.
+                end += length_until(rest, SPECIAL | HYPHEN | BEGINS_WORD);
             }
-            end += 1;
+            state = match input.get(end) {
+                Some(byte) if class(*byte) & BEGINS_WORD != 0 => State::Word,
+                Some(byte) if class(*byte) & (SPECIAL | HYPHEN) == 0 => State::Between,
+                _ => return (end, state),
+            };
         }
-        end
     }
 
     fn take_run(&mut self, run: &str, state: State) {
@@ -323,28 +323,52 @@ fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n')
 }
 
-/// Whether a byte may change the state to one other than between words and in a word, ends a line, or is widened.
-fn is_special(byte: u8) -> bool {
-    matches!(byte, b'"' | b'#' | b';' | b'\n') || !byte.is_ascii()
+/// A byte that may change the state to one other than between words and in a word, that ends a line, or that is widened.
+const SPECIAL: u8 = 1;
+/// A `-`, which is part of a word or begins an option.
+const HYPHEN: u8 = 2;
+/// A byte that begins a word.
+const BEGINS_WORD: u8 = 4;
+/// A byte that ends a word.
+const BETWEEN: u8 = 8;
+
+/// The classes of each byte: the splitter asks for them at every byte of a script, and a table is faster than comparisons.
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = u8::MIN;
+    loop {
+        classes[byte as usize] = classes_of(byte);
+        if byte == u8::MAX {
+            break classes;
+        }
+        byte += 1;
+    }
+};
+
+const fn classes_of(byte: u8) -> u8 {
+    let special = if matches!(byte, b'"' | b'#' | b';' | b'\n') || !byte.is_ascii() { SPECIAL } else { 0 };
+    let hyphen = if byte == b'-' { HYPHEN } else { 0 };
+    let begins = if begins_word(byte) { BEGINS_WORD } else { 0 };
+    let between = if is_in_word(byte) { 0 } else { BETWEEN };
+    special | hyphen | begins | between
 }
 
-fn begins_word(byte: u8) -> bool {
+fn class(byte: u8) -> u8 {
+    CLASSES[usize::from(byte)]
+}
+
+/// Returns the number of bytes before the first one of any of the `classes`.
+fn length_until(input: &[u8], classes: u8) -> usize {
+    input.iter().position(|byte| class(*byte) & classes != 0).unwrap_or(input.len())
+}
+
+const fn begins_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b':'
 }
 
 /// Whether a word that has begun continues with this byte.
-fn is_in_word(byte: u8) -> bool {
+const fn is_in_word(byte: u8) -> bool {
     begins_word(byte) || matches!(byte, b'-' | b'.' | b'%' | b'_')
-}
-
-/// Returns the state after a run of bytes that are not special, each `-` of which is inside of a word.
-fn state_after(state: State, run: &[u8]) -> State {
-    if !matches!(state, State::Between | State::Word) {
-        return state;
-    }
-    let mut word = run.rsplit(|byte| !is_in_word(*byte)).next().unwrap_or_default().iter();
-    let continues = state == State::Word && word.len() == run.len();
-    if continues || word.any(|byte| begins_word(*byte)) { State::Word } else { State::Between }
 }
 
 #[cfg(test)]
