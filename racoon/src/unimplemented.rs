@@ -28,7 +28,7 @@ fn list(config: &Config) -> Vec<(String, &Place)> {
     };
     // Values of directives that otherwise have an effect.
     for remote in &config.remotes {
-        let modes = remote.exchange_modes.iter().filter(|mode| **mode != ExchangeMode::Main);
+        let modes = remote.exchange_modes.iter().filter(|mode| **mode == ExchangeMode::Base);
         let methods = remote.proposals.iter().filter(|one| one.method != AuthenticationMethod::PreSharedKey);
         let values = modes
             .map(|mode| (format!("exchange_mode {mode}"), &remote.place))
@@ -93,12 +93,12 @@ mod tests {
         let one_does = format!("{nothing}remote 192.0.2.1 {{ exchange_mode main; {psk} nat_traversal on; }}\n");
         assert!(warned(&one_does).contains("not yet in effect\n  nat_traversal (a.conf:2)"), "{}", warned(&one_does));
         let text = format!(
-            "remote anonymous {{ exchange_mode aggressive, main;\n{xauth}ike_frag on; }}\n\
-             remote \"gw\" {{ remote_address \"gw.example\"; exchange_mode aggressive; {psk} }}\n\
+            "remote anonymous {{ exchange_mode base, main;\n{xauth}ike_frag on; }}\n\
+             remote \"gw\" {{ remote_address \"gw.example\"; exchange_mode base; {psk} }}\n\
              sainfo anonymous group \"staff\" {{ encryption_algorithm aes; authentication_algorithm hmac_sha256;\n\
              compression_algorithm deflate; }}\n"
         );
-        let expected = "a.conf:3:1: warning: accepted, not yet in effect\n  ike_frag (a.conf:3) exchange_mode aggressive \
+        let expected = "a.conf:3:1: warning: accepted, not yet in effect\n  ike_frag (a.conf:3) exchange_mode base \
             (a.conf:1) authentication_method xauth_psk_server (a.conf:2) remote_address \"gw.example\" (a.conf:4) sainfo group \"staff\" (a.conf:6)";
         assert_eq!(warned(&text), expected);
     }

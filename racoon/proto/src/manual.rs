@@ -35,7 +35,7 @@
 //! | `conversation` | what all exchanges share: retransmission, duplicates, deadlines, and the record of steps and faults |
 //! | `path` | the addresses and ports between which a peer is reached |
 //! | `phase1` | the table of phase 1s, their lifecycle, renewal and replacement; half-open limits and rate limits |
-//! | `phase1::exchange` | the exchanges that negotiate a phase 1: main mode, and what all of them share |
+//! | `phase1::exchange` | the exchanges that negotiate a phase 1: main and aggressive mode, and what all of them share |
 //! | `phase1::auth` | how a peer is authenticated: pre-shared keys |
 //! | `phase2` | the table of phase 2s, quick mode of both roles, bundles, renewal, switch-over, generated policies, kernel state |
 //! | `informational` | notifies, deletes, dead peer detection |
@@ -49,7 +49,7 @@
 //!
 //! | feature | place |
 //! |---|---|
-//! | aggressive and base mode | a variant of `phase1::exchange::Exchange`, with a folder next to `main` |
+//! | base mode | a variant of `phase1::exchange::Exchange`, with a folder next to `main` |
 //! | certificates, RSA keys, hybrid authentication | variants of `phase1::auth::Authenticator`; a [`Job`] signs and verifies |
 //! | NAT traversal | `path` |
 //! | XAUTH, mode configuration | a module `transaction` with its own `Conversation`s, between the stages of `phase1::readiness` |
@@ -123,6 +123,27 @@
 //!
 //! Until message 5, a responder's remote section is a guess: the first section for the address whose proposals accept the
 //! peer's. Then it is selected again by the identity, with the transform as the peer offered it.
+//!
+//! # Aggressive mode
+//!
+//! ```text
+//!   initiator                                              responder
+//!   Initiator::begin
+//!   PreparesKey: job(public value)
+//!   AwaitsAnswer           1 SA, KE, Ni, IDii ──►          FirstChoice::read, Responder::begin; a half-open entry
+//!                                                          DerivesKeys: job(both values, key)
+//!                  ◄── 2 SA, KE, Nr, IDir, HASH_R          AwaitsProof
+//!   DerivesKeys: job(shared secret, key)
+//!   Established                      3 HASH_I ──►          Established
+//! ```
+//!
+//! The peer names itself in its first message, so its key and its remote section are found by the identity (`ClaimedPeer`). An identity
+//! that no section expects is not refused at once. Another section stands in, with a random key, and message 3 fails as it does with a
+//! wrong key: the work, the answers and the notify are the same (CVE-2002-1623).
+//!
+//! A responder computes message 2 before the peer has returned our cookie. Such jobs are not urgent, even in the name of a known peer, and
+//! first messages are dropped while many jobs are unfinished. Message 2 is sent again only if the peer repeats message 1, or uses the SA
+//! before message 3 has arrived; then the peer repeats message 3.
 //!
 //! # From phase 1 to quick mode
 //!
@@ -205,7 +226,7 @@
 //! Retransmission, duplicates and deadlines are the same for every exchange: each phase 1 and each phase 2 owns a
 //! `Conversation`.
 //!
-//! * **Lost.** The side that needs an answer retransmits: in main mode the initiator, in quick mode the initiator message 1
+//! * **Lost.** The side that needs an answer retransmits: in phase 1 the initiator, in quick mode the initiator message 1
 //!   and the responder message 2. All other messages are repeated only as answers to duplicates. Therefore nobody can make a
 //!   responder of main mode send more than it has received, and message 3 of quick mode needs no timer.
 //! * **Duplicate.** Each conversation has a `ReplyCache`, which identifies packets by digest. A duplicate of the packet that is
@@ -213,9 +234,9 @@
 //!   packet is dropped. The cache contains only *accepted* packets: a packet that was refused may arrive again, and a forgery
 //!   cannot keep the real packet out.
 //! * **Early.** While a job runs, other packets are dropped, because the peer retransmits them. One exception: a single packet
-//!   that is protected by an ISAKMP SA and arrives before message 6 is held. It is the peer's first quick mode, which has
-//!   overtaken message 6.
-//! * **Forged.** In main mode nothing is authenticated before messages 5 and 6; in quick mode everything is. A message that cannot
+//!   that is protected by an ISAKMP SA and arrives before the last message of phase 1 is held. It is the peer's first quick mode or its
+//!   INITIAL-CONTACT, which has overtaken that message.
+//! * **Forged.** In phase 1 nothing is authenticated before HASH_I and HASH_R; in quick mode everything is. A message that cannot
 //!   be authenticated is `Ignored` or `Rejection::Unproved`, and changes no state. It is recorded as the *fault* of the
 //!   exchange, which becomes the reason if the exchange times out, because a wrong pre-shared key looks just like a forgery.
 //!
@@ -373,7 +394,7 @@
 //! * Everything that is not established has a timer. Without peers and timers, the engine is in its initial state, except that
 //!   it knows to whom it has sent INITIAL-CONTACT.
 //! * An unauthenticated message ends or changes nothing. As long as an address may be forged, no answer to it is larger than
-//!   the message.
+//!   the message, except message 2 of aggressive mode, which has a HASH in addition.
 //! * What the kernel is asked to install is in `kernel_sas` first, and is removed by whatever ends the phase 2.
 //! * Nothing is sent that makes the peer use an SA that is not installed here.
 //! * A secret exists only in the states that need it, is wiped with them, and is in no log, error, event or `Debug` output.

@@ -58,6 +58,11 @@ impl Conversation {
         self.reply_cache.lookup(digest, core.settings.retransmission.count)
     }
 
+    /// Returns the answer to the last message, to be sent again although that message was not repeated; at most `count` times in all.
+    pub(crate) fn repeat_reply(&mut self, core: &Core) -> Option<Vec<u8>> {
+        self.reply_cache.repeat_reply(core.settings.retransmission.count)
+    }
+
     /// Accepts a message, which is being processed until it is answered or rejected. Earlier faults no longer count.
     pub(crate) fn accept(&mut self, digest: PacketDigest) {
         self.reply_cache.begin(digest);

@@ -54,6 +54,14 @@ struct AnsweredPacket {
     repeated: u32,
 }
 
+impl AnsweredPacket {
+    fn repeat_reply(&mut self, limit: u32) -> Option<Vec<u8>> {
+        let reply = self.reply.as_ref().filter(|_| self.resent < limit)?;
+        self.resent += 1;
+        Some(reply.clone())
+    }
+}
+
 /// The last reply of an exchange.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LastReply {
@@ -75,17 +83,16 @@ impl ReplyCache {
         match &mut self.last {
             Some(last) if last.digest == *digest => {
                 last.repeated = last.repeated.saturating_add(1);
-                match &last.reply {
-                    Some(reply) if last.resent < limit => {
-                        last.resent += 1;
-                        Lookup::Reply(reply.clone())
-                    }
-                    _ => Lookup::Duplicate,
-                }
+                last.repeat_reply(limit).map_or(Lookup::Duplicate, Lookup::Reply)
             }
             _ if self.working.is_some() => Lookup::Busy,
             _ => Lookup::New,
         }
+    }
+
+    /// Returns the answer to the last packet, as if that had arrived again.
+    pub(crate) fn repeat_reply(&mut self, limit: u32) -> Option<Vec<u8>> {
+        self.last.as_mut()?.repeat_reply(limit)
     }
 
     /// Accepts a packet, which is being processed from now on.

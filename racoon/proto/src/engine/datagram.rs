@@ -101,7 +101,7 @@ impl Engine {
         match self.phase1s.protecting(incoming) {
             Protecting::Established(id) => self.quick_mode_datagram(id, incoming),
             // Deferred, or dropped: the peer retransmits it.
-            Protecting::NotYet => {}
+            Protecting::NotYet => self.phase1s.request_proof(&mut self.core, incoming),
             Protecting::Elsewhere | Protecting::Unknown => {
                 let cookies = header.cookies;
                 // INVALID-COOKIE tells the peer that this host may have restarted.

@@ -129,7 +129,7 @@ impl Engine {
         self.core.now = now;
         match self.core.jobs.take(job) {
             Some(ConversationId::Phase1(id)) => {
-                let next = self.phase1s.step(&mut self.core, id, None, |exchange, cx| exchange.job_done(cx, result));
+                let next = self.phase1s.job_done(&mut self.core, id, result);
                 self.perform_for_phase1(next);
             }
             Some(ConversationId::Phase2(id)) => {

@@ -54,6 +54,7 @@ impl Engine {
             Protecting::NotYet => {
                 let next = self.phase1s.early_informational(&mut self.core, incoming);
                 self.perform_for_phase1(next);
+                self.phase1s.request_proof(&mut self.core, incoming);
             }
             Protecting::Unknown | Protecting::Elsewhere => {
                 self.phase1s.unknown_informational(&mut self.core, incoming);

@@ -51,13 +51,24 @@ pub(crate) enum Others {
     Ignored,
 }
 
+/// Whether a message is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encryption {
+    /// It must not be.
+    No,
+    /// It must be.
+    Yes,
+    /// The sender decides.
+    Optional,
+}
+
 /// The rules of a message.
 #[derive(Debug)]
 pub(crate) struct MessageRules {
     exchange: ExchangeType,
     /// The number of the message in the exchange, counted from 1.
     message: u8,
-    encrypted: bool,
+    encryption: Encryption,
     hash: Coverage,
     payloads: &'static [Occurrence],
     others: Others,
@@ -68,7 +79,8 @@ pub(crate) struct MessageRules {
 pub(crate) const MAIN: [MessageRules; 6] = {
     const fn rules(message: u8, encrypted: bool, payloads: &'static [Occurrence]) -> MessageRules {
         let hash = if encrypted { Coverage::Phase1 } else { Coverage::Nothing };
-        MessageRules { exchange: ExchangeType::MAIN, message, encrypted, hash, payloads, others: Others::Refused }
+        let encryption = if encrypted { Encryption::Yes } else { Encryption::No };
+        MessageRules { exchange: ExchangeType::MAIN, message, encryption, hash, payloads, others: Others::Refused }
     }
     const PROPOSAL: &[Occurrence] =
         &[one(PayloadType::SA), any(PayloadType::VENDOR_ID), any(PayloadType::NOTIFY), any(PayloadType::CERT_REQUEST)];
@@ -103,13 +115,65 @@ pub(crate) const MAIN: [MessageRules; 6] = {
     ]
 };
 
+/// The first messages of aggressive and base mode may contain NAT-D payloads and certificates, which do no harm there.
+const fn named(exchange: ExchangeType, message: u8, hash: Coverage, payloads: &'static [Occurrence]) -> MessageRules {
+    let encryption = Encryption::No;
+    MessageRules { exchange, message, encryption, hash, payloads, others: Others::Refused }
+}
+
+/// Aggressive mode with a pre-shared key (RFC 2409 section 5.4). The payloads of a message come in any order: other daemons send HASH
+/// last.
+pub(crate) const AGGRESSIVE: [MessageRules; 3] = {
+    const OFFER: &[Occurrence] = &[
+        one(PayloadType::SA),
+        one(PayloadType::KEY_EXCHANGE),
+        one(PayloadType::NONCE),
+        one(PayloadType::ID),
+        any(PayloadType::VENDOR_ID),
+        any(PayloadType::NOTIFY),
+        any(PayloadType::CERT_REQUEST),
+        any(PayloadType::CERT),
+    ];
+    const ANSWER: &[Occurrence] = &[
+        one(PayloadType::SA),
+        one(PayloadType::KEY_EXCHANGE),
+        one(PayloadType::NONCE),
+        one(PayloadType::ID),
+        one(PayloadType::HASH),
+        any(PayloadType::VENDOR_ID),
+        any(PayloadType::NOTIFY),
+        any(PayloadType::CERT_REQUEST),
+        any(PayloadType::CERT),
+        any(PayloadType::NAT_D),
+        any(PayloadType::NAT_D_BAD),
+        any(PayloadType::NAT_D_DRAFT),
+    ];
+    const PROOF: &[Occurrence] = &[
+        one(PayloadType::HASH),
+        any(PayloadType::VENDOR_ID),
+        any(PayloadType::NOTIFY),
+        any(PayloadType::CERT_REQUEST),
+        any(PayloadType::CERT),
+        any(PayloadType::NAT_D),
+        any(PayloadType::NAT_D_BAD),
+        any(PayloadType::NAT_D_DRAFT),
+    ];
+    let proof = named(ExchangeType::AGGRESSIVE, 3, Coverage::Phase1, PROOF);
+    [
+        named(ExchangeType::AGGRESSIVE, 1, Coverage::Nothing, OFFER),
+        named(ExchangeType::AGGRESSIVE, 2, Coverage::Phase1, ANSWER),
+        // RFC 2409 section 5: it need not be encrypted.
+        MessageRules { encryption: Encryption::Optional, ..proof },
+    ]
+};
+
 /// Quick mode (RFC 2409 section 5.5). The fourth message is the answer to the commit bit.
 pub(crate) const QUICK: [MessageRules; 4] = {
     const fn rules(message: u8, hash: Coverage, payloads: &'static [Occurrence]) -> MessageRules {
         MessageRules {
             exchange: ExchangeType::QUICK,
             message,
-            encrypted: true,
+            encryption: Encryption::Yes,
             hash,
             payloads,
             others: Others::Refused,
@@ -144,7 +208,7 @@ pub(crate) const QUICK: [MessageRules; 4] = {
 pub(crate) const INFORMATIONAL: MessageRules = MessageRules {
     exchange: ExchangeType::INFORMATIONAL,
     message: 1,
-    encrypted: true,
+    encryption: Encryption::Yes,
     hash: Coverage::Following,
     payloads: &[one(PayloadType::HASH), any(PayloadType::NOTIFY), any(PayloadType::DELETE)],
     others: Others::Ignored,
@@ -154,20 +218,21 @@ pub(crate) const INFORMATIONAL: MessageRules = MessageRules {
 pub(crate) const INFORMATIONAL_IN_CLEAR: MessageRules = MessageRules {
     exchange: ExchangeType::INFORMATIONAL,
     message: 1,
-    encrypted: false,
+    encryption: Encryption::No,
     hash: Coverage::Nothing,
     payloads: &[any(PayloadType::NOTIFY), any(PayloadType::DELETE)],
     others: Others::Ignored,
 };
 
 impl MessageRules {
-    /// Checks that a message is encrypted if and only if it must be.
+    /// Checks that a message is encrypted if it must be, and not if it must not.
     pub(crate) fn check_encryption(&self, header: &Header) -> Result<(), FailureReason> {
-        if header.flags.contains(Flags::ENCRYPTED) == self.encrypted {
-            return Ok(());
+        let Self { message, exchange, encryption, .. } = *self;
+        let encrypted = header.flags.contains(Flags::ENCRYPTED);
+        match (encryption, encrypted) {
+            (Encryption::Optional, _) | (Encryption::Yes, true) | (Encryption::No, false) => Ok(()),
+            _ => Err(FailureReason::Malformed(Malformed::Encryption { encrypted, message, exchange })),
         }
-        let Self { message, exchange, .. } = *self;
-        Err(FailureReason::Malformed(Malformed::Encryption { encrypted: !self.encrypted, message, exchange }))
     }
 
     /// Checks that a message has the required payloads and no others.
@@ -221,7 +286,7 @@ mod tests {
 
     /// All rules, each with the payloads that are required.
     fn least() -> Vec<(&'static MessageRules, Vec<PayloadType>)> {
-        let all = MAIN.iter().chain(&QUICK).chain([&INFORMATIONAL, &INFORMATIONAL_IN_CLEAR]);
+        let all = MAIN.iter().chain(&AGGRESSIVE).chain(&QUICK).chain([&INFORMATIONAL, &INFORMATIONAL_IN_CLEAR]);
         all.map(|rules| {
             let needed = rules.payloads.iter().filter(|rule| rule.least > 0).map(|rule| rule.payload);
             (rules, needed.collect())
@@ -285,8 +350,8 @@ mod tests {
         let clear = Header::new(CookiePair::default(), ExchangeType::MAIN, 0);
         let encrypted = Header { flags: Flags::ENCRYPTED, ..clear };
         for (rules, _) in least() {
-            assert_eq!(rules.check_encryption(&clear).is_ok(), !rules.encrypted);
-            assert_eq!(rules.check_encryption(&encrypted).is_ok(), rules.encrypted);
+            assert_eq!(rules.check_encryption(&clear).is_ok(), rules.encryption != Encryption::Yes);
+            assert_eq!(rules.check_encryption(&encrypted).is_ok(), rules.encryption != Encryption::No);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Datagrams of phase 1, and the phase 1 that protects a datagram of another exchange.
 
 use crate::conversation::{Lookup, Record};
+use crate::crypto::JobResult;
 use crate::engine::Phase1Id;
 use crate::engine::core::Core;
 use crate::engine::datagram::Incoming;
@@ -69,7 +70,15 @@ impl Phase1s {
             self.learn_responder(id, header.cookies.responder);
         }
         let next = self.step(core, id, Some(digest), |exchange, cx| exchange.receive(cx, header, body));
-        self.unlearn_responder(id, learned);
+        self.unlearn_responder(id);
+        next
+    }
+
+    /// Processes the result of a job.
+    pub(crate) fn job_done(&mut self, core: &mut Core, id: Phase1Id, result: JobResult) -> Phase1Next {
+        let next = self.step(core, id, None, |exchange, cx| exchange.job_done(cx, result));
+        // In aggressive mode, only the job shows whether message 2 is authentic.
+        self.unlearn_responder(id);
         next
     }
 
@@ -129,10 +138,21 @@ impl Phase1s {
     }
 
     /// Forgets the responder's cookie if its message was not accepted: the message may be forged.
-    fn unlearn_responder(&mut self, id: Phase1Id, learned: bool) {
+    fn unlearn_responder(&mut self, id: Phase1Id) {
         let still_unanswered = |phase1: &Phase1| phase1.negotiation().is_some_and(Exchange::is_unanswered);
-        if learned && self.get(id).is_some_and(still_unanswered) {
+        if self.get(id).is_some_and(still_unanswered) {
             self.learn_responder(id, Cookie::ZERO);
+        }
+    }
+
+    /// Repeats message 2 of aggressive mode to a peer that uses the SA before its message 3 has arrived, and so has perhaps lost it.
+    /// The peer, whose message has our cookie, then repeats message 3.
+    pub(crate) fn request_proof(&mut self, core: &mut Core, incoming: &Incoming<'_>) {
+        let Some(phase1) = self.find(incoming.header.cookies).and_then(|id| self.get_mut(id)) else { return };
+        if phase1.negotiation().is_some_and(Exchange::awaits_proof)
+            && let Some(reply) = phase1.conversation.repeat_reply(core)
+        {
+            phase1.reply(core, reply);
         }
     }
 

@@ -4,6 +4,7 @@ use crate::conversation::Record;
 use crate::engine::core::Core;
 use crate::engine::datagram::Incoming;
 use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
+use crate::num::NotifyType;
 use crate::output::{Event, Level};
 use crate::path::Path;
 use crate::phase1::entry::Phase1;
@@ -181,7 +182,10 @@ impl Phase1s {
 impl Phase1 {
     /// Sends an unencrypted notify about a failure: there is no SA yet.
     pub(super) fn notify_of_failure(&self, core: &mut Core, reason: &FailureReason) {
-        if let Some(kind) = reason.notify() {
+        // From outside, a peer without a key, or one that is not expected, looks like one with a wrong key (CVE-2002-1623).
+        let is_hidden = self.conversation.record.no_key.as_ref() == Some(reason);
+        let kind = if is_hidden { Some(NotifyType::AUTHENTICATION_FAILED) } else { reason.notify() };
+        if let Some(kind) = kind {
             // No limit: this is sent once per exchange, and exchanges are limited.
             core.notify_in_clear(self.path(), self.cookies, usize::MAX, kind);
         }

@@ -12,6 +12,9 @@
 //!   own is evicted. Unproved negotiations do not evict it as long as proved ones fill at most half of the limit, which leaves
 //!   the other half to new ones. Of several proved ones drawn at random, the one whose address has most is evicted.
 //! * Peers whose address is configured have a pool of their own, of the same size.
+//!
+//! In main and base mode, jobs run only for addresses that have returned the cookie. The first message of aggressive mode causes one at
+//! once. It is dropped while many jobs are unfinished, and its job comes after those for known peers.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -30,6 +33,10 @@ const EVICTION_SAMPLES: usize = 8;
 
 /// Prefix length by which IPv6 sources are grouped: one host usually controls a /64.
 const IPV6_SOURCE_PREFIX: u32 = 64;
+
+/// Unfinished jobs beyond which a first message causes no further one: about a tenth of a second of work. A queue of such jobs would
+/// only delay those of peers that have proved their addresses.
+const JOBS_MAX: usize = 128;
 
 /// The pool that a half-open negotiation counts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,6 +201,17 @@ impl Phase1s {
         true
     }
 
+    /// Whether another job may be started for a first message, whose address may be forged.
+    pub(crate) fn admits_job(&self, core: &mut Core, remote: SocketAddr) -> bool {
+        let is_free = core.jobs.len() < JOBS_MAX;
+        if !is_free {
+            self.log_unauthenticated(core, LoggedEvent::OverLimit, remote, || {
+                "too many computations are under way for another one in aggressive mode".into()
+            });
+        }
+        is_free
+    }
+
     /// Makes a negotiation whose address has returned our cookie a proved one.
     pub(crate) fn admit_proved(&mut self, core: &mut Core, id: Phase1Id) {
         let admission = self.admission(id, core.settings.half_open);
@@ -244,7 +262,7 @@ impl Phase1s {
     /// of it.
     fn choose_eviction(&self, peer_class: PeerClass, random: &mut dyn Random) -> Option<Phase1Id> {
         let pool = self.half_open.pool(peer_class);
-        let oldest = pool.unproved.first().copied();
+        let oldest = pool.unproved.iter().copied().find(|id| self.is_idle(*id));
         if pool.unproved.len() >= pool.proved.len() {
             return oldest;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::engine::core::Core;
 use crate::engine::{Engine, Phase1Id, Phase2Id, Timer};
 use crate::informational::dpd_state::DpdState;
-use crate::num::NotifyType;
+use crate::num::{ExchangeType, NotifyType};
 use crate::output::{Event, EventKind, Level};
 use crate::path::{AddrPort, Path};
 use crate::phase1::entry::{EstablishedPhase1, Phase1};
@@ -130,11 +130,12 @@ impl Phase1s {
     }
 
     /// Sends INITIAL-CONTACT if this is the first phase 1 with the peer's address since the start (RFC 2407 section 4.6.3.3). An
-    /// initiator has sent it in message 5.
+    /// initiator of main mode has sent it in message 5.
     fn send_initial_contact(&mut self, core: &mut Core, id: Phase1Id) {
         // It may have been removed as the peer's INITIAL-CONTACT was processed.
         let Some(phase1) = self.get(id) else { return };
-        let wanted = self.is_first_contact(core, phase1) && phase1.role == Role::Responder;
+        let is_sent = phase1.role == Role::Initiator && phase1.exchange == ExchangeType::MAIN;
+        let wanted = self.is_first_contact(core, phase1) && !is_sent;
         let address = phase1.remote().ip();
         // Also if none was sent: it would now delete SAs that were negotiated since.
         if self.contacted.len() < CONTACTED_MAX {

@@ -10,14 +10,14 @@ use crate::num::ExchangeType;
 use crate::output::{Level, Urgency};
 use crate::path::Path;
 use crate::phase1::entry::{Phase1, Stage};
-use crate::phase1::exchange::choice::FirstChoice;
+use crate::phase1::exchange::choice::{FirstChoice, peer_query};
 use crate::phase1::exchange::{Exchange, ExchangeAction, ExchangeContext, ExchangeResult, Transition, unsupported};
 use crate::phase1::failure::WaitingPhase2s;
 use crate::phase1::half_open::PeerClass;
 use crate::phase1::rate_limit::{LoggedEvent, PeerStanding};
 use crate::phase1::table::Phase1s;
 use crate::reason::{FailureReason, Role};
-use crate::select::{RemoteIndex, RemoteQuery};
+use crate::select::RemoteIndex;
 use crate::wire::{Cookie, CookiePair};
 
 /// What the engine does after a step of phase 1, because it concerns phase 2s as well.
@@ -89,6 +89,7 @@ impl Phase1s {
         let reason = match transition {
             Transition::Continue(exchange, action) => {
                 // Only now, so that nothing is left of one that cannot send message 1.
+                phase1.conversation.set_deadline(core, |settings| settings.retransmission.whole());
                 self.insert(phase1);
                 self.continue_exchange(core, id, exchange, action);
                 return Ok(id);
@@ -114,7 +115,8 @@ impl Phase1s {
         core.check_exchange(remote, header.exchange)?;
         let choice = FirstChoice::read(&core.settings, remote, &header, body, record)?;
         // Only now: a message that is refused anyway must not evict another negotiation.
-        if !self.admit_half_open(core, remote) {
+        let is_free = !Exchange::begins_with_job(header.exchange) || self.admits_job(core, remote);
+        if !is_free || !self.admit_half_open(core, remote) {
             return Ok(Phase1Next::Wait);
         }
         let (told, level) = core.apply_rate_limit((standing, LoggedEvent::Begun), None, Level::Info, remote);
@@ -135,6 +137,8 @@ impl Phase1s {
         core.log_notes(remote, notes);
         phase1.conversation.accept(incoming.digest.clone());
         phase1.conversation.step(core, "message 1");
+        // For a job; an answer sets it again.
+        phase1.conversation.set_deadline(core, |settings| settings.retransmission.whole());
         self.insert(phase1);
         Ok(self.perform(core, id, transition))
     }
@@ -231,10 +235,12 @@ impl Phase1s {
 
     /// Returns the urgency of a phase 1's jobs: our own negotiations, renewals and configured peers precede unknown peers.
     fn urgency(&self, phase1: &Phase1) -> Urgency {
+        // Anybody can send a first message in the name of a known peer.
+        let is_proved = !phase1.negotiation().is_some_and(Exchange::is_from_unproved_address);
         let known = phase1.role == Role::Initiator
             || phase1.peer_class == PeerClass::Configured
             || self.newest(phase1.path(), None).is_some();
-        if known { Urgency::Known } else { Urgency::Unknown }
+        if known && is_proved { Urgency::Known } else { Urgency::Unknown }
     }
 }
 
@@ -253,8 +259,7 @@ impl Core {
 
     /// Checks that a remote section for the peer allows the exchange, and that it is supported.
     fn check_exchange(&self, remote: SocketAddr, exchange: ExchangeType) -> Result<(), FailureReason> {
-        let address = RemoteQuery { key_of_address: true, ..RemoteQuery::address(remote) };
-        let known = RemoteQuery { port: remote.port(), exchange: Some(exchange), ..address };
+        let known = peer_query(remote, exchange);
         if self.settings.remotes.candidates(&known).is_empty() {
             return Err(FailureReason::NoRemote(self.settings.remotes.missing(remote.ip(), &known)));
         }

@@ -267,7 +267,7 @@ fn a_missing_key_looks_like_a_wrong_one() {
     type Message = (Time, SocketAddr, usize, Vec<u8>);
     let seen = |keys: &[(&str, &'static str)], spoil: fn(&Transmit) -> Fate| {
         let mut world = World::new();
-        world.b.keys = Keys(keys.iter().map(|(name, key)| (name.to_string(), *key)).collect());
+        world.b.keys = Keys(keys.iter().map(|(name, key)| (name.as_bytes().to_vec(), *key)).collect());
         let mut seen = Vec::<Message>::new();
         world.initiate();
         world.run_with(spoil);
@@ -315,18 +315,21 @@ fn a_remote_section_without_pre_shared_key_cannot_begin() {
     assert_eq!((world.a.states(), world.link.len()), (vec![], 0));
 }
 
-/// Main mode is the only exchange implemented yet; the others of a remote section are skipped.
+/// The first exchange that a section lists and that is implemented is begun.
 #[test]
-fn main_mode_is_begun_wherever_it_stands() {
+fn the_first_exchange_is_begun() {
     let modes = |modes: &[ExchangeType]| {
         let modes = modes.to_vec();
-        move |remote: &mut Remote, _: &mut Settings| remote.exchange_modes = modes
+        move |section: &mut Remote, _: &mut Settings| section.exchange_modes = modes
     };
-    let later = [ExchangeType::AGGRESSIVE, ExchangeType::BASE, ExchangeType::MAIN];
-    World::established_with(modes(&later), modes(&later));
-    let mut world = World::with(modes(&[ExchangeType::AGGRESSIVE, ExchangeType::BASE]), |_, _| {});
+    let (main, aggressive) = (ExchangeType::MAIN, ExchangeType::AGGRESSIVE);
+    for (list, begun) in [([main, aggressive], main), ([aggressive, main], aggressive)] {
+        let world = World::established_with(modes(&list), modes(&[main, aggressive]));
+        assert_eq!(world.a.sent[0].bytes[18], begun.0);
+    }
+    let mut world = World::with(modes(&[ExchangeType(240)]), |_, _| {});
     assert!(matches!(world.try_to_initiate(), Err(Refusal::Failed(FailureReason::UnsupportedExchange(_)))));
-    assert_eq!(world.a.failures(), [FailureReason::UnsupportedExchange(ExchangeType::AGGRESSIVE)]);
+    assert_eq!(world.a.failures(), [FailureReason::UnsupportedExchange(ExchangeType(240))]);
     assert_eq!((world.a.states(), world.link.len()), (vec![], 0));
 }
 

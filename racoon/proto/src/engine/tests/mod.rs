@@ -1,5 +1,6 @@
 //! Two engines and a link between them, on a clock that only the test moves. Jobs are done at once.
 
+mod aggressive;
 mod defects;
 mod first;
 mod informational;
@@ -45,11 +46,11 @@ const TERMS: Phase1Terms = Phase1Terms {
     lifetime: 3600,
 };
 
-struct Keys(Vec<(String, &'static str)>);
+struct Keys(Vec<(Vec<u8>, &'static str)>);
 
 impl KeyTable for Keys {
     fn key(&self, name: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoKey> {
-        let found = self.0.iter().find(|(known, _)| known.as_bytes() == name);
+        let found = self.0.iter().find(|(known, _)| known == name);
         found.map(|(_, key)| Zeroizing::new(key.as_bytes().to_vec())).ok_or_else(no_entry)
     }
 }
@@ -79,7 +80,7 @@ impl Host {
         let address: SocketAddr = address.parse().unwrap();
         let mut engine = Engine::new(settings, Box::new(SeededRandom::new(seed)), Time::default());
         engine.handle_control(Time::default(), Control::Addresses([address].into())).unwrap();
-        let keys = Keys(keys.iter().map(|(name, key)| (name.to_string(), *key)).collect());
+        let keys = Keys(keys.iter().map(|(name, key)| (name.as_bytes().to_vec(), *key)).collect());
         Self {
             address,
             engine,

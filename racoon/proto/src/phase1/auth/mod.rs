@@ -11,6 +11,7 @@ use crate::crypto::{JobResult, Prf, Secret, Task};
 use crate::identity::Identity;
 use crate::message::protection::Unreadable;
 use crate::num::{AuthMethod, Hash, PayloadType};
+use crate::output::Level;
 use crate::phase1::KeyOwner;
 use crate::phase1::exchange::{ExchangeContext, Transcript};
 use crate::proposal::ProposalRefusal;
@@ -61,6 +62,13 @@ impl Authenticator {
         }
     }
 
+    /// Makes sure that nothing a peer proves is accepted: it has claimed an identity that no remote section expects.
+    pub(crate) fn distrust(&mut self, cx: &mut ExchangeContext<'_>) {
+        match self {
+            Self::PreSharedKey(key) => *key = PreSharedKey::random(cx),
+        }
+    }
+
     /// Derives SKEYID: here from the key and the nonces; with signatures it will be from the nonces and `g_xy`.
     pub(crate) fn skeyid(&self, hash: Hash, transcript: &Transcript, _g_xy: &Secret) -> Result<Prf, FailureReason> {
         match self {
@@ -96,6 +104,19 @@ impl Authenticator {
     pub(crate) fn unreadable(&self, error: Unreadable) -> FailureReason {
         match self {
             Self::PreSharedKey(_) => pre_shared_key::unreadable(error),
+        }
+    }
+
+    /// Notes if the key does not prove the identity that the peer claims.
+    pub(crate) fn note_substitute(&self, cx: &mut ExchangeContext<'_>, claimed: &Identity) {
+        let Self::PreSharedKey(key) = self;
+        if key.is_substitute() {
+            let address = cx.path.remote.ip();
+            cx.note(Level::Notify, || {
+                format!(
+                    "no pre-shared key for {claimed}, using that of {address}: it proves the address, not the identity"
+                )
+            });
         }
     }
 

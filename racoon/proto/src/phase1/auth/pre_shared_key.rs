@@ -24,6 +24,8 @@ const RANDOM_KEY_LEN: usize = 32;
 pub(crate) struct PreSharedKey {
     secret: Secret,
     owner: KeyOwner,
+    /// It is the key of the peer's address, because there is none for the identity that the peer claims.
+    is_substitute: bool,
 }
 
 impl PreSharedKey {
@@ -39,8 +41,9 @@ impl PreSharedKey {
     /// If the peer has no key.
     pub(super) fn found(cx: &ExchangeContext<'_>, result: Option<KeyResult>) -> Result<Self, FailureReason> {
         match result {
-            Some(KeyResult::Found { key, shared, .. }) => {
-                Ok(Self { secret: key, owner: if shared { KeyOwner::Group } else { KeyOwner::Peer } })
+            Some(KeyResult::Found { name, key, shared }) => {
+                let owner = if shared { KeyOwner::Group } else { KeyOwner::Peer };
+                Ok(Self { secret: key, owner, is_substitute: name > 0 })
             }
             Some(KeyResult::Unknown(why)) => Err(FailureReason::NoPreSharedKey { peer: cx.path.remote.ip(), why }),
             None => Err(FailureReason::Crypto(CryptoFailure::Incomplete)),
@@ -55,15 +58,20 @@ impl PreSharedKey {
         let key = match found {
             Err(no_key @ FailureReason::NoPreSharedKey { .. }) => {
                 cx.record.no_key = Some(no_key);
-                let mut random = Zeroizing::new(vec![0; RANDOM_KEY_LEN]);
-                cx.random.fill(&mut random);
-                return Ok(Self { secret: random.into(), owner: KeyOwner::Group });
+                return Ok(Self::random(cx));
             }
             other => other?,
         };
         // After an invalid message 3, the key is looked up again, and may have been added to the file in the meantime.
         cx.record.no_key = None;
         Ok(key)
+    }
+
+    /// Draws a key that no peer knows.
+    pub(super) fn random(cx: &mut ExchangeContext<'_>) -> Self {
+        let mut random = Zeroizing::new(vec![0; RANDOM_KEY_LEN]);
+        cx.random.fill(&mut random);
+        Self { secret: random.into(), owner: KeyOwner::Group, is_substitute: false }
     }
 
     pub(super) fn skeyid(&self, hash: Hash, transcript: &Transcript) -> Result<Prf, FailureReason> {
@@ -73,6 +81,11 @@ impl PreSharedKey {
     /// Wipes the key. An exchange may wait long for the peer's proof, which depends on SKEYID only.
     pub(super) fn forget_secret(&mut self) {
         self.secret = Zeroizing::new(Vec::new()).into();
+    }
+
+    /// Whether the peer has proved its address instead of its identity.
+    pub(super) fn is_substitute(&self) -> bool {
+        self.is_substitute
     }
 
     pub(super) fn owner(&self) -> KeyOwner {

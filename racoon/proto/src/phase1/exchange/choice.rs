@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Exchange;
+use super::claimed_peer::ClaimedPeer;
 use super::payloads::in_clear;
 use crate::config::Remote;
 use crate::conversation::record::{Record, bounded, in_words};
@@ -35,6 +36,8 @@ pub(crate) struct FirstChoice<'a> {
     pub(super) offered: Phase1Terms,
     /// The terms that are agreed on.
     pub(super) terms: Phase1Terms,
+    /// The peer as it names itself; none in main mode, where the first message does not.
+    pub(super) peer: Option<ClaimedPeer>,
 }
 
 impl<'a> FirstChoice<'a> {
@@ -53,9 +56,16 @@ impl<'a> FirstChoice<'a> {
             return Err(FailureReason::Malformed(Malformed::LongSa(sa_i.len())));
         }
         let sa = SaBody::parse(sa_i)?;
-        let offer = offered_phase1(&sa);
+        let mut offer = offered_phase1(&sa);
+        if header.exchange == ExchangeType::AGGRESSIVE {
+            offer.retain_first_group();
+        }
         let query = peer_query(remote, header.exchange);
-        let chosen = choose(settings, &query, &offer.terms());
+        let mut peer = ClaimedPeer::read(header.exchange, &payloads)?;
+        let of_peer = peer.as_ref().and_then(|peer| peer.choose(settings, &query, &offer.terms()));
+        let of_anybody = || choose(settings, &query, &offer.terms());
+        let is_expected = of_peer.is_some();
+        let chosen = of_peer.or_else(of_anybody);
         let chosen = chosen.and_then(|choice| Some((choice, offer.transforms.get(choice.acceptance.offered)?)));
         let Some((ProposalChoice { remote: remote_section, acceptance, .. }, transform)) = chosen else {
             // In a flood, the line would be suppressed, so that no comparison is made for it.
@@ -65,8 +75,13 @@ impl<'a> FirstChoice<'a> {
             describe(settings, &query, &offer, record);
             return Err(FailureReason::NoProposalChosen(closest(settings, &query, &offer.terms())));
         };
+        if let Some(peer) = peer.as_mut().filter(|_| !is_expected) {
+            // As above, a comparison is too expensive in a flood.
+            peer.set_unexpected(settings, &query, &offer.terms(), record.in_words);
+        }
         Ok(Self {
             remote_section,
+            peer,
             sa_i: sa_i.to_vec(),
             payloads,
             answer: phase1_answer(transform),
@@ -77,14 +92,14 @@ impl<'a> FirstChoice<'a> {
 }
 
 /// What is known about a peer when its first message arrives.
-pub(super) fn peer_query(remote: SocketAddr, exchange: ExchangeType) -> RemoteQuery<'static> {
+pub(crate) fn peer_query(remote: SocketAddr, exchange: ExchangeType) -> RemoteQuery<'static> {
     // In main mode, the pre-shared key is always that of the peer's address (RFC 2409 section 5.4).
     let key_of_address = exchange == ExchangeType::MAIN;
     RemoteQuery { port: remote.port(), exchange: Some(exchange), key_of_address, ..RemoteQuery::address(remote) }
 }
 
 /// Chooses among the transforms whose authentication method is supported.
-fn choose(settings: &Settings, query: &RemoteQuery<'_>, terms: &[Phase1Terms]) -> Option<ProposalChoice> {
+pub(super) fn choose(settings: &Settings, query: &RemoteQuery<'_>, terms: &[Phase1Terms]) -> Option<ProposalChoice> {
     let choice_of = |(at, terms): (usize, &Phase1Terms)| {
         let mut choice = settings.remotes.choose_proposal(query, std::slice::from_ref(terms))?;
         choice.acceptance.offered = at;
@@ -104,7 +119,7 @@ fn describe(settings: &Settings, query: &RemoteQuery<'_>, offer: &Phase1Offer, r
 }
 
 /// Returns the smallest difference between a transform of the peer and one of the remote sections for its address.
-fn closest(settings: &Settings, query: &RemoteQuery<'_>, offered: &[Phase1Terms]) -> ProposalRefusal {
+pub(super) fn closest(settings: &Settings, query: &RemoteQuery<'_>, offered: &[Phase1Terms]) -> ProposalRefusal {
     let candidates = settings.remotes.candidates(query);
     let sections = candidates.iter().filter_map(|index| settings.remotes.get(*index));
     let of_section = |section: &Remote| {

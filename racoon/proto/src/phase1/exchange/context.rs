@@ -57,7 +57,7 @@ impl<'a> ExchangeContext<'a> {
     }
 
     /// Notes a line to log; `text` is called only if lines of its level are logged.
-    pub(super) fn note(&mut self, level: Level, text: impl FnOnce() -> String) {
+    pub(crate) fn note(&mut self, level: Level, text: impl FnOnce() -> String) {
         // Beyond its rate limit, the begin of the negotiation was logged at debug; so are the lines that follow from it.
         let level = if self.record.quiet && level >= Level::Info { level.max(Level::Debug) } else { level };
         if level <= self.settings.log {

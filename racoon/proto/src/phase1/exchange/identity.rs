@@ -11,7 +11,7 @@ use crate::reason::{ExpectedIdentity, FailureReason, MissingRemote};
 use crate::select::{Ambiguous, RemoteIndex, RemoteQuery};
 
 /// Maximum number of remote sections in the reason for the failure of a peer that none of them expects.
-const SECTIONS_NAMED: usize = 4;
+pub(super) const SECTIONS_NAMED: usize = 4;
 
 /// Checks a proved identity against `peers_identifier` of the remote section.
 ///
@@ -34,7 +34,7 @@ pub(super) fn expected_peer(cx: &mut ExchangeContext<'_>, peer: &PeerIdentity) -
 }
 
 /// Returns the identities that remote sections expect.
-fn expected_identities<'a>(sections: impl IntoIterator<Item = &'a Remote>) -> Vec<ExpectedIdentity> {
+pub(super) fn expected_identities<'a>(sections: impl IntoIterator<Item = &'a Remote>) -> Vec<ExpectedIdentity> {
     let of = |section: &Remote| ExpectedIdentity {
         remote: section.name.clone(),
         identifiers: section.peers_identifiers.clone(),

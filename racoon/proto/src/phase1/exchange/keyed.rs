@@ -152,6 +152,11 @@ impl Keyed {
         self.authenticator.verify(&self.hash_of(cx, peer, id)?, payloads)
     }
 
+    /// Notes if the proof does not depend on the identity that the peer has claimed.
+    pub(super) fn note_substitute(&self, cx: &mut ExchangeContext<'_>, claimed: &Identity) {
+        self.authenticator.note_substitute(cx, claimed);
+    }
+
     /// Reads an informational message that the peer sends instead of its last message.
     pub(super) fn informational<T>(
         &self,
@@ -181,6 +186,11 @@ impl Keyed {
     /// Accepts the peer's message: its last block becomes the next IV.
     pub(super) fn accept(&mut self, next_iv: Iv) {
         self.iv = next_iv;
+    }
+
+    /// Returns the body of the initiator's SA payload.
+    pub(super) fn sa_i(&self) -> &[u8] {
+        &self.transcript.sa_i
     }
 
     /// Returns what the peer supports.

@@ -7,10 +7,12 @@
 //! Each state is a struct. The step that leaves it consumes it, together with the secrets that the next state does not need.
 //!
 //! Another exchange is one variant of [`Exchange`] and a folder like [`main`]. What exchanges share is here: the first choice
-//! of a responder ([`choice`]), the payloads ([`payloads`]), the state once keys exist ([`keyed`]) and the check of the
-//! peer's identity ([`expected_peer`](identity)). [`super::auth`] is about how a peer proves its identity.
+//! of a responder ([`choice`]), also by the identity that a first message may contain ([`claimed_peer`]), the payloads
+//! ([`payloads`]), the state once keys exist ([`keyed`]) and the check of the peer's identity ([`expected_peer`](identity)). [`super::auth`] is about how a peer proves its identity.
 
+mod aggressive;
 pub(crate) mod choice;
+mod claimed_peer;
 mod context;
 mod identity;
 mod keyed;
@@ -23,11 +25,12 @@ use std::net::SocketAddr;
 use crate::conversation::Record;
 use crate::crypto::JobResult;
 use crate::message::codec::MessageCodec;
-use crate::message::rules::{MAIN, MessageRules};
+use crate::message::rules::{AGGRESSIVE, MAIN, MessageRules};
 use crate::num::ExchangeType;
 use crate::reason::FailureReason;
 use crate::settings::Settings;
 use crate::wire::{Header, RawPayload};
+use aggressive::AggressiveMode;
 use choice::FirstChoice;
 pub(crate) use context::ExchangeContext;
 use keyed::Keyed;
@@ -36,23 +39,29 @@ use main::MainMode;
 pub(crate) use transition::{ExchangeAction, ExchangeResult, Features, Transition};
 
 /// An exchange that is being negotiated, in its current state.
-///
-/// Aggressive and base mode become variants here.
 pub(crate) enum Exchange {
     /// Main mode (RFC 2409 section 5.4).
     Main(MainMode),
+    /// Aggressive mode (RFC 2409 section 5.4).
+    Aggressive(AggressiveMode),
 }
 
 impl Exchange {
     /// Whether there is an implementation of an exchange.
     pub(crate) fn is_supported(exchange: ExchangeType) -> bool {
-        exchange == ExchangeType::MAIN
+        matches!(exchange, ExchangeType::MAIN | ExchangeType::AGGRESSIVE)
+    }
+
+    /// Whether a responder needs a job to answer the first message.
+    pub(crate) fn begins_with_job(exchange: ExchangeType) -> bool {
+        exchange == ExchangeType::AGGRESSIVE
     }
 
     /// The rules of the first message of an exchange.
     fn first_message_rules(exchange: ExchangeType) -> Result<&'static MessageRules, FailureReason> {
         match exchange {
             ExchangeType::MAIN => Ok(&MAIN[0]),
+            ExchangeType::AGGRESSIVE => Ok(&AGGRESSIVE[0]),
             other => Err(unsupported(other)),
         }
     }
@@ -61,6 +70,7 @@ impl Exchange {
     pub(crate) fn initiate(cx: &mut ExchangeContext<'_>) -> Transition {
         match cx.exchange {
             ExchangeType::MAIN => main::Initiator::begin(cx).unwrap_or_else(Transition::Failed),
+            ExchangeType::AGGRESSIVE => aggressive::Initiator::begin(cx).unwrap_or_else(Transition::Failed),
             other => Transition::Failed(unsupported(other)),
         }
     }
@@ -69,6 +79,7 @@ impl Exchange {
     pub(crate) fn respond(cx: &mut ExchangeContext<'_>, choice: FirstChoice<'_>) -> Transition {
         match cx.exchange {
             ExchangeType::MAIN => main::Responder::begin(cx, choice).unwrap_or_else(Transition::Failed),
+            ExchangeType::AGGRESSIVE => aggressive::Responder::begin(cx, choice).unwrap_or_else(Transition::Failed),
             other => Transition::Failed(unsupported(other)),
         }
     }
@@ -77,6 +88,7 @@ impl Exchange {
     pub(crate) fn receive(self, cx: &mut ExchangeContext<'_>, header: &Header, body: &[u8]) -> Transition {
         match self {
             Self::Main(main) => main.receive(cx, header, body),
+            Self::Aggressive(aggressive) => aggressive.receive(cx, header, body),
         }
     }
 
@@ -84,6 +96,7 @@ impl Exchange {
     pub(crate) fn job_done(self, cx: &mut ExchangeContext<'_>, result: JobResult) -> Transition {
         match self {
             Self::Main(main) => main.job_done(cx, result),
+            Self::Aggressive(aggressive) => aggressive.job_done(cx, result),
         }
     }
 
@@ -102,6 +115,7 @@ impl Exchange {
     fn keys_before_last_message(&self) -> Option<&Keyed> {
         match self {
             Self::Main(main) => main.keys_before_last_message(),
+            Self::Aggressive(aggressive) => aggressive.keys_before_last_message(),
         }
     }
 
@@ -109,6 +123,7 @@ impl Exchange {
     pub(crate) fn describe_offer(&self, settings: &Settings, remote: SocketAddr, record: &mut Record) {
         match self {
             Self::Main(main) => main.describe_offer(settings, remote, record),
+            Self::Aggressive(aggressive) => aggressive.describe_offer(settings, remote, record),
         }
     }
 
@@ -116,6 +131,7 @@ impl Exchange {
     pub(crate) fn status(&self) -> u8 {
         match self {
             Self::Main(main) => main.status(),
+            Self::Aggressive(aggressive) => aggressive.status(),
         }
     }
 
@@ -123,13 +139,15 @@ impl Exchange {
     pub(crate) fn last_sent(&self) -> Option<u8> {
         match self {
             Self::Main(main) => main.last_sent(),
+            Self::Aggressive(aggressive) => aggressive.last_sent(),
         }
     }
 
-    /// Whether we have sent the first message, and no answer has been accepted.
+    /// Whether we have begun the exchange, and no answer to the first message has been accepted.
     pub(crate) fn is_unanswered(&self) -> bool {
         match self {
             Self::Main(main) => main.is_unanswered(),
+            Self::Aggressive(aggressive) => aggressive.is_unanswered(),
         }
     }
 
@@ -137,6 +155,7 @@ impl Exchange {
     pub(crate) fn is_from_unproved_address(&self) -> bool {
         match self {
             Self::Main(main) => main.is_from_unproved_address(),
+            Self::Aggressive(aggressive) => aggressive.is_from_unproved_address(),
         }
     }
 
@@ -144,6 +163,18 @@ impl Exchange {
     pub(crate) fn is_encrypted(&self) -> bool {
         match self {
             Self::Main(main) => main.is_encrypted(),
+            // A refusal may be unencrypted, and so may message 3.
+            Self::Aggressive(_) => false,
+        }
+    }
+
+    /// Whether the peer may have the SA already, although we have not received its last message.
+    ///
+    /// It may then have been lost, and our last message is sent again so that the peer repeats it.
+    pub(crate) fn awaits_proof(&self) -> bool {
+        match self {
+            Self::Aggressive(aggressive) => aggressive.keys_before_last_message().is_some(),
+            Self::Main(_) => false,
         }
     }
 

@@ -6,8 +6,9 @@ use crate::identity::Identity;
 use crate::message::rules::{self, MessageRules};
 use crate::num::{IdType, NotifyType, PayloadType};
 use crate::output::Level;
-use crate::reason::FailureReason;
-use crate::wire::{self, Header, Notify, RawPayload, Tail, VendorId, chain};
+use crate::proposal::{Phase1Terms, ProposalRefusal, accept_phase1, answered_phase1, closest_phase1};
+use crate::reason::{BadChoice, FailureReason};
+use crate::wire::{self, Header, Notify, RawPayload, SaBody, Tail, VendorId, chain};
 
 /// The protocol number of UDP. RFC 2407 section 4.6.2 requires an identity in phase 1 to name UDP port 500, or neither protocol
 /// nor port.
@@ -35,6 +36,25 @@ pub(super) fn key_and_nonce(payloads: &[RawPayload<'_>]) -> Result<(Vec<u8>, Vec
     let nonce = rules::find(payloads, PayloadType::NONCE).unwrap_or_default();
     let nonce = wire::nonce(nonce).map_err(FailureReason::from)?;
     Ok((key.to_vec(), nonce.to_vec()))
+}
+
+/// Returns the terms that the SA payload of message 2 chooses from those that we have offered.
+pub(super) fn chosen_terms(
+    cx: &ExchangeContext<'_>,
+    payloads: &[RawPayload<'_>],
+    offered: &[Phase1Terms],
+) -> Result<Phase1Terms, FailureReason> {
+    let sa = rules::find(payloads, PayloadType::SA).unwrap_or_default();
+    let answer = SaBody::parse(sa).map_err(FailureReason::from)?;
+    let (_, chosen) =
+        answered_phase1(&answer, offered).map_err(|error| FailureReason::BadChoice(BadChoice::Answer(error)))?;
+    // Only the lifetime may differ from what was offered, as far as proposal_check allows it.
+    let level = cx.remote_section()?.proposal_check;
+    let accepted = accept_phase1(level, &[chosen], offered).ok_or_else(|| {
+        let mismatches = closest_phase1(level, &[chosen], offered).unwrap_or_default();
+        FailureReason::BadChoice(BadChoice::Changed(ProposalRefusal::Phase1 { mismatches, level }))
+    })?;
+    Ok(accepted.terms)
 }
 
 /// Returns what the peer supports by the Vendor IDs of this message and earlier ones.

@@ -41,6 +41,13 @@ impl Phase1Offer {
     pub fn terms(&self) -> Vec<Phase1Terms> {
         self.transforms.iter().map(|one| one.terms).collect()
     }
+
+    /// Removes the transforms of another group than the first one. In aggressive mode the public value is in the same message, so
+    /// that the group is not negotiated (RFC 2409 section 5).
+    pub fn retain_first_group(&mut self) {
+        let group = self.transforms.first().map(|first| first.terms.group);
+        self.transforms.retain(|one| Some(one.terms.group) == group);
+    }
 }
 
 /// A transform that a peer proposes.

@@ -66,6 +66,9 @@ pub(super) fn hint(reason: &FailureReason, exchange: ExchangeType) -> Option<&'s
         FailureReason::NoProposalChosen(ProposalRefusal::NoAlgorithm(_)) => "add one to it",
         FailureReason::NoProposalChosen(refusal) if refusal.is_of_policies() => "compare the policies of both hosts",
         FailureReason::NoProposalChosen(_) if is_phase2 => "compare the sainfo of both hosts",
+        FailureReason::NoProposalChosen(_) if exchange == ExchangeType::AGGRESSIVE => {
+            "compare the proposals of both hosts; in aggressive mode the initiator fixes the dh_group"
+        }
         FailureReason::NoProposalChosen(_) => "compare the proposals of both hosts",
         FailureReason::Refused(NotifyType::NO_PROPOSAL_CHOSEN) => "the peer's log names the difference",
         FailureReason::Refused(NotifyType::AUTHENTICATION_FAILED) => "compare the pre-shared keys of both hosts",
@@ -90,6 +93,13 @@ impl Unanswered {
         const RETURN_PATH: &str = "our answers do not reach the peer: check the route to it and packet filters";
         let is_large = self.bytes > LARGE;
         match (self.exchange, self.role, self.message) {
+            (ExchangeType::AGGRESSIVE, Role::Initiator, 1) => {
+                "check that an IKEv1 daemon runs there that accepts aggressive mode and this host's identity, and that UDP port 500 \
+                 is open; otherwise see the peer's log"
+            }
+            (ExchangeType::AGGRESSIVE, Role::Responder, 2) => {
+                "the peer gave up, has another pre-shared key, or expects another identity: see its log"
+            }
             (ExchangeType::MAIN, Role::Initiator, 1) => {
                 "check that an IKEv1 daemon runs there, that it is configured for this host, and that UDP port 500 is open"
             }

@@ -2,16 +2,17 @@
 
 use crate::conversation::record::{bounded, in_words};
 use crate::crypto::{DhOperation, DhTask, Exponent, Job, JobResult, Task};
-use crate::message::rules::{self, MAIN};
-use crate::num::PayloadType;
+use crate::message::rules::MAIN;
 use crate::phase1::auth::{self, Authenticator};
 use crate::phase1::exchange::identity::expected_peer;
 use crate::phase1::exchange::keyed::{Keyed, Proved, Transcript, exchanged};
-use crate::phase1::exchange::payloads::{draw_nonce, features, in_clear, key_and_nonce, key_message, proposal_message};
+use crate::phase1::exchange::payloads::{
+    chosen_terms, draw_nonce, features, in_clear, key_and_nonce, key_message, proposal_message,
+};
 use crate::phase1::exchange::{ExchangeContext, ExchangeResult, Features, Transition};
-use crate::proposal::{Phase1Terms, ProposalRefusal, accept_phase1, answered_phase1, closest_phase1, phase1_sa};
-use crate::reason::{BadChoice, CryptoFailure, FailureReason, Malformed, Role};
-use crate::wire::{Header, SaBody};
+use crate::proposal::{Phase1Terms, phase1_sa};
+use crate::reason::{CryptoFailure, FailureReason, Malformed, Role};
+use crate::wire::Header;
 
 /// The state of an initiator.
 pub(crate) enum Initiator {
@@ -137,17 +138,8 @@ impl AwaitsChoice {
         body: &[u8],
     ) -> Result<(Phase1Terms, Features), FailureReason> {
         let payloads = in_clear(&MAIN[1], header, body)?;
-        let sa = rules::find(&payloads, PayloadType::SA).unwrap_or_default();
-        let answer = SaBody::parse(sa).map_err(FailureReason::from)?;
-        let (_, chosen) = answered_phase1(&answer, &self.offered)
-            .map_err(|error| FailureReason::BadChoice(BadChoice::Answer(error)))?;
-        // Only the lifetime may differ from what was offered, as far as proposal_check allows it.
-        let level = cx.remote_section()?.proposal_check;
-        let accepted = accept_phase1(level, &[chosen], &self.offered).ok_or_else(|| {
-            let mismatches = closest_phase1(level, &[chosen], &self.offered).unwrap_or_default();
-            FailureReason::BadChoice(BadChoice::Changed(ProposalRefusal::Phase1 { mismatches, level }))
-        })?;
-        Ok((accepted.terms, features(cx, &payloads, Features::default())))
+        let terms = chosen_terms(cx, &payloads, &self.offered)?;
+        Ok((terms, features(cx, &payloads, Features::default())))
     }
 }
 
