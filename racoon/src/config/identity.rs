@@ -2,7 +2,9 @@
 
 use ipsec_conf::racoon::{DistinguishedName, Identifier};
 use racoon_proto::config::LocalIdentity;
-use racoon_proto::identity::{Expected, Identity, Name, NameAttribute, NamePattern, PatternAttribute, Value};
+use racoon_proto::identity::{
+    AttributeType, Expected, Identity, Name, NameAttribute, NamePattern, PatternAttribute, Value,
+};
 use racoon_proto::num::IdType;
 
 /// Port in an address used as phase 1 identity (RFC 2407 section 4.6.2).
@@ -64,21 +66,22 @@ pub(super) fn fixed(identifier: &Identifier) -> Option<Identity> {
 /// Translates a fully specified name. A value of `*` stands for itself here.
 fn name(attributes: &[ipsec_conf::racoon::Attribute]) -> Result<Name, String> {
     let attribute = |one: &ipsec_conf::racoon::Attribute| {
-        Ok(NameAttribute::text(object_identifier(&one.name)?, one.value.as_deref().unwrap_or("*")))
+        NameAttribute::text(&one.name, one.value.as_deref().unwrap_or("*")).ok_or_else(|| unknown(&one.name))
     };
-    attributes.iter().map(attribute).collect::<Result<_, String>>().map(Name)
+    let name = attributes.iter().map(attribute).collect::<Result<_, String>>().map(Name)?;
+    // Its encoding is needed only in an exchange, when it is too late for the operator to learn of an error.
+    name.to_der().map_err(|error| format!("asn1dn: {error}"))?;
+    Ok(name)
 }
 
 fn pattern(attributes: &[ipsec_conf::racoon::Attribute]) -> Result<NamePattern, String> {
     let attribute = |one: &ipsec_conf::racoon::Attribute| {
-        let value = one.value.as_deref().map(|text| Value::Text(text.into()));
-        Ok(PatternAttribute { oid: object_identifier(&one.name)?, value })
+        let kind = AttributeType::named(&one.name).ok_or_else(|| unknown(&one.name))?;
+        Ok(PatternAttribute { kind, value: one.value.as_deref().map(|text| Value::Text(text.into())) })
     };
     attributes.iter().map(attribute).collect::<Result<_, String>>().map(NamePattern)
 }
 
-/// Returns the object identifier of an attribute type.
-fn object_identifier(name: &str) -> Result<Vec<u8>, String> {
-    racoon_proto::identity::object_identifier(name)
-        .ok_or_else(|| format!("unknown attribute `{name}` in a distinguished name"))
+fn unknown(attribute: &str) -> String {
+    format!("unknown attribute `{attribute}` in a distinguished name")
 }

@@ -48,7 +48,7 @@ impl Environment for Host {
 }
 
 fn authority() -> Name {
-    Name(vec![NameAttribute::text([0x55, 4, 3], "CA")])
+    Name(vec![NameAttribute::text("CN", "CA").unwrap()])
 }
 
 fn sections(text: &str) -> Result<Sections, Vec<ConfigError>> {
@@ -92,7 +92,8 @@ fn remotes() {
 
     let stranger = of(known("198.51.100.1", 0));
     assert_eq!((stranger.name.as_str(), stranger.proposals[0].lifetime), ("anonymous", 120));
-    let me = Name(vec![NameAttribute::text([0x55, 4, 6], "NL"), NameAttribute::text([0x55, 4, 3], "me")]);
+    let me = [("C", "NL"), ("CN", "me")].map(|(kind, text)| NameAttribute::text(kind, text).unwrap());
+    let me = Name(me.into());
     assert_eq!(stranger.my_identifier, LocalIdentity::Name(me));
 
     let named = sections.remotes.get(sections.remotes.named("named").unwrap()).unwrap();

@@ -1,4 +1,5 @@
-//! The cryptography of IKEv1, implemented with OpenSSL's libcrypto (3.0 or later). No other module calls libcrypto.
+//! The cryptography of IKEv1, implemented with OpenSSL's libcrypto (3.0 or later). Apart from names in [`crate::identity`] and
+//! [certificates](crate::certificate), no other module calls libcrypto.
 //!
 //! The names are those of RFC 2409: [`digest`] and [`Prf`], [`CipherKey`] and its [`Iv`], Diffie-Hellman
 //! groups ([`Exponent`]), [`Phase1Keys`] and what is derived from them, keys of IPsec SAs ([`esp_key_length`],

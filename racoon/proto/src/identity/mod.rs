@@ -1,14 +1,13 @@
 //! Identities (RFC 2407 section 4.6.2), and their comparison with the expected ones.
 
-mod attribute_type;
-mod der;
+mod attribute;
 mod name;
 
 use std::fmt;
 use std::net::IpAddr;
 
-pub use attribute_type::object_identifier;
-pub use name::{Name, NameAttribute, NamePattern, PatternAttribute, Value};
+pub use attribute::{AttributeType, NameAttribute, Value};
+pub use name::{Name, NameError, NamePattern, PatternAttribute};
 
 use crate::num::IdType;
 

@@ -2,10 +2,6 @@ use proptest::prelude::*;
 
 use super::*;
 
-const COUNTRY: [u8; 3] = [0x55, 4, 6];
-const ORGANIZATION: [u8; 3] = [0x55, 4, 10];
-const COMMON_NAME: [u8; 3] = [0x55, 4, 3];
-
 fn host(text: &str) -> Identity {
     Identity::address(text.parse().unwrap())
 }
@@ -14,12 +10,12 @@ fn subnet(text: &str, prefix: u8) -> Identity {
     Identity::subnet(text.parse().unwrap(), prefix)
 }
 
+fn text(kind: &str, text: &str) -> NameAttribute {
+    NameAttribute::text(kind, text).unwrap()
+}
+
 fn name(country: &str, organization: &str, common: &str) -> Name {
-    Name(vec![
-        NameAttribute::text(COUNTRY, country),
-        NameAttribute::text(ORGANIZATION, organization),
-        NameAttribute::text(COMMON_NAME, common),
-    ])
+    Name(vec![text("C", country), text("O", organization), text("CN", common)])
 }
 
 fn matches_name(pattern: &NamePattern, name: &Name) -> bool {
@@ -86,10 +82,10 @@ fn names_are_compared_by_component() {
     assert!(matches_name(&open, &name("NL", "Example", "anybody")));
     assert!(!matches_name(&open, &name("NL", "Else", "anybody")));
     let mut longer = name("NL", "Example", "gw");
-    longer.0.push(NameAttribute::text(COMMON_NAME, "gw"));
+    longer.0.push(text("CN", "gw"));
     assert!(!matches_name(&open, &longer));
     let mut other_type = name("NL", "Example", "gw");
-    other_type.0[2].oid = ORGANIZATION.to_vec();
+    other_type.0[2].kind = AttributeType::named("O").unwrap();
     assert!(!matches_name(&open, &other_type));
 }
 

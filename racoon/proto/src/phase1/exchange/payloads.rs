@@ -2,6 +2,7 @@
 
 use super::{ExchangeContext, Features};
 use crate::config::LocalIdentity;
+use crate::crypto::CryptoError;
 use crate::identity::Identity;
 use crate::message::rules::{self, MessageRules};
 use crate::num::{IdType, NotifyType, PayloadType};
@@ -101,7 +102,10 @@ pub(super) fn own_identity(cx: &ExchangeContext<'_>) -> Result<Identity, Failure
             Ok(identity.clone().with_protocol(UDP, ISAKMP_PORT))
         }
         LocalIdentity::Fixed(identity) => Ok(identity.clone()),
-        LocalIdentity::Name(name) => Ok(Identity::named(IdType::DER_ASN1_DN, name.to_der())),
+        LocalIdentity::Name(name) => {
+            let der = name.to_der().map_err(|error| CryptoError::Library(error.to_string()))?;
+            Ok(Identity::named(IdType::DER_ASN1_DN, der))
+        }
         LocalIdentity::CertificateSubject => Err(FailureReason::NoCertificate),
     }
 }

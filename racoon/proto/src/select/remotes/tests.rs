@@ -34,7 +34,7 @@ fn name_of(remotes: &Remotes, query: &RemoteQuery<'_>) -> Option<String> {
 }
 
 fn issuer(common: &str) -> Name {
-    Name(vec![NameAttribute::text([0x55, 4, 3], common)])
+    Name(vec![NameAttribute::text("CN", common).unwrap()])
 }
 
 #[test]
