@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod authorization;
+pub mod certificate;
 pub mod config;
 mod conversation;
 pub mod credentials;
