@@ -127,15 +127,17 @@ fn states_are_those_of_racoonctl() {
 /// Each type of identity, for both sides.
 #[test]
 fn identities() {
-    let name =
-        |common: &str| Name(vec![NameAttribute::text([0x55, 4, 6], "NL"), NameAttribute::text([0x55, 4, 3], common)]);
+    let name = |common: &str| {
+        let attributes = [("C", "NL"), ("CN", common)].map(|(kind, text)| NameAttribute::text(kind, text).unwrap());
+        Name(attributes.into())
+    };
     let named = |kind: IdType, bytes: &[u8]| {
         let identity = Identity::named(kind, bytes);
         (LocalIdentity::Fixed(identity.clone()), Expected::exactly(&identity), bytes.to_vec())
     };
     let dn = |common: &str| {
         let name = name(common);
-        let der = name.to_der();
+        let der = name.to_der().unwrap();
         (LocalIdentity::Name(name.clone()), Expected::Name(NamePattern::from(name)), der)
     };
     let address = |address: &str| {
