@@ -95,10 +95,19 @@ impl PreSharedKeys {
 /// Returns why an identifier does not match `wanted`; `None` if it is unrelated.
 fn mismatch(identifier: &[u8], wanted: &str) -> Option<Mismatch> {
     let text = std::str::from_utf8(identifier).ok().filter(|text| *text != wanted)?;
-    if let Some(rest) = text.strip_prefix('\u{feff}') {
-        let same = rest == wanted || mismatch(rest.as_bytes(), wanted).is_some();
-        return same.then_some(Mismatch::ByteOrderMark);
+    let mut name = text;
+    while let Some(rest) = name.strip_prefix('\u{feff}') {
+        if rest == wanted {
+            return Some(Mismatch::ByteOrderMark);
+        }
+        name = rest;
     }
+    let why = without_mark(name, wanted)?;
+    Some(if name.len() < text.len() { Mismatch::ByteOrderMark } else { why })
+}
+
+/// Returns why an identifier that does not begin with a byte order mark does not match `wanted`.
+fn without_mark(text: &str, wanted: &str) -> Option<Mismatch> {
     let is_strange = |c: char| !c.is_ascii() && (c.is_whitespace() || c.is_control() || is_invisible(c));
     if text.contains(is_strange) {
         let is_name = text.split(is_strange).any(|part| part == wanted) || text.replace(is_strange, "") == wanted;
@@ -251,6 +260,7 @@ mod tests {
         use Mismatch::*;
         for (identifier, wanted, expected) in [
             ("\u{feff}192.0.2.9", "192.0.2.9", ByteOrderMark),
+            ("\u{feff}\u{feff}\"192.0.2.9\"", "192.0.2.9", ByteOrderMark),
             ("192.0.2.9\u{a0}x", "192.0.2.9", Invisible),
             ("192.0.2.9\u{200b}", "192.0.2.9", Invisible),
             ("\"192.0.2.9\"", "192.0.2.9", Quoted),
@@ -279,6 +289,13 @@ mod tests {
             let file = format!("# keys\n198.51.100.1 other\n{identifier} key\n");
             assert_eq!(nearest(&file, wanted), Some((3, expected)), "{identifier}");
         }
+    }
+
+    /// They could exhaust the stack if each one took a call.
+    #[test]
+    fn many_byte_order_marks() {
+        let file = format!("{}192.0.2.9 key\n", "\u{feff}".repeat(1_000_000));
+        assert_eq!(nearest(&file, "192.0.2.9"), Some((1, Mismatch::ByteOrderMark)));
     }
 
     #[test]
