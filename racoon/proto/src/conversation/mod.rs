@@ -112,7 +112,7 @@ impl Conversation {
     /// Sends a message, and repeats it until it is answered. This replaces the deadline.
     pub(crate) fn send(&mut self, core: &mut Core, path: Path, message: Vec<u8>) {
         core.transmit(path, &message);
-        self.retransmission = Some(SentMessage::new(message));
+        self.retransmission = Some(SentMessage::new(message, core.now));
         // The deadline would fail the exchange while its message is still repeated.
         core.timers.stop(Timer::Deadline(self.id));
         core.timers.set(Timer::Retransmit(self.id), core.now + core.settings.retransmission.interval);
@@ -130,10 +130,8 @@ impl Conversation {
     }
 
     /// When the message that is repeated now was sent first; none if none is.
-    pub(crate) fn first_sent(&self, core: &Core) -> Option<Time> {
-        let sent = self.retransmission.as_ref()?.sent();
-        // The copies are sent at equal intervals, the last of which has passed.
-        Some(core.now - core.settings.retransmission.interval.saturating_mul(sent))
+    pub(crate) fn first_sent(&self) -> Option<Time> {
+        self.retransmission.as_ref().map(SentMessage::first_sent)
     }
 
     /// Suspends the retransmission while a job for the apparent answer runs, and waits no longer for the job than for an

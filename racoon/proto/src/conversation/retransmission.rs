@@ -6,15 +6,16 @@ use crate::time::Time;
 #[derive(Debug)]
 pub(crate) struct SentMessage {
     message: Vec<u8>,
+    first_sent: Time,
     sent: u32,
     /// When it is due next, while a job for its apparent answer runs.
     suspended: Option<Time>,
 }
 
 impl SentMessage {
-    /// A message that was sent once.
-    pub(crate) fn new(message: Vec<u8>) -> Self {
-        Self { message, sent: 1, suspended: None }
+    /// A message that was sent once, at `now`.
+    pub(crate) fn new(message: Vec<u8>, now: Time) -> Self {
+        Self { message, first_sent: now, sent: 1, suspended: None }
     }
 
     /// Suspends it, because there seems to be an answer. `due` is when it would have been sent next.
@@ -42,6 +43,11 @@ impl SentMessage {
         self.message.len()
     }
 
+    /// When it was sent first.
+    pub(crate) fn first_sent(&self) -> Time {
+        self.first_sent
+    }
+
     /// How often it was sent.
     pub(crate) fn sent(&self) -> u32 {
         self.sent
@@ -54,10 +60,10 @@ mod tests {
 
     #[test]
     fn it_is_sent_count_times() {
-        let mut message = SentMessage::new(vec![1]);
+        let mut message = SentMessage::new(vec![1], Time::from_secs(5));
         assert_eq!(message.next_copy(3), Some([1].as_slice()));
         assert_eq!(message.next_copy(3), Some([1].as_slice()));
         assert_eq!(message.next_copy(3), None);
-        assert_eq!(message.sent(), 3);
+        assert_eq!((message.sent(), message.first_sent()), (3, Time::from_secs(5)));
     }
 }

@@ -131,7 +131,7 @@ impl Engine {
             return self.fail_phase2(id, FailureReason::phase1_gone());
         };
         // The timer stops when the peer answers, so there is a message to retransmit.
-        let Some(first_sent) = phase2.conversation.first_sent(&self.core) else { return };
+        let Some(first_sent) = phase2.conversation.first_sent() else { return };
         let is_sent = phase2.conversation.retransmit(&mut self.core, path);
         if phase2.is_unanswered() {
             self.phase1s.quick_mode_unanswered(&mut self.core, phase1, first_sent, !is_sent);
