@@ -11,6 +11,7 @@ mod ike;
 mod interop;
 mod lab;
 mod parallel;
+mod pki;
 mod racoon;
 mod readme;
 mod renamed;

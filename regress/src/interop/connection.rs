@@ -1,8 +1,10 @@
 //! A connection between two hosts, independent of any daemon's configuration language.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use super::algorithm::{Algorithm, Protection};
+use crate::pki::KeyKind;
 
 /// A connection, as one of its hosts sees it.
 #[derive(Debug, Clone)]
@@ -11,7 +13,8 @@ pub(crate) struct Connection {
     pub(crate) name: String,
     pub(crate) local: Endpoint,
     pub(crate) remote: Endpoint,
-    pub(crate) psk: String,
+    pub(crate) exchange: Exchange,
+    pub(crate) authentication: Authentication,
     pub(crate) phase1: Phase1,
     pub(crate) phase2: Phase2,
     pub(crate) start: StartAction,
@@ -24,6 +27,53 @@ pub(crate) struct Endpoint {
     pub(crate) address: IpAddr,
     /// The network behind it in tunnel mode; `None` in transport mode.
     pub(crate) subnet: Option<Subnet>,
+    pub(crate) identity: Identity,
+    /// Its key, unless it has a pre-shared one.
+    pub(crate) key: Option<PrivateKey>,
+}
+
+/// The mode of phase 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exchange {
+    Main,
+    Aggressive,
+}
+
+/// How both sides authenticate each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Authentication {
+    /// With this pre-shared key.
+    PreSharedKey(String),
+    /// With certificates of this authority: the file.
+    Certificates(PathBuf),
+    /// With RSA keys that each side has of the other.
+    RawKeys,
+}
+
+/// What a side says that it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Identity {
+    Address,
+    Fqdn(String),
+    UserFqdn(String),
+    KeyId(String),
+    /// The subject of its certificate, in the notation of racoon.conf(5).
+    Subject(String),
+}
+
+/// A side's private key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PrivateKey {
+    /// The name by which a daemon finds it, if not by its file.
+    pub(crate) name: String,
+    pub(crate) file: PathBuf,
+    /// The certificate, with those of other authorities than the root behind it.
+    pub(crate) certificate: PathBuf,
+    /// The private and the public key in racoon's format, for [`Authentication::RawKeys`].
+    pub(crate) plain: Option<[PathBuf; 2]>,
+    /// The certificate of the authority that signed it, if that is not the root.
+    pub(crate) authority: Option<PathBuf>,
+    pub(crate) kind: KeyKind,
 }
 
 /// A network behind a gateway, and an address in it that answers pings.

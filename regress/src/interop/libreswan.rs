@@ -1,5 +1,6 @@
 //! libreswan: `pluto`, controlled by `whack` over its socket.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,9 +10,10 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 
 use super::algorithm::{Algorithm, Peer, Protection};
-use super::connection::{Connection, StartAction};
+use super::connection::{Authentication, Connection, Endpoint, Exchange, Identity, PrivateKey, StartAction};
 use super::package::LIBRESWAN;
 use crate::lab::{Daemon, Finished, Host, Program, TIMEOUT, daemon_dir, write_secret};
+use crate::pki::pkcs12;
 
 /// A running pluto.
 pub(crate) struct Pluto<'a> {
@@ -33,10 +35,11 @@ impl<'a> Pluto<'a> {
             LIBRESWAN.mount_over(host)?;
         }
         let dir = daemon_dir(host, "pluto")?;
-        write_secret(&dir.join("ipsec.conf"), ipsec_conf(connections).as_bytes())?;
+        write_secret(&dir.join("ipsec.conf"), ipsec_conf(connections)?.as_bytes())?;
         write_secret(&dir.join("ipsec.secrets"), secrets(connections).as_bytes())?;
         let keys = format!("sql:{}", dir.display());
         host.must(&format!("certutil -N -d {keys} --empty-password"))?;
+        import(host, &keys, connections)?;
         let daemon = Daemon::start(host, pluto(&dir), &dir.join("output"))?;
         let log = dir.join("log");
         // pluto starts `addconn`, which loads the connections and then has it read the secrets.
@@ -121,18 +124,19 @@ fn pluto(dir: &Path) -> Command {
     command
 }
 
-fn ipsec_conf(connections: &[Connection]) -> String {
-    let sections: String = connections.iter().map(connection).collect();
-    format!("config setup\n    ikev1-policy=accept\n    uniqueids=no\n\n{sections}")
+fn ipsec_conf(connections: &[Connection]) -> Result<String> {
+    let sections: String = connections.iter().map(connection).collect::<Result<_>>()?;
+    Ok(format!("config setup\n    ikev1-policy=accept\n    uniqueids=no\n\n{sections}"))
 }
 
-fn connection(c: &Connection) -> String {
+fn connection(c: &Connection) -> Result<String> {
     let word = |word: &Algorithm| word.name(Peer::Libreswan).unwrap_or("missing");
     let (kind, proposal) = phase2(c);
     let mut text = format!(
         "conn {name}
     ikev2=no
-    authby=secret
+    authby={method}
+    aggressive={aggressive}
     left={local}
     right={remote}
     leftupdown=%disabled
@@ -148,6 +152,8 @@ fn connection(c: &Connection) -> String {
     auto={start}
 ",
         name = c.name,
+        method = if c.local.key.is_some() { "rsasig" } else { "secret" },
+        aggressive = yes(c.exchange == Exchange::Aggressive),
         local = c.local.address,
         remote = c.remote.address,
         encryption = word(c.phase1.encryption),
@@ -165,6 +171,7 @@ fn connection(c: &Connection) -> String {
             StartAction::OnTraffic => "ondemand",
         },
     );
+    text.push_str(&authentication(c)?);
     // Writing to a string cannot fail.
     let _ = match (&c.local.subnet, &c.remote.subnet) {
         (Some(local_subnet), Some(remote_subnet)) => {
@@ -176,7 +183,31 @@ fn connection(c: &Connection) -> String {
         }
         _ => writeln!(text, "    type=transport\n"),
     };
-    text
+    Ok(text)
+}
+
+/// Returns the options on identities and keys.
+fn authentication(c: &Connection) -> Result<String> {
+    let mut text = format!("    leftid={}\n    rightid={}\n", identity(&c.local), identity(&c.remote));
+    // Writing to a string cannot fail.
+    let _ = match (&c.authentication, &c.local.key, &c.remote.key) {
+        (Authentication::Certificates(_), Some(key), _) => {
+            writeln!(text, "    leftcert={}\n    leftsendcert=always\n    rightca=%same", key.name)
+        }
+        // The private key is found by its public one.
+        (Authentication::RawKeys, Some(own), Some(peer)) => {
+            writeln!(text, "    leftrsasigkey={}\n    rightrsasigkey={}", public_key(own)?, public_key(peer)?)
+        }
+        _ => Ok(()),
+    };
+    Ok(text)
+}
+
+/// Returns a public key of racoon's format, of which the key itself is the format of libreswan.
+fn public_key(key: &PrivateKey) -> Result<String> {
+    let [_, file] = key.plain.as_ref().context("no file of a plain key")?;
+    let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    Ok(text.split_ascii_whitespace().last().unwrap_or_default().to_owned())
 }
 
 fn yes(truth: bool) -> &'static str {
@@ -201,5 +232,43 @@ fn phase2(c: &Connection) -> (&'static str, String) {
 }
 
 fn secrets(connections: &[Connection]) -> String {
-    connections.iter().map(|c| format!("{} {} : PSK \"{}\"\n", c.local.address, c.remote.address, c.psk)).collect()
+    let line = |c: &Connection| match &c.authentication {
+        Authentication::PreSharedKey(key) => {
+            format!("{} {} : PSK \"{key}\"\n", identity(&c.local), identity(&c.remote))
+        }
+        Authentication::Certificates(_) | Authentication::RawKeys => String::new(),
+    };
+    connections.iter().map(line).collect()
+}
+
+fn identity(side: &Endpoint) -> String {
+    match &side.identity {
+        Identity::Address => side.address.to_string(),
+        Identity::Fqdn(name) => format!("@{name}"),
+        Identity::UserFqdn(name) => name.clone(),
+        Identity::KeyId(name) => format!("@[{name}]"),
+        Identity::Subject(name) => format!("\"{name}\""),
+    }
+}
+
+/// Adds the authorities, keys and certificates of `connections` to the database of keys.
+fn import(host: &Host, database: &str, connections: &[Connection]) -> Result<()> {
+    let (mut authorities, mut keys) = (BTreeSet::new(), BTreeMap::new());
+    for c in connections {
+        if let Authentication::Certificates(authority) = &c.authentication {
+            authorities.insert(authority);
+        }
+        keys.extend(c.local.key.iter().map(|key| (&key.name, key)));
+    }
+    for (number, authority) in authorities.iter().enumerate() {
+        let authority = authority.display();
+        host.must(&format!("certutil -A -d {database} -n authority{number} -t CT,, -i {authority}"))?;
+    }
+    for (name, key) in keys {
+        let file = pkcs12(name, &key.certificate, &key.file)?;
+        let words = ["-i", &file.to_string_lossy(), "-d", database, "-n", name, "-W", "", "-K", ""];
+        let done = host.run(Program::new("pk12util", &words))?;
+        ensure!(done.success(), "{}: pk12util: {}", host.name(), done.text());
+    }
+    Ok(())
 }

@@ -6,7 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::algorithm::{
     AUTHENTICATIONS, Algorithm, GROUPS, HASHES, PFS_GROUPS, PHASE1_CIPHERS, PROTECTIONS, Peer, Protection,
 };
-use super::connection::{Connection, Endpoint, Phase1, Phase2, StartAction, Subnet};
+use super::connection::{
+    Authentication, Connection, Endpoint, Exchange, Identity, Phase1, Phase2, StartAction, Subnet,
+};
 use super::pairwise::pairwise;
 
 /// A row of the matrix.
@@ -64,8 +66,18 @@ pub(crate) fn rows(peer: Peer) -> Vec<Row> {
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Connection { name, local, phase1, phase2, .. } = &self.connection;
-        write!(f, "{name:4} {}/{}/{}", phase1.encryption.racoon, phase1.hash.racoon, phase1.group.racoon)?;
+        let Connection { name, local, remote, exchange, phase1, phase2, .. } = &self.connection;
+        write!(f, "{name:4} ")?;
+        if *exchange == Exchange::Aggressive {
+            f.write_str("aggressive mode, ")?;
+        }
+        if let Some(key) = &local.key {
+            write!(f, "certificate {}, ", key.name)?;
+        }
+        if remote.identity != Identity::Address {
+            write!(f, "{:?}, ", remote.identity)?;
+        }
+        write!(f, "{}/{}/{}", phase1.encryption.racoon, phase1.hash.racoon, phase1.group.racoon)?;
         match phase2.protection {
             Protection::Esp(cipher) => write!(f, ", esp {}/{}", cipher.racoon, phase2.authentication.racoon)?,
             Protection::Aead(cipher) => write!(f, ", esp {}", cipher.racoon)?,
@@ -140,7 +152,8 @@ fn connection(number: u8, phase1: Phase1, phase2: Phase2, encapsulation: Encapsu
         name: format!("s{number}"),
         local: end(number, 1, encapsulation),
         remote: end(number, 2, encapsulation),
-        psk: format!("a secret of row {number}, long enough"),
+        exchange: Exchange::Main,
+        authentication: Authentication::PreSharedKey(format!("a secret of row {number}, long enough")),
         phase1,
         phase2,
         start: StartAction::Respond,
@@ -164,7 +177,12 @@ fn end(number: u8, host: u8, encapsulation: Encapsulation) -> Endpoint {
             Subnet { network: format!("{}/24", at(0)), address: at(1).into() }
         }
     };
-    Endpoint { address: outside, subnet: encapsulation.tunnel.then_some(inside) }
+    Endpoint {
+        address: outside,
+        subnet: encapsulation.tunnel.then_some(inside),
+        identity: Identity::Address,
+        key: None,
+    }
 }
 
 #[cfg(test)]

@@ -17,10 +17,13 @@
 //! | INITIAL-CONTACT from racoon | respected in message 5 of main mode, but not in an exchange of its own | ignored in IKEv1; old inbound SAs expire |
 //! | INITIAL-CONTACT from the peer | respected | respected, if sent (`initial-contact=yes`) |
 //! | SIGTERM to racoon | the peer deletes its SAs | the same |
+//! | aggressive mode, pre-shared key: address, FQDN, USER_FQDN and KEY_ID, either side begins | 8 of 8 | 8 of 8 |
 //! | ike-scan 1.9.5 | one handshake for the configured transform, NO-PROPOSAL-CHOSEN for DES | |
+//! | psk-crack 1.9.5 | finds the key in racoon's message 2 of aggressive mode, with SHA-1 and MD5 | |
 
 mod algorithm;
 mod connection;
+mod credentials;
 mod daemon;
 mod host_pair;
 mod ike_scan;
@@ -44,11 +47,15 @@ use crate::racoon::Programs;
 use crate::summary::Summary;
 use crate::{renamed, tools, tree};
 use algorithm::Peer;
+use connection::Authentication;
 use daemon::Implementation;
 pub(crate) use package::{PROGRAMS, STRONGSWAN};
 
 /// Given in place of a row: the scenarios, which test what happens after a negotiation.
 const SCENARIOS: &str = "scenarios";
+
+/// Given in place of a row: connections with identities and certificates.
+const CREDENTIALS: &str = "credentials";
 
 /// The rows that a short run takes.
 pub(crate) const SAMPLE: &[&str] = &["s1", "s2", "s3", "s4", "s22", "s35", "s48", "s61", "s74"];
@@ -117,6 +124,7 @@ fn run_peers(only: &[&str]) -> Result<Summary> {
         ("charon, charon", Peer::Strongswan, Implementation::Charon),
     ] {
         total += titled(title, || runner::run_matrix(peer, &charon, &theirs, only))?;
+        total += titled(&format!("{title}, credentials"), || run_credentials(peer, &charon, &theirs, only))?;
     }
     Ok(total)
 }
@@ -131,11 +139,31 @@ fn run_racoon(programs: Programs, only: &[&str]) -> Result<Summary> {
         if only != [SCENARIOS] {
             total += titled(title, || runner::run_matrix(peer, &ours, &theirs, only))?;
         }
+        if only != [SCENARIOS] {
+            total += titled(&format!("{title}, credentials"), || run_credentials(peer, &ours, &theirs, only))?;
+        }
         if only.is_empty() || only.contains(&SCENARIOS) {
             total += titled(title, || Ok(scenarios::run(peer, &ours, &theirs)))?;
         }
     }
     Ok(total)
+}
+
+/// Runs the rows with identities and certificates: all, or those that `only` names.
+fn run_credentials(peer: Peer, ours: &Implementation, theirs: &Implementation, only: &[&str]) -> Result<Summary> {
+    if !only.is_empty() && !only.iter().any(|name| name.starts_with('c')) {
+        return Ok(Summary::default());
+    }
+    let pki = credentials::make_certificates(Path::new("/run/pki"))?;
+    let mut rows = credentials::credential_rows(peer, &pki)?;
+    let is_wanted = |name: &str| only.is_empty() || only.contains(&CREDENTIALS) || only.contains(&name);
+    rows.retain(|row| is_wanted(&row.connection.name));
+    rows.retain(|row| match (ours, &row.connection.authentication) {
+        // racoon has no signatures yet.
+        (Implementation::Racoon(_), authentication) => matches!(authentication, Authentication::PreSharedKey(_)),
+        (_, authentication) => *authentication != Authentication::RawKeys,
+    });
+    runner::run_rows(ours, theirs, &rows)
 }
 
 fn titled(title: &str, run: impl FnOnce() -> Result<Summary>) -> Result<Summary> {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::algorithm::Protection;
-use super::connection::Connection;
+use super::connection::{Authentication, Connection, Endpoint, Exchange, Identity};
 use crate::racoon::RacoonFiles;
 
 /// Returns the files of a host with these connections.
@@ -18,27 +18,96 @@ pub(crate) fn files(connections: &[Connection]) -> RacoonFiles {
         files.conf.push_str(&remote(c));
         files.conf.push_str(&sainfo(c));
         // Writing to a string cannot fail.
-        let _ = writeln!(files.psk, "{} {}", c.remote.address, c.psk);
+        if let Authentication::PreSharedKey(key) = &c.authentication {
+            let _ = writeln!(files.psk, "{} {key}", psk_name(&c.remote));
+        }
         files.setkey.push_str(&policies(c));
     }
     files
 }
 
 fn remote(c: &Connection) -> String {
+    let (exchange, method) = (exchange(c.exchange), method(c));
     format!(
         "remote {} {{
-    exchange_mode main;
-    lifetime time {} sec;
+    exchange_mode {exchange};
+{}    lifetime time {} sec;
     proposal {{
         encryption_algorithm {};
         hash_algorithm {};
-        authentication_method pre_shared_key;
+        authentication_method {method};
         dh_group {};
     }}
 }}
 ",
-        c.remote.address, c.phase1.lifetime, c.phase1.encryption.racoon, c.phase1.hash.racoon, c.phase1.group.racoon,
+        c.remote.address,
+        identities(c) + &keys(c),
+        c.phase1.lifetime,
+        c.phase1.encryption.racoon,
+        c.phase1.hash.racoon,
+        c.phase1.group.racoon,
     )
+}
+
+fn exchange(exchange: Exchange) -> &'static str {
+    match exchange {
+        Exchange::Main => "main",
+        Exchange::Aggressive => "aggressive",
+    }
+}
+
+fn method(c: &Connection) -> &'static str {
+    match (&c.authentication, &c.local.key) {
+        (Authentication::PreSharedKey(_), _) | (_, None) => "pre_shared_key",
+        (Authentication::Certificates(_) | Authentication::RawKeys, Some(key)) => key.kind.method(),
+    }
+}
+
+/// Returns the name of a peer in `psk.txt`.
+fn psk_name(peer: &Endpoint) -> String {
+    match &peer.identity {
+        Identity::Address => peer.address.to_string(),
+        Identity::Fqdn(name) | Identity::UserFqdn(name) | Identity::KeyId(name) | Identity::Subject(name) => {
+            name.clone()
+        }
+    }
+}
+
+/// Returns the directives on identities. Addresses need none.
+fn identities(c: &Connection) -> String {
+    let word = |identity: &Identity| match identity {
+        Identity::Address => "address".to_owned(),
+        Identity::Fqdn(name) => format!("fqdn \"{name}\""),
+        Identity::UserFqdn(name) => format!("user_fqdn \"{name}\""),
+        Identity::KeyId(name) => format!("keyid tag \"{name}\""),
+        Identity::Subject(name) => format!("asn1dn \"{name}\""),
+    };
+    match (&c.local.identity, &c.remote.identity) {
+        (Identity::Address, Identity::Address) => String::new(),
+        (local, remote) => {
+            // Without a name, it is the subject of our certificate.
+            let local = if matches!(local, Identity::Subject(_)) { "asn1dn".to_owned() } else { word(local) };
+            format!("    my_identifier {local};\n    peers_identifier {};\n    verify_identifier on;\n", word(remote))
+        }
+    }
+}
+
+/// Returns the directives on private keys and certificates.
+fn keys(c: &Connection) -> String {
+    let (Some(own), Some(peer)) = (&c.local.key, &c.remote.key) else { return String::new() };
+    let [file, certificate] = [&own.file, &own.certificate].map(|path| path.display());
+    match (&c.authentication, &own.plain, &peer.plain) {
+        (Authentication::Certificates(authority), ..) => format!(
+            "    certificate_type x509 \"{certificate}\" \"{file}\";\n    ca_type x509 \"{}\";\n",
+            authority.display()
+        ),
+        (Authentication::RawKeys, Some([private, _]), Some([_, public])) => format!(
+            "    certificate_type plain_rsa \"{}\";\n    peers_certfile plain_rsa \"{}\";\n",
+            private.display(),
+            public.display()
+        ),
+        (Authentication::PreSharedKey(_) | Authentication::RawKeys, ..) => String::new(),
+    }
 }
 
 fn sainfo(c: &Connection) -> String {
@@ -146,5 +215,18 @@ sainfo address 198.18.1.1 any address 198.18.1.2 any {
         );
         let networks = format!("sainfo subnet {} any subnet {} any {{", c.local.selector(), c.remote.selector());
         assert!(files.conf.contains(&networks), "{}", files.conf);
+    }
+
+    #[test]
+    fn identities_are_expected_and_name_the_key() {
+        let mut c = rows(Peer::Strongswan)[0].connection.clone();
+        c.exchange = Exchange::Aggressive;
+        c.local.identity = Identity::UserFqdn("alice@mail.example".to_owned());
+        c.remote.identity = Identity::KeyId("group".to_owned());
+        let files = files(&[c]);
+        let expected = "    exchange_mode aggressive;\n    my_identifier user_fqdn \"alice@mail.example\";\n    \
+                        peers_identifier keyid tag \"group\";\n    verify_identifier on;\n";
+        assert!(files.conf.contains(expected), "{}", files.conf);
+        assert!(files.psk.starts_with("group "), "{}", files.psk);
     }
 }

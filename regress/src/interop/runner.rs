@@ -31,13 +31,21 @@ pub(crate) fn run_matrix(peer: Peer, ours: &Implementation, theirs: &Implementat
         });
         rows.iter_mut().for_each(|row| row.connection.phase2.sha256_96 = true);
     }
+    run_rows(ours, theirs, &rows)
+}
+
+/// Starts both daemons with all connections of `rows`, and runs the rows.
+pub(crate) fn run_rows(ours: &Implementation, theirs: &Implementation, rows: &[Row]) -> Result<Summary> {
+    if rows.is_empty() {
+        return Ok(Summary::default());
+    }
     let (our_views, their_views): (Vec<_>, Vec<_>) =
         rows.iter().map(|row| (row.connection.clone(), row.theirs())).unzip();
     let pair = HostPair::new(&our_views)?;
     let ours = RunningDaemon::start(ours, &pair.alice, &our_views)?;
     let theirs = RunningDaemon::start(theirs, &pair.bob, &their_views)?;
     let mut summary = Summary::default();
-    for row in &rows {
+    for row in rows {
         let (start, logs) = (Instant::now(), [ours.log().len(), theirs.log().len()]);
         let done = with_retry(&row.connection.name, || perform(&pair, &ours, &theirs, row));
         let took = start.elapsed().as_secs_f64();

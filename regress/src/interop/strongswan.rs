@@ -1,5 +1,6 @@
 //! strongSwan: `charon-systemd`, controlled by `swanctl` over its socket.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 
 use super::algorithm::{Peer, Protection};
-use super::connection::{Connection, StartAction};
+use super::connection::{Authentication, Connection, Endpoint, Exchange, Identity, StartAction};
 use super::package::STRONGSWAN;
 use crate::lab::{Daemon, Finished, Host, Program, TIMEOUT, daemon_dir, write_secret};
 
@@ -47,6 +48,11 @@ impl<'a> Charon<'a> {
         // `write_secret` only creates new files.
         let _ = fs::remove_file(&path);
         write_secret(&path, swanctl_conf(connections).as_bytes())?;
+        let keys = self.dir.join("private");
+        fs::create_dir_all(&keys)?;
+        for key in connections.iter().filter_map(|c| c.local.key.as_ref()) {
+            fs::copy(&key.file, keys.join(&key.name)).with_context(|| key.name.clone())?;
+        }
         let done = self.swanctl(&["--load-all", "--file", &path.to_string_lossy()])?;
         let all = format!("successfully loaded {} connections", connections.len());
         ensure!(done.success() && done.text().contains(&all), "{}: {}", self.host.name(), done.text());
@@ -98,6 +104,8 @@ impl<'a> Charon<'a> {
         let uri = format!("unix://{}", self.dir.join("vici").display());
         let words = [words, &["--uri", &uri]].concat();
         let program = Program::new("swanctl", &words).env("LD_LIBRARY_PATH", LIBRARIES);
+        // Private keys are loaded from a folder in this one.
+        let program = program.env("SWANCTL_DIR", &self.dir.to_string_lossy());
         let conf = self.dir.join("strongswan.conf");
         self.host.run(program.env("STRONGSWAN_CONF", &conf.to_string_lossy()))
     }
@@ -108,8 +116,9 @@ impl<'a> Charon<'a> {
 fn strongswan_conf(dir: &str) -> String {
     format!(
         "charon-systemd {{
-  load = random nonce aes sha1 sha2 md5 hmac xcbc kdf gcm ccm ctr curve25519 openssl kernel-netlink socket-default vici
+  load = random nonce aes sha1 sha2 md5 hmac xcbc kdf gcm ccm ctr curve25519 pem pkcs1 pkcs8 pubkey x509 constraints revocation openssl kernel-netlink socket-default vici
   install_routes = no
+  i_dont_care_about_security_and_use_aggressive_mode_psk = yes
   filelog {{ main {{
     path = {dir}/log
     default = 1
@@ -126,7 +135,8 @@ fn strongswan_conf(dir: &str) -> String {
 fn swanctl_conf(connections: &[Connection]) -> String {
     let sections: String = connections.iter().map(connection).collect();
     let secrets: String = connections.iter().map(secret).collect();
-    format!("connections {{\n{sections}}}\nsecrets {{\n{secrets}}}\n")
+    let authorities = authorities(connections);
+    format!("connections {{\n{sections}}}\nsecrets {{\n{secrets}}}\nauthorities {{\n{authorities}}}\n")
 }
 
 fn connection(c: &Connection) -> String {
@@ -163,19 +173,19 @@ fn connection(c: &Connection) -> String {
     proposals = {phase1}
     reauth_time = {reauth}s
     over_time = {over}s
+    aggressive = {aggressive}
     local {{
-      auth = psk
-      id = {local}
-    }}
+{local_auth}    }}
     remote {{
-      auth = psk
-      id = {remote}
-    }}
+{remote_auth}    }}
     children {{ {name} {{
       {child}    }} }}
   }}
 ",
         name = c.name,
+        aggressive = if c.exchange == Exchange::Aggressive { "yes" } else { "no" },
+        local_auth = authentication(c, &c.local, true),
+        remote_auth = authentication(c, &c.remote, false),
         reauth = c.phase1.lifetime * 4 / 5,
         over = c.phase1.lifetime / 5,
     )
@@ -200,9 +210,48 @@ fn phase2(c: &Connection) -> (&'static str, String) {
     (kind, proposal)
 }
 
+/// Returns the authorities that charon trusts, and those whose certificates it sends with its own.
+fn authorities(connections: &[Connection]) -> String {
+    let trusted = connections.iter().filter_map(|c| match &c.authentication {
+        Authentication::Certificates(authority) => Some(authority),
+        Authentication::PreSharedKey(_) | Authentication::RawKeys => None,
+    });
+    let own = connections.iter().filter_map(|c| c.local.key.as_ref()?.authority.as_ref());
+    let all: BTreeSet<_> = trusted.chain(own).collect();
+    let section =
+        |(number, file): (usize, &PathBuf)| format!("  a{number} {{\n    cacert = {}\n  }}\n", file.display());
+    all.into_iter().enumerate().map(section).collect()
+}
+
+/// Returns the options on one side's authentication.
+fn authentication(c: &Connection, side: &Endpoint, is_own: bool) -> String {
+    let method = if side.key.is_some() { "pubkey" } else { "psk" };
+    let mut text = format!("      auth = {method}\n      id = {}\n", identity(side));
+    match (&side.key, &c.authentication) {
+        // Writing to a string cannot fail.
+        (Some(key), Authentication::Certificates(_)) if is_own => {
+            let _ = writeln!(text, "      certs = {}", key.certificate.display());
+        }
+        (Some(_), Authentication::Certificates(authority)) => {
+            let _ = writeln!(text, "      cacerts = {}\n      revocation = ifuri", authority.display());
+        }
+        _ => {}
+    }
+    text
+}
+
+fn identity(side: &Endpoint) -> String {
+    match &side.identity {
+        Identity::Address => side.address.to_string(),
+        Identity::Fqdn(name) | Identity::UserFqdn(name) => name.clone(),
+        Identity::KeyId(name) => format!("keyid:{name}"),
+        Identity::Subject(name) => format!("\"{name}\""),
+    }
+}
+
+/// Returns the pre-shared key, if there is one.
 fn secret(c: &Connection) -> String {
-    format!(
-        "  ike-{} {{\n    id-1 = {}\n    id-2 = {}\n    secret = \"{}\"\n  }}\n",
-        c.name, c.local.address, c.remote.address, c.psk
-    )
+    let Authentication::PreSharedKey(key) = &c.authentication else { return String::new() };
+    let (local, remote) = (identity(&c.local), identity(&c.remote));
+    format!("  ike-{} {{\n    id-1 = {local}\n    id-2 = {remote}\n    secret = \"{key}\"\n  }}\n", c.name)
 }
