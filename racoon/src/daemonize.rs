@@ -33,7 +33,7 @@ pub struct StartupReport {
 pub fn enter() -> io::Result<StartupReport> {
     let (reader, writer) = nix::unistd::pipe()?;
     self_pipe::close_on_exec(&writer)?;
-    match sys::fork_once()? {
+    match sys::signals::fork_once()? {
         ForkResult::Parent { child } => {
             // Otherwise this process would keep the pipe open, and the read below would never end.
             drop(writer);

@@ -13,6 +13,7 @@ pub mod config_diff;
 pub mod ctl;
 pub mod daemon;
 pub mod daemonize;
+mod file_version;
 pub mod files;
 pub mod kernel;
 pub mod kernel_state;

@@ -1,20 +1,16 @@
 //! The file of pre-shared keys as the engine's key table.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use ipsec_conf::psk::{KeyFileError, Nearest, PreSharedKeys};
 use racoon_proto::psk::{KeyFileProblem, KeyTable, NearestLine, NoKey};
 use zeroize::Zeroizing;
 
+use crate::file_version::FileVersion;
 use crate::files::Files;
 use crate::output::reason;
-
-/// Coarsest timestamp granularity of a file system.
-const TIMESTAMP_GRANULARITY: Duration = Duration::from_secs(2);
 
 /// The file of `path pre_shared_key`, if one is set. It is checked at each look-up, so changes take effect at once.
 /// Clones share it.
@@ -90,30 +86,6 @@ impl Table {
     }
 }
 
-/// Differs whenever a file's contents, owner or permissions differ.
-#[derive(Debug, PartialEq, Eq)]
-struct FileVersion {
-    device: u64,
-    inode: u64,
-    size: u64,
-    /// Inode change time in seconds and nanoseconds since 1970.
-    changed: (i64, i64),
-}
-
-impl FileVersion {
-    /// Returns `None` as long as another change might leave the timestamp the same.
-    fn settled(status: &fs::Metadata, now: SystemTime) -> Option<Self> {
-        let changed = Duration::from_secs(u64::try_from(status.ctime()).ok()?);
-        let changed = SystemTime::UNIX_EPOCH.checked_add(changed)?;
-        (now.duration_since(changed).ok()? > TIMESTAMP_GRANULARITY).then(|| Self {
-            device: status.dev(),
-            inode: status.ino(),
-            size: status.size(),
-            changed: (status.ctime(), status.ctime_nsec()),
-        })
-    }
-}
-
 /// The reason for a name that the file does not have, with the line that looks like the intended one.
 fn no_entry(path: &Path, keys: &PreSharedKeys, name: &[u8]) -> NoKey {
     let nearest = keys.nearest(name).map(|Nearest { line, why }| NearestLine { line, problem: why.to_string() });
@@ -132,8 +104,9 @@ fn unusable(error: KeyFileError) -> NoKey {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::Permissions;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::time::Duration;
 
     use tempfile::TempDir;
 

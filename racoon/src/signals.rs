@@ -57,8 +57,8 @@ impl Signals {
             signal::Signal::SIGUSR2,
             signal::Signal::SIGCHLD,
         ];
-        sys::watch(&watched, writer)?;
-        sys::ignore(signal::Signal::SIGPIPE)?;
+        sys::signals::watch(&watched, writer)?;
+        sys::signals::ignore(signal::Signal::SIGPIPE)?;
         Ok(Self { pipe: reader })
     }
 
@@ -67,7 +67,7 @@ impl Signals {
         // Empty the pipe first. A signal that arrives in between is returned now, and its byte causes one wake-up for
         // nothing; the other way round it would be lost.
         while matches!(read(&self.pipe, &mut [0; 4096]), Ok(1..) | Err(Errno::EINTR)) {}
-        let mut arrived = sys::arrived().filter_map(Signal::of).collect::<Vec<_>>();
+        let mut arrived = sys::signals::arrived().filter_map(Signal::of).collect::<Vec<_>>();
         arrived.sort_unstable();
         arrived
     }

@@ -1,5 +1,4 @@
-//! System calls of the daemon that have no safe wrapper.
-#![allow(unsafe_code)]
+//! Signal handlers and fork(2).
 
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
