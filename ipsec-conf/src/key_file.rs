@@ -46,7 +46,10 @@ pub enum KeyFileError {
 
 /// Reads a file with keys. It must belong to the process's user; only the owner may write it, and only the owner and its
 /// group may read it.
-pub(crate) fn read(path: &Path, loader: &dyn Loader) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
+///
+/// # Errors
+/// If it cannot be read, is not a regular file, or others have access to it.
+pub fn read(path: &Path, loader: &dyn Loader) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     let io_error = |error| KeyFileError::Io { path: path.into(), error };
     let (metadata, bytes) = loader.read_keys(path).map_err(io_error)?;
     let (mode, owner, uid) = (metadata.mode & 0o7777, metadata.owner, loader.uid());

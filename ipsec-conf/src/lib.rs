@@ -1,15 +1,15 @@
 //! Parsers of the toolkit's configuration languages.
 //!
 //! The crate parses the language of `setkey` ([`setkey`]), the configuration of `racoon` ([`racoon`]) and its files of keys
-//! ([`psk`], [`plainrsa`]). It opens no socket, asks no kernel and reads no clock. Policy text, which follows `-P` in
-//! setkey, belongs to [`libpfkey::policy`].
+//! ([`psk`], [`plainrsa`]; [`key_file`] checks who has access to such a file). It opens no socket, asks no kernel and reads no
+//! clock. Policy text, which follows `-P` in setkey, belongs to [`libpfkey::policy`].
 #![forbid(unsafe_code)]
 
 mod characters;
 mod diagnostic;
 mod excerpt;
 pub mod hex;
-mod key_file;
+pub mod key_file;
 pub mod plainrsa;
 pub mod psk;
 mod psk_nearest;

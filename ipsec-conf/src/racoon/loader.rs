@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::problem::Severity;
+
 /// Maximum size of a file with keys in bytes, enough for some ten thousand keys.
 pub const KEY_FILE_MAX: u64 = 4 << 20;
 
@@ -29,6 +31,16 @@ pub trait Loader {
         None
     }
 
+    /// Returns the directory in which systemd passes credentials to this process; `None` if there is none.
+    fn credentials_directory(&self) -> Option<PathBuf> {
+        None
+    }
+
+    /// Checks the contents of existing files of certificates and keys.
+    fn check_credential(&self, _credential: &Credential<'_>) -> Vec<FileFault> {
+        Vec::new()
+    }
+
     /// Returns the real user id of the process, which must own files with keys.
     fn uid(&self) -> u32;
 }
@@ -42,4 +54,44 @@ pub struct Metadata {
     pub owner: u32,
     /// Permission bits.
     pub mode: u32,
+}
+
+/// Files of certificates and keys that a directive names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credential<'a> {
+    /// `certificate_type x509`.
+    Own {
+        /// The file of the certificate.
+        certificate: &'a Path,
+        /// The file of the private key.
+        key: &'a Path,
+        /// The file of the passphrase.
+        passphrase: Option<&'a Path>,
+    },
+    /// `peers_certfile x509`.
+    Peer(&'a Path),
+    /// `ca_type x509`.
+    Authorities(&'a Path),
+}
+
+/// Which file of a [`Credential`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialFile {
+    /// The one with certificates.
+    Certificate,
+    /// The one with a private key.
+    Key,
+    /// The one with a passphrase.
+    Passphrase,
+}
+
+/// What is wrong with a file of a [`Credential`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileFault {
+    /// Which file.
+    pub file: CredentialFile,
+    /// Whether it can be used.
+    pub severity: Severity,
+    /// What is wrong, beginning with the file's name.
+    pub why: String,
 }

@@ -40,7 +40,7 @@ pub use global::{
     SocketAccess, Timer,
 };
 pub use identifier::{Address, Identifier, KeyId};
-pub use loader::{KEY_FILE_MAX, Loader, Metadata};
+pub use loader::{Credential, CredentialFile, FileFault, KEY_FILE_MAX, Loader, Metadata};
 pub use mode_cfg::*;
 pub use place::Place;
 pub use problem::{Problem, Severity};

@@ -1,6 +1,6 @@
 //! Parameters of phase 1.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::algorithm::{AuthenticationMethod, DhGroup, Encryption, Hash};
@@ -131,15 +131,36 @@ pub struct Proposal {
 /// `certificate_type`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OwnCertificate {
-    /// PEM files.
+    /// Files in PEM, DER or PKCS#12.
     X509 {
-        /// The certificate.
+        /// The certificate, perhaps followed by those of intermediate authorities.
         certificate: Box<Path>,
-        /// The private key.
+        /// The private key; the same file in case of PKCS#12.
         key: Box<Path>,
+        /// The file of the passphrase, if it is encrypted.
+        passphrase: Option<Passphrase>,
     },
     /// A file with a private key, see [`crate::plainrsa`].
     PlainRsa(Box<Path>),
+}
+
+/// Where a passphrase is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Passphrase {
+    /// `passphrase "FILE"`.
+    File(Box<Path>),
+    /// `passphrase credential "NAME"`: a credential of systemd, see systemd.exec(5).
+    Credential(Box<str>),
+}
+
+impl Passphrase {
+    /// Returns the path of its file, given the directory of credentials; `None` without one.
+    pub fn path(&self, credentials: Option<&Path>) -> Option<PathBuf> {
+        match self {
+            Self::File(path) => Some(path.to_path_buf()),
+            Self::Credential(name) => credentials.map(|directory| directory.join(&**name)),
+        }
+    }
 }
 
 /// `peers_certfile`.

@@ -271,3 +271,32 @@ fn plain_rsa_key_switches_certificates_off() {
     assert_eq!(messages(&load), ["a.conf:1:47: Couldn't parse keyfile."]);
     assert!(show(&load).contains("/k: mode 0644 is too open"), "{}", show(&load));
 }
+
+#[test]
+fn passphrases() {
+    let certificate = |directive: &str| {
+        let text = format!(
+            "path certificate \"/c\"; remote 192.0.2.1 {{ {directive} exchange_mode main; proposal {{ \
+             encryption_algorithm aes; hash_algorithm sha256; authentication_method rsasig; dh_group 14; }} }}"
+        );
+        let files = ["a.pem", "a.key", "a.p12", "a.pass"];
+        let files = files.iter().fold(Files::default(), |files, name| files.with(&format!("/c/{name}"), ""));
+        let load = load("b.conf", &files.with("b.conf", text));
+        let config = load.config.unwrap_or_else(|| panic!("{:?}", load.problems));
+        let printed = config.to_text(Passwords::Hidden);
+        let line = printed.lines().find(|line| line.contains("certificate_type")).unwrap().trim().to_owned();
+        (config.remotes[0].certificate.clone().unwrap(), line)
+    };
+    let (pkcs12, printed) = certificate("certificate_type pkcs12 \"a.p12\" passphrase \"a.pass\";");
+    let file: Box<Path> = Path::new("/c/a.p12").into();
+    let passphrase = Some(Passphrase::File(Path::new("/c/a.pass").into()));
+    assert_eq!(pkcs12, OwnCertificate::X509 { certificate: file.clone(), key: file, passphrase });
+    assert_eq!(printed, "certificate_type x509 \"/c/a.p12\" \"/c/a.p12\" passphrase \"/c/a.pass\";");
+    assert_eq!(certificate(&printed), (pkcs12, printed));
+    let (x509, printed) = certificate("certificate_type x509 \"a.pem\" \"a.key\" passphrase credential \"a\";");
+    assert_eq!(printed, "certificate_type x509 \"/c/a.pem\" \"/c/a.key\" passphrase credential \"a\";");
+    assert_eq!(certificate(&printed), (x509.clone(), printed));
+    let OwnCertificate::X509 { passphrase: Some(passphrase), .. } = x509 else { panic!("{x509:?}") };
+    assert_eq!(passphrase.path(None), None);
+    assert_eq!(passphrase.path(Some(Path::new("/run/c"))), Some("/run/c/a".into()));
+}

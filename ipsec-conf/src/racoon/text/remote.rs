@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::notation::{Algorithm, Quoted, path};
 use super::{Text, seconds, switch};
-use crate::racoon::remote::{OwnCertificate, PeersCertificate, Proposal, Remote, RemoteName};
+use crate::racoon::remote::{OwnCertificate, Passphrase, PeersCertificate, Proposal, Remote, RemoteName};
 
 impl Text {
     pub(super) fn remote(&mut self, remote: &Remote) -> fmt::Result {
@@ -55,8 +55,13 @@ impl Text {
     /// Prints `certificate_type` first, because it resets directives before it.
     fn certificates(&mut self, remote: &Remote) -> fmt::Result {
         match &remote.certificate {
-            Some(OwnCertificate::X509 { certificate, key }) => {
-                self.line("certificate_type x509", format_args!("{} {}", path(certificate), path(key)))?;
+            Some(OwnCertificate::X509 { certificate, key, passphrase }) => {
+                let passphrase = match passphrase {
+                    None => String::new(),
+                    Some(Passphrase::File(file)) => format!(" passphrase {}", path(file)),
+                    Some(Passphrase::Credential(name)) => format!(" passphrase credential {}", Quoted(name)),
+                };
+                self.line("certificate_type x509", format_args!("{} {}{passphrase}", path(certificate), path(key)))?;
             }
             Some(OwnCertificate::PlainRsa(key)) => self.line("certificate_type plain_rsa", path(key))?,
             None => {}
