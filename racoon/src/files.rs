@@ -1,15 +1,18 @@
 //! Access to the files that a configuration names.
 
+use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use glob::MatchOptions;
-use ipsec_conf::racoon::{KEY_FILE_MAX, Loader, Metadata};
+use ipsec_conf::racoon::{Credential, FileFault, KEY_FILE_MAX, Loader, Metadata};
 use nix::net::if_::if_nameindex;
 use nix::unistd::{Uid, User, getuid};
 use zeroize::Zeroizing;
+
+use crate::certificates;
 
 /// Matching rules of glob(3): a wildcard matches neither a slash nor a leading dot.
 const LIKE_GLOB_3: MatchOptions =
@@ -34,6 +37,11 @@ impl Files {
     /// Returns a file's metadata, following symbolic links.
     pub(crate) fn status(&self, path: &Path) -> io::Result<fs::Metadata> {
         fs::metadata(self.directory.join(path))
+    }
+
+    /// Returns the names of the files in a directory, in no particular order.
+    pub(crate) fn names(&self, directory: &Path) -> io::Result<Vec<OsString>> {
+        fs::read_dir(self.directory.join(directory))?.map(|entry| Ok(entry?.file_name())).collect()
     }
 }
 
@@ -91,6 +99,14 @@ impl Loader for Files {
         // A scope in an address is the name or the index of an interface.
         let number = name.parse::<u32>().ok();
         Some(interfaces.iter().any(|one| Some(one.index()) == number || one.name().to_str() == Ok(name)))
+    }
+
+    fn credentials_directory(&self) -> Option<PathBuf> {
+        std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
+    }
+
+    fn check_credential(&self, credential: &Credential<'_>) -> Vec<FileFault> {
+        certificates::check(credential, self)
     }
 
     fn uid(&self) -> u32 {

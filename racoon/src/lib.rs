@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod backup;
 pub mod boottime_timer;
+pub mod certificates;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -5,9 +5,11 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use ipsec_conf::racoon::{Changes, Config, Passwords, load};
+use racoon_proto::crypto;
 
+use crate::certificates::{Snapshot, no_report};
 use crate::cli::{self, EarlyExit, Invocation, Mode};
-use crate::config::{self, NoCertificates};
+use crate::config;
 use crate::config_diff;
 use crate::daemon;
 use crate::files::Files;
@@ -94,14 +96,32 @@ fn print(text: &str) -> ExitCode {
 
 /// Reads a configuration and reports its problems; `None` if it is unusable.
 fn read(file: &str) -> Option<Config> {
-    let load = load(file, &Files::default());
+    // Old PKCS#12 files have ciphers that it provides. What it lacks is the daemon's business.
+    let _ = crypto::initialise();
+    let files = Files::default();
+    let load = load(file, &files);
     let mut shown = load.problems.iter().map(|problem| format!("{problem}\n")).collect::<String>();
-    let untranslatable = load.config.as_ref().and_then(|config| config::translate(config, &NoCertificates).err());
-    for error in untranslatable.iter().flatten() {
-        shown.push_str(&format!("{error}\n"));
-    }
+    let translated = load.config.as_ref().map(|config| translate(config, &files, &mut shown));
     print_diagnostic(io::stderr(), &shown);
-    load.config.filter(|_| untranslatable.is_none())
+    load.config.filter(|_| translated == Some(true))
+}
+
+/// Reads the certificates of a configuration and translates it. Returns whether it can be used, and appends the problems.
+fn translate(config: &Config, files: &Files, shown: &mut String) -> bool {
+    let snapshot = match Snapshot::load(config, files, &no_report()) {
+        Ok((snapshot, warnings)) => {
+            let warnings = warnings.into_iter().chain(snapshot.ending_soon());
+            warnings.for_each(|warning| shown.push_str(&format!("warning: {warning}\n")));
+            snapshot
+        }
+        Err(errors) => {
+            errors.iter().for_each(|error| shown.push_str(&format!("{error}\n")));
+            return false;
+        }
+    };
+    let errors = config::translate(config, &snapshot).err().unwrap_or_default();
+    errors.iter().for_each(|error| shown.push_str(&format!("{error}\n")));
+    errors.is_empty()
 }
 
 /// Prints a diagnostic. Errors are ignored, because there is nowhere else to report them.

@@ -18,6 +18,7 @@ use thiserror::Error;
 use super::Daemon;
 use super::packet_trace::{self, Direction};
 use super::receive_queue::Message;
+use super::start::warn_ending_certificates;
 use crate::admin::{Interest, Server};
 use crate::clock;
 use crate::net::{DisplayAddr, Input, Received, Sockets, local_error};
@@ -27,6 +28,8 @@ use crate::signals::Signal;
 
 /// Interval at which the kernel's policies and SAs are compared with our records, in case events were lost.
 pub(super) const RESYNC_INTERVAL: Duration = Duration::from_secs(300);
+/// Interval at which certificates that end soon are reported again.
+pub(super) const CERTIFICATES_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 /// Datagrams read from one socket in a round. Reading is cheap; [`MESSAGES_MAX`] bounds the work.
 const READ_MAX: usize = 512;
 /// Messages passed to the engine in a round.
@@ -107,6 +110,10 @@ impl Daemon {
             self.next_resync = now + RESYNC_INTERVAL;
             self.resync_kernel();
         }
+        if now >= self.next_certificates_check {
+            self.next_certificates_check = now + CERTIFICATES_INTERVAL;
+            warn_ending_certificates(&self.credentials.snapshot(), &self.log);
+        }
         // Addresses that were tentative may be usable now.
         if self.socket_retry.due().is_some_and(|due| now >= due) {
             let refreshed = self.sockets.refresh();
@@ -138,7 +145,7 @@ impl Daemon {
         ]
         .into_iter()
         .flatten()
-        .fold(self.next_resync, Time::min)
+        .fold(self.next_resync.min(self.next_certificates_check), Time::min)
     }
 
     fn admin_due(&self) -> Option<Time> {

@@ -26,13 +26,13 @@ use racoon_proto::time::Time;
 
 use crate::admin::Server;
 use crate::boottime_timer::BoottimeTimer;
+use crate::certificates::CredentialStore;
 use crate::cli::DaemonOptions;
 use crate::files::Files;
 use crate::kernel::KernelInterface;
 use crate::log::Log;
 use crate::net::Sockets;
 use crate::pid_file::PidFile;
-use crate::psk_file::PskFile;
 use crate::signals::Signals;
 use crate::workers::Workers;
 
@@ -54,7 +54,7 @@ struct Daemon {
     signals: Signals,
     timer: BoottimeTimer,
     log: Log,
-    psk_file: PskFile,
+    credentials: CredentialStore,
     options: DaemonOptions,
     /// Name of the configuration file.
     file: String,
@@ -63,6 +63,8 @@ struct Daemon {
     config: Config,
     /// Time of the next comparison with the kernel's policies and SAs; see [`event_loop::RESYNC_INTERVAL`].
     next_resync: Time,
+    /// Time of the next warnings about certificates that end soon.
+    next_certificates_check: Time,
     socket_retry: socket_retry::SocketRetry,
     traffic: traffic_counters::TrafficCounters,
     send_errors: send_error_limit::SendErrorLimit,

@@ -4,7 +4,7 @@ use ipsec_conf::racoon::Config;
 use racoon_proto::engine::Control;
 
 use super::Daemon;
-use super::start::{read, settings_of, warn_unimplemented};
+use super::start::{read, settings_of, snapshot_of, warn_ending_certificates, warn_unimplemented};
 use crate::{clock, log};
 
 /// The new configuration is unusable; the log has the reasons.
@@ -20,16 +20,19 @@ impl Daemon {
         }
         let new = read(&self.file, &self.files, &self.log);
         let new = new.filter(|config| self.keeps_tunnels(config)).and_then(|config| {
-            let settings = settings_of(&config, &self.options, self.kernel.capabilities(), &self.log)?;
-            Some((config, settings))
+            let snapshot = snapshot_of(&config, &self.files, &self.log)?;
+            let settings = settings_of(&config, &self.options, self.kernel.capabilities(), &snapshot, &self.log)?;
+            Some((config, snapshot, settings))
         });
-        let Some((config, settings)) = new else {
+        let Some((config, snapshot, settings)) = new else {
             self.log.error(ReloadRejected);
             return Err(ReloadRejected);
         };
         // Nothing below can be refused.
         self.log.set_level(log::configured(config.log));
-        self.psk_file.set_path(config.paths.pre_shared_key.as_deref().map(Into::into));
+        self.credentials.psk().set_path(config.paths.pre_shared_key.as_deref().map(Into::into));
+        warn_ending_certificates(&snapshot, &self.log);
+        self.credentials.replace(snapshot);
         for what in needs_restart(&self.config, &config) {
             self.log.warning(format_args!("{what} changed; restart racoon to apply it"));
         }

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 
 use ipsec_conf::racoon::{AdminSocket, Config, Place, Problem, Severity, load};
@@ -18,7 +19,7 @@ use racoon_proto::output::JobId;
 use racoon_proto::settings::Settings;
 use thiserror::Error;
 
-use super::event_loop::RESYNC_INTERVAL;
+use super::event_loop::{CERTIFICATES_INTERVAL, RESYNC_INTERVAL};
 use super::events::Events;
 use super::receive_queue::ReceiveQueue;
 use super::send_error_limit::SendErrorLimit;
@@ -27,8 +28,9 @@ use super::traffic_counters::TrafficCounters;
 use super::{Daemon, JobWorkers, recovery};
 use crate::admin::{self, Server};
 use crate::boottime_timer::BoottimeTimer;
+use crate::certificates::{CredentialStore, Report, Snapshot};
 use crate::cli::{DaemonOptions, VERSION_LINE};
-use crate::config::{ConfigError, NoCertificates};
+use crate::config::ConfigError;
 use crate::daemonize::{self, StartupReport};
 use crate::files::Files;
 use crate::kernel::{Capabilities, KernelInterface, LogRecord, backend_of};
@@ -157,7 +159,9 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     let backend = backend_of(&config.backend)?;
     let is_remote_kernel = matches!(backend, BackendKind::Memory | BackendKind::Socket(_));
     let mut kernel = open_kernel(&backend, is_remote_kernel, &config, &log)?;
-    let settings = settings_of(&config, &options, kernel.capabilities(), &log).ok_or(Failure::Configuration)?;
+    let snapshot = snapshot_of(&config, &files, &log).ok_or(Failure::Configuration)?;
+    let settings =
+        settings_of(&config, &options, kernel.capabilities(), &snapshot, &log).ok_or(Failure::Configuration)?;
     // 4. Control socket, state file, UDP ports: each excludes a second racoon.
     let admin = admin_socket(&config.listen.adminsock, &log)?;
     // The state file is about this host's kernel only.
@@ -171,7 +175,9 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     // 5. Worker threads last: there is no fork after them.
     let psk_file = PskFile::of(files.clone());
     psk_file.set_path(config.paths.pre_shared_key.as_deref().map(Into::into));
-    let workers = start_workers(&config, &psk_file).map_err(|error| Failure::System("worker threads", error))?;
+    warn_ending_certificates(&snapshot, &log);
+    let credentials = CredentialStore::new(psk_file, snapshot);
+    let workers = start_workers(&config, &credentials).map_err(|error| Failure::System("worker threads", error))?;
     let now = clock::now();
     let mut counters = TrafficCounters::default();
     counters.configure(&settings, now);
@@ -186,12 +192,13 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
         signals,
         timer,
         log,
-        psk_file,
+        credentials,
         options,
         file,
         files,
         config,
         next_resync: now + RESYNC_INTERVAL,
+        next_certificates_check: now + CERTIFICATES_INTERVAL,
         socket_retry: SocketRetry::default(),
         traffic: counters,
         send_errors: SendErrorLimit::default(),
@@ -250,9 +257,10 @@ pub(super) fn settings_of(
     config: &Config,
     options: &DaemonOptions,
     capabilities: &Capabilities,
+    snapshot: &Snapshot,
     log: &Log,
 ) -> Option<Settings> {
-    let settings = match settings::translate(config, options, &NoCertificates) {
+    let settings = match settings::translate(config, options, snapshot) {
         Ok(settings) => Settings { larval_limit: capabilities.larval_limit(), ..settings },
         Err(errors) => {
             errors.iter().for_each(|error: &ConfigError| log.error(error));
@@ -267,6 +275,26 @@ pub(super) fn settings_of(
         }
     }
     complete.then_some(settings)
+}
+
+/// Reads the certificates and keys of a configuration, or returns `None` if one cannot be used. Problems are logged.
+pub(super) fn snapshot_of(config: &Config, files: &Files, log: &Log) -> Option<Snapshot> {
+    let later = log.clone();
+    match Snapshot::load(config, files, &(Arc::new(move |fault| later.error(fault)) as Report)) {
+        Ok((snapshot, warnings)) => {
+            warnings.iter().for_each(|warning| log.warning(warning));
+            Some(snapshot)
+        }
+        Err(errors) => {
+            errors.iter().for_each(|error| log.error(error));
+            None
+        }
+    }
+}
+
+/// Logs which certificates end soon.
+pub(super) fn warn_ending_certificates(snapshot: &Snapshot, log: &Log) {
+    snapshot.ending_soon().iter().for_each(|warning| log.warning(warning));
 }
 
 /// Returns where the sainfos are configured, in the order of [`Settings::sainfos`].
@@ -306,9 +334,9 @@ fn admin_socket(configured: &AdminSocket, log: &Log) -> Result<Option<Server>, a
     Ok(Some(Server::new(listener)))
 }
 
-fn start_workers(config: &Config, psk_file: &PskFile) -> io::Result<JobWorkers> {
-    let psk_file = psk_file.clone();
-    let perform = move |(id, job): (JobId, crypto::Job)| (id, job.perform(&psk_file));
+fn start_workers(config: &Config, credentials: &CredentialStore) -> io::Result<JobWorkers> {
+    let credentials = credentials.clone();
+    let perform = move |(id, job): (JobId, crypto::Job)| (id, job.perform(&credentials));
     let mut workers = Workers::new(threads(config), JOBS_MAX, perform)?;
     workers.start()?;
     Ok(workers)

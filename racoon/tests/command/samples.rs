@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::{collections::BTreeMap, fs};
 
-use crate::Site;
+use crate::{Site, certificate};
 
 /// The samples, and the weaknesses that racoon warns of.
 const SAMPLES: &[(&str, &[&str])] = &[
@@ -27,8 +27,9 @@ fn samples_are_valid() {
 
     let site = Site::new();
     site.write("psk.txt", "* correct horse battery staple\n");
-    for name in ["ca.pem", "gateway.pem", "gateway.key", "gw.pem", "gw.key", "joe.pem", "joe.key"] {
-        site.write(&format!("certs/{name}"), "PEM");
+    for name in ["ca", "gateway", "gw", "joe"] {
+        let (certificate, key) = certificate();
+        site.write(&format!("certs/{name}.pem"), &certificate).write(&format!("certs/{name}.key"), &key);
     }
     for name in ["up.sh", "down.sh"] {
         site.write(&format!("scripts/{name}"), "#!/bin/sh\n").allow(&format!("scripts/{name}"), 0o700);
