@@ -3,6 +3,8 @@
 //! An entry is `[[LOCAL] REMOTE] : RSA { … }`, a private key, or `[[LOCAL] REMOTE] : PUB …`, a public one. Nothing is
 //! computed here.
 
+mod text;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
