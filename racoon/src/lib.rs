@@ -1,5 +1,6 @@
 //! The shell around the engine `racoon-proto`: reads files, opens sockets, talks to the kernel and runs the engine
-//! ([`daemon`]). Also `racoonctl`, the client of its control socket ([`ctl`]).
+//! ([`daemon`]). Also `racoonctl`, the client of its control socket ([`ctl`]), and `plainrsa-gen`, which makes keys
+//! ([`plainrsa_gen`]).
 #![deny(unsafe_code)]
 
 pub mod admin;
@@ -22,6 +23,8 @@ pub mod log;
 pub mod net;
 mod output;
 pub mod pid_file;
+pub mod plain_rsa;
+pub mod plainrsa_gen;
 pub mod poller;
 pub mod psk_file;
 pub mod run;
