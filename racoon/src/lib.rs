@@ -23,7 +23,7 @@ pub mod log;
 pub mod net;
 mod output;
 pub mod pid_file;
-pub mod plain_rsa;
+mod plain_rsa;
 pub mod plainrsa_gen;
 pub mod poller;
 pub mod psk_file;

@@ -9,11 +9,11 @@ use ipsec_conf::plainrsa::{self, Network, RsaEntry, RsaKey};
 use ipsec_conf::racoon::Loader;
 use openssl::pkey::{PKey, Private, Public};
 
-pub use convert::{BITS_MAX, BITS_MIN, library, private_entry, private_key, public_entry, public_key};
+pub(crate) use convert::{BITS_MAX, BITS_MIN, library, private_entry, private_key, public_entry, public_key};
 
 /// The keys of a file that are of one kind.
 #[derive(Clone, Debug)]
-pub struct PlainKeys<K> {
+pub(crate) struct PlainKeys<K> {
     keys: Vec<(Network, Network, K)>,
 }
 
@@ -22,7 +22,7 @@ impl PlainKeys<PKey<Private>> {
     ///
     /// # Errors
     /// Names the file, and the line of a key that is not one.
-    pub fn load_private(path: &Path, loader: &dyn Loader) -> Result<Self, String> {
+    pub(crate) fn load_private(path: &Path, loader: &dyn Loader) -> Result<Self, String> {
         let entries = plainrsa::load_private(path, loader).map_err(|error| error.to_string())?;
         Self::collect(path, &entries, |key| match key {
             RsaKey::Private(key) => Some(private_key(key)),
@@ -36,7 +36,7 @@ impl PlainKeys<PKey<Public>> {
     ///
     /// # Errors
     /// Names the file, and the line of a key that is not one.
-    pub fn load_public(path: &Path, loader: &dyn Loader) -> Result<Self, String> {
+    pub(crate) fn load_public(path: &Path, loader: &dyn Loader) -> Result<Self, String> {
         let entries = plainrsa::load_public(path, loader).map_err(|error| error.to_string())?;
         Self::collect(path, &entries, |key| match key {
             RsaKey::Public(key) => Some(public_key(key)),
@@ -62,7 +62,7 @@ impl<K> PlainKeys<K> {
     /// file's order. `any` has length 0; the lengths of both prefixes are added.
     ///
     /// To sign, use the first; a signature is valid if it is one of any of them.
-    pub fn lookup(&self, local: IpAddr, remote: IpAddr) -> Vec<&K> {
+    pub(crate) fn lookup(&self, local: IpAddr, remote: IpAddr) -> Vec<&K> {
         let scored = self.keys.iter().filter_map(|(ours, theirs, key)| {
             let length = u16::from(matching_length(*ours, local)?) + u16::from(matching_length(*theirs, remote)?);
             Some((length, key))

@@ -8,7 +8,6 @@ mod chain;
 mod file;
 mod own;
 mod peer;
-mod plain_rsa;
 mod snapshot;
 mod times;
 mod validity;

@@ -33,7 +33,7 @@ impl Snapshot {
     fn verify_plain_rsa(&self, file: &Path, request: &VerifyRequest) -> Result<VerifiedPeer, PeerProblem> {
         let mut problem = PeerProblem::NoPlainKey(file.into());
         for key in self.plain_keys(file, request.addresses) {
-            match verify_signature(&key, request) {
+            match verify_signature(key, request) {
                 Ok(()) => return Ok(VerifiedPeer::default()),
                 Err(other) => problem = other,
             }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use ipsec_conf::plainrsa::{self, RsaEntry};
 use ipsec_conf::racoon as conf;
 use ipsec_conf::racoon::Loader as _;
 use openssl::pkey::{PKey, PKeyRef, Private, Public};
@@ -16,16 +15,17 @@ use racoon_proto::num::AuthMethod;
 
 use super::authorities::{Authorities, Sources};
 use super::own::{OwnCertificate, OwnFiles};
-use super::{Report, file, plain_rsa, validity};
+use super::{Report, file, validity};
 use crate::config::{CertificateFacts, Environment};
 use crate::files::Files;
+use crate::plain_rsa::PlainKeys;
 
 /// The contents of the files that a configuration names.
 #[derive(Default)]
 pub struct Snapshot {
     own: HashMap<OwnKey, OwnSecret>,
     pinned: HashMap<PathBuf, Vec<X509>>,
-    plain_rsa: HashMap<PathBuf, Vec<RsaEntry>>,
+    plain_rsa: HashMap<PathBuf, PlainKeys<PKey<Public>>>,
     /// By the file of `ca_type x509` and whether the system's authorities are trusted.
     authorities: HashMap<(Option<PathBuf>, bool), Authorities>,
 }
@@ -33,7 +33,7 @@ pub struct Snapshot {
 /// A private key of ours.
 enum OwnSecret {
     X509(OwnCertificate),
-    PlainRsa(Vec<RsaEntry>),
+    PlainRsa(PlainKeys<PKey<Private>>),
 }
 
 impl Snapshot {
@@ -72,9 +72,9 @@ impl Snapshot {
                     );
                 })
             }
-            conf::OwnCertificate::PlainRsa(file) => plainrsa::load_private(file, files)
-                .map(OwnSecret::PlainRsa)
-                .map_err(|error| errors.push(error.to_string())),
+            conf::OwnCertificate::PlainRsa(file) => {
+                PlainKeys::load_private(file, files).map(OwnSecret::PlainRsa).map_err(|error| errors.push(error))
+            }
         };
         if let Ok(secret) = loaded {
             self.own.insert(name, secret);
@@ -90,9 +90,9 @@ impl Snapshot {
                 }
             }
             Some(conf::PeersCertificate::PlainRsa(path)) if !self.plain_rsa.contains_key(&**path) => {
-                match plainrsa::load_public(path, files) {
+                match PlainKeys::load_public(path, files) {
                     Ok(keys) => drop(self.plain_rsa.insert(path.to_path_buf(), keys)),
-                    Err(error) => errors.push(error.to_string()),
+                    Err(error) => errors.push(error),
                 }
             }
             _ => {}
@@ -139,10 +139,11 @@ impl Snapshot {
         };
         match (secret, &*request.key) {
             (OwnSecret::X509(own), _) => Ok(Signed { signature: sign(&own.key)?, certificates: own.payloads.clone() }),
-            (OwnSecret::PlainRsa(entries), OwnKey::PlainRsa(file)) => {
-                let key = plain_rsa::private(entries, request.addresses);
-                let key = key.ok_or_else(|| OwnProblem::NoPlainKey(file.clone()))?;
-                Ok(Signed { signature: sign(&key)?, certificates: Vec::new() })
+            (OwnSecret::PlainRsa(keys), OwnKey::PlainRsa(file)) => {
+                let (local, remote) = request.addresses;
+                let keys = keys.lookup(local, remote);
+                let key = keys.first().ok_or_else(|| OwnProblem::NoPlainKey(file.clone()))?;
+                Ok(Signed { signature: sign(key)?, certificates: Vec::new() })
             }
             (OwnSecret::PlainRsa(_), OwnKey::X509 { .. }) => Err(OwnProblem::NotConfigured),
         }
@@ -160,8 +161,8 @@ impl Snapshot {
     }
 
     /// Returns the public keys for a peer in a file of `peers_certfile plain_rsa`.
-    pub(super) fn plain_keys(&self, file: &Path, addresses: (IpAddr, IpAddr)) -> Vec<PKey<Public>> {
-        self.plain_rsa.get(file).map(|entries| plain_rsa::public(entries, addresses)).unwrap_or_default()
+    pub(super) fn plain_keys(&self, file: &Path, (local, remote): (IpAddr, IpAddr)) -> Vec<&PKey<Public>> {
+        self.plain_rsa.get(file).map(|keys| keys.lookup(local, remote)).unwrap_or_default()
     }
 
     /// Returns the authorities that a remote section trusts.

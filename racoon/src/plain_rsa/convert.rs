@@ -7,16 +7,16 @@ use openssl::pkey::{HasPublic, PKey, Private, Public};
 use openssl::rsa::{Rsa, RsaRef};
 
 /// The shortest modulus in bits: shorter ones have been factored.
-pub const BITS_MIN: u32 = 1024;
+pub(crate) const BITS_MIN: u32 = 1024;
 
 /// The longest modulus in bits with which OpenSSL computes.
-pub const BITS_MAX: u32 = 16_384;
+pub(crate) const BITS_MAX: u32 = 16_384;
 
 /// Returns a private key for OpenSSL.
 ///
 /// # Errors
 /// If its numbers do not belong together or are too short.
-pub fn private_key(key: &PrivateKey) -> Result<PKey<Private>, String> {
+pub(crate) fn private_key(key: &PrivateKey) -> Result<PKey<Private>, String> {
     let number = |number: &Number| BigNum::from_slice(number);
     let rsa = || {
         Rsa::from_private_components(
@@ -44,7 +44,7 @@ pub fn private_key(key: &PrivateKey) -> Result<PKey<Private>, String> {
 ///
 /// # Errors
 /// If its numbers cannot be a key, or are too short.
-pub fn public_key(key: &PublicKey) -> Result<PKey<Public>, String> {
+pub(crate) fn public_key(key: &PublicKey) -> Result<PKey<Public>, String> {
     let number = |number: &Number| BigNum::from_slice(number);
     let rsa = || Rsa::from_public_components(number(&key.modulus)?, number(&key.exponent)?);
     let rsa = rsa().map_err(library)?;
@@ -56,7 +56,7 @@ pub fn public_key(key: &PublicKey) -> Result<PKey<Public>, String> {
 ///
 /// # Errors
 /// If the key has no primes.
-pub fn private_entry(rsa: &RsaRef<Private>) -> Result<RsaEntry, String> {
+pub(crate) fn private_entry(rsa: &RsaRef<Private>) -> Result<RsaEntry, String> {
     let part = |number: Option<&BigNumRef>| number.map(octets).ok_or("the private key has no primes");
     let key = PrivateKey {
         modulus: octets(rsa.n()),
@@ -72,7 +72,7 @@ pub fn private_entry(rsa: &RsaRef<Private>) -> Result<RsaEntry, String> {
 }
 
 /// Returns the entry of a public key for all addresses.
-pub fn public_entry<T: HasPublic>(rsa: &RsaRef<T>) -> RsaEntry {
+pub(crate) fn public_entry<T: HasPublic>(rsa: &RsaRef<T>) -> RsaEntry {
     entry(RsaKey::Public(PublicKey { exponent: octets(rsa.e()), modulus: octets(rsa.n()) }))
 }
 
@@ -98,6 +98,6 @@ fn check_size<T: HasPublic>(rsa: &RsaRef<T>) -> Result<(), String> {
 }
 
 /// Returns OpenSSL's reason.
-pub fn library(errors: ErrorStack) -> String {
+pub(crate) fn library(errors: ErrorStack) -> String {
     errors.errors().last().and_then(|error| error.reason()).unwrap_or("unknown error of libcrypto").into()
 }
