@@ -128,6 +128,11 @@ impl Authorities {
         Arc::clone(&current.store)
     }
 
+    /// Returns the DER of the names of the authorities in the file of `ca_type x509`.
+    pub(super) fn names(&self) -> Vec<Vec<u8>> {
+        self.store().of_file.iter().filter_map(|authority| authority.subject_name().to_der().ok()).collect()
+    }
+
     /// Returns a warning about each trusted certificate that ends soon.
     pub(super) fn ending_soon(&self) -> Vec<String> {
         let store = self.store();

@@ -26,7 +26,8 @@ impl Snapshot {
         };
         let key = leaf.public_key().map_err(|_| PeerProblem::Unparsable(CertEncoding::X509_SIGNATURE))?;
         verify_signature(&key, request)?;
-        Ok(VerifiedPeer { certificate: leaf.to_der().ok(), warnings })
+        let subject = Some(certificate::subject(leaf));
+        Ok(VerifiedPeer { certificate: leaf.to_der().ok(), subject, warnings })
     }
 
     /// Checks a signature with configured public keys, one of which must have made it.

@@ -203,12 +203,20 @@ impl Environment for Snapshot {
 
     fn certificate(&self, file: &Path) -> Option<CertificateFacts> {
         let own = self.own.iter().find_map(|(name, secret)| match (name, secret) {
-            (OwnKey::X509 { certificate, .. }, OwnSecret::X509(own)) if certificate == file => Some(own),
+            (OwnKey::X509 { certificate, .. }, OwnSecret::X509(own)) if certificate == file => own.leaf(),
             _ => None,
         });
-        let leaf = own?.leaf()?;
+        let pinned = || self.pinned.get(file).and_then(|certificates| certificates.first());
+        let leaf = own.or_else(pinned)?;
         let method = leaf.public_key().ok().and_then(|key| signature::signature_method(&key));
         let ecdsa = method.filter(|method| *method != AuthMethod::RSA_SIGNATURES);
-        Some(CertificateFacts { issuer: Name::of(leaf.issuer_name())?, ecdsa })
+        let issuer_der = leaf.issuer_name().to_der().ok()?;
+        let subject_der = leaf.subject_name().to_der().ok()?;
+        Some(CertificateFacts { issuer: Name::of(leaf.issuer_name())?, issuer_der, subject_der, ecdsa })
+    }
+
+    fn authorities(&self, file: &Path) -> Vec<Vec<u8>> {
+        let loaded = [false, true].iter().find_map(|system| self.authorities(Some(file), *system));
+        loaded.map(Authorities::names).unwrap_or_default()
     }
 }

@@ -29,6 +29,11 @@ pub trait Environment {
 
     /// Returns the contents of a certificate, if it has been read.
     fn certificate(&self, file: &Path) -> Option<CertificateFacts>;
+
+    /// Returns the DER of the subjects of the certificates in a file of authorities (`ca_type x509`), as far as it has been read.
+    fn authorities(&self, _file: &Path) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
 }
 
 /// Contents of a certificate that decide what is proposed and selected.
@@ -36,6 +41,10 @@ pub trait Environment {
 pub struct CertificateFacts {
     /// The issuer.
     pub issuer: Name,
+    /// The issuer in DER, as in the certificate.
+    pub issuer_der: Vec<u8>,
+    /// The subject in DER, as in the certificate.
+    pub subject_der: Vec<u8>,
     /// Signature method of an ECDSA key, which depends on its curve (RFC 4754).
     pub ecdsa: Option<AuthMethod>,
 }

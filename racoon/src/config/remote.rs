@@ -1,7 +1,11 @@
 //! Translation of `remote` sections.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use ipsec_conf::racoon as conf;
 use racoon_proto::config::{Dpd, OwnCertificate, PeerAddress, Remote, RemoteAddress};
+use racoon_proto::credentials::{OwnKey, PinnedKey, Trust};
 use racoon_proto::num::CertEncoding;
 use racoon_proto::proposal::Phase1Terms;
 
@@ -32,11 +36,13 @@ pub(super) fn translate(from: &conf::Remote, environment: &dyn Environment) -> R
         my_identifier: identity::local(&from.my_identifier).map_err(wrong)?,
         peers_identifiers: expected.map_err(wrong)?,
         verify_identifier: from.verify_identifier,
+        own_key: own_key(from, facts.as_ref()),
         certificate: certificate(from, facts),
+        trust: Arc::new(trust(from)),
+        authorities: authorities(from, environment),
         send_cert: from.send_cert,
         send_cr: from.send_cr,
         match_empty_cr: from.match_empty_cr,
-        verify_cert: from.verify_cert,
         mode_cfg: from.mode_cfg,
         xauth_login: from.xauth_login.as_deref().map(Into::into),
         weak_phase1_check: from.weak_phase1_check,
@@ -94,10 +100,48 @@ fn proposals(from: &conf::Proposal, facts: Option<&CertificateFacts>) -> impl It
     number::methods(from.method, facts.and_then(|facts| facts.ecdsa)).into_iter().map(terms)
 }
 
+/// Returns our private key, unless its certificate has not been read.
+fn own_key(from: &conf::Remote, facts: Option<&CertificateFacts>) -> Option<Arc<OwnKey>> {
+    let key = match from.certificate.as_ref()? {
+        conf::OwnCertificate::X509 { certificate, key, .. } => {
+            facts?;
+            OwnKey::X509 { certificate: certificate.to_path_buf(), key: key.to_path_buf() }
+        }
+        conf::OwnCertificate::PlainRsa(file) => OwnKey::PlainRsa(file.to_path_buf()),
+    };
+    Some(Arc::new(key))
+}
+
+fn trust(from: &conf::Remote) -> Trust {
+    Trust {
+        pinned: from.peers_certificate.as_ref().map(|file| match file {
+            conf::PeersCertificate::X509(file) => PinnedKey::X509(file.to_path_buf()),
+            conf::PeersCertificate::PlainRsa(file) => PinnedKey::PlainRsa(file.to_path_buf()),
+        }),
+        authorities: from.trust.file.as_deref().map(Path::to_path_buf),
+        system: from.trust.system,
+        verify_cert: from.verify_cert,
+        crl_required: from.crl_policy == conf::CrlPolicy::Require,
+    }
+}
+
+/// Returns the names of the authorities whose certificates the peer is asked for: the issuer of its configured certificate, or
+/// the configured authorities.
+fn authorities(from: &conf::Remote, environment: &dyn Environment) -> Vec<Vec<u8>> {
+    match (&from.peers_certificate, &from.trust.file) {
+        (Some(conf::PeersCertificate::X509(file)), _) => {
+            environment.certificate(file).into_iter().map(|facts| facts.issuer_der).collect()
+        }
+        (Some(conf::PeersCertificate::PlainRsa(_)), _) | (None, None) => Vec::new(),
+        (None, Some(file)) => environment.authorities(file),
+    }
+}
+
 fn certificate(from: &conf::Remote, facts: Option<CertificateFacts>) -> Option<OwnCertificate> {
     match from.certificate.as_ref()? {
         conf::OwnCertificate::X509 { .. } => {
-            Some(OwnCertificate { encoding: CertEncoding::X509_SIGNATURE, issuer: facts.map(|facts| facts.issuer) })
+            let (issuer, subject) = facts.map(|facts| (facts.issuer, facts.subject_der)).unzip();
+            Some(OwnCertificate { encoding: CertEncoding::X509_SIGNATURE, issuer, subject })
         }
         // Without a certificate there is nothing to answer a request with.
         conf::OwnCertificate::PlainRsa(_) => None,

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use ipsec_conf::racoon::{Loader, Metadata, load};
 use racoon_proto::config::{LocalIdentity, PeerAddress, RemoteAddress, RemoteSide, Side};
+use racoon_proto::credentials::OwnKey;
 use racoon_proto::identity::{Claimed, Identity, NameAttribute};
 use racoon_proto::num::{AuthAlgorithm, CertEncoding, Cipher, EspTransform, ExchangeType, Group, IdType};
 use racoon_proto::select::{CertificateQuery, RemoteQuery, SainfoQuery};
@@ -43,7 +44,14 @@ impl Environment for Host {
     }
 
     fn certificate(&self, _: &Path) -> Option<CertificateFacts> {
-        Some(CertificateFacts { issuer: authority(), ecdsa: Some(AuthMethod::ECDSA_384) })
+        let name = authority();
+        let der = name.to_der().unwrap();
+        let ecdsa = Some(AuthMethod::ECDSA_384);
+        Some(CertificateFacts { issuer: name, issuer_der: der.clone(), subject_der: der, ecdsa })
+    }
+
+    fn authorities(&self, _: &Path) -> Vec<Vec<u8>> {
+        vec![authority().to_der().unwrap()]
     }
 }
 
@@ -216,6 +224,13 @@ fn certificates() {
     let remote = sections.remotes.get(sections.remotes.select(&asks).unwrap().unwrap()).unwrap();
     assert_eq!(remote.proposals.iter().map(|terms| terms.method).collect::<Vec<_>>(), [AuthMethod::ECDSA_384]);
     assert_eq!(remote.proposals[0].key_length, 0);
+    assert_eq!(
+        remote.own_key.as_deref(),
+        Some(&OwnKey::X509 { certificate: "/c/a.pem".into(), key: "/c/a.key".into() })
+    );
+    assert_eq!(remote.trust.authorities.as_deref(), Some(Path::new("/c/ca")));
+    assert!(remote.trust.verify_cert && !remote.trust.crl_required && !remote.trust.system);
+    assert_eq!(remote.authorities, [issuer.to_der().unwrap()]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use anyhow::{Result, bail};
 use racoon_proto::config::{Encryption, PeerAddress, Remote, RemoteAddress, RemoteSide, Sainfo, Side};
+use racoon_proto::credentials::Credentials;
 use racoon_proto::num::{AuthAlgorithm, AuthMethod, Cipher, EspTransform, ExchangeType, Group, Hash};
 use racoon_proto::proposal::Phase1Terms;
 use racoon_proto::psk::{KeyTable, NoKey};
@@ -78,3 +79,5 @@ impl KeyTable for FixedKey {
         Ok(Zeroizing::new(b"handshakes".to_vec()))
     }
 }
+
+impl Credentials for FixedKey {}

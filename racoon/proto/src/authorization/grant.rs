@@ -128,8 +128,8 @@ impl Holder {
     /// the address.
     pub(super) fn is_same_individual(&self, peer: &Peer<'_>) -> bool {
         // Members of a group could otherwise take over each other's policies.
-        self.key == KeyOwner::Peer
-            && peer.key == KeyOwner::Peer
+        self.key != KeyOwner::Group
+            && peer.key == self.key
             && self.endpoints.remote == peer.endpoints.remote
             && self.identity == peer.identity.id.key()
     }

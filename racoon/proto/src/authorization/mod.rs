@@ -54,15 +54,19 @@ impl<'a> Peer<'a> {
         Self { endpoints: Endpoints::of(path), identity: &sa.peer, key: sa.key }
     }
 
-    /// Whether its identity is proved: the key is its own, and belongs to the address that the identity names, or the remote
-    /// section for that address verifies the identity.
+    /// Whether its identity is proved: by a certificate, or by a key of its own that belongs to the address that the identity
+    /// names, or to that of a remote section that verifies the identity.
     fn identity_is_proved(&self, section: &Remote) -> bool {
         let is_address = self.identity.id.single_address() == Some(self.endpoints.remote);
         let is_verified = || {
             let matches = |one: &Expected| *one != Expected::Anything && one.matches(self.identity.claimed());
             section.verify_identifier && section.peers_identifiers.iter().any(matches)
         };
-        self.key == KeyOwner::Peer && (is_address || is_verified())
+        match self.key {
+            KeyOwner::Identity => true,
+            KeyOwner::Peer => is_address || is_verified(),
+            KeyOwner::Group => false,
+        }
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
+use crate::credentials::{OwnKey, Trust};
 use crate::identity::{Expected, Identity, Name};
-use crate::num::{CertEncoding, ExchangeType};
+use crate::num::{AuthMethod, CertEncoding, ExchangeType};
 use crate::proposal::Phase1Terms;
 
 /// The address of a peer without its port: a key by which remote sections are found.
@@ -67,16 +69,20 @@ pub struct Remote {
     pub peers_identifiers: Vec<Expected>,
     /// Whether a peer with another identity is refused.
     pub verify_identifier: bool,
+    /// Our private key. Methods with signatures are neither offered nor accepted without one.
+    pub own_key: Option<Arc<OwnKey>>,
     /// Our certificate, for signatures.
     pub certificate: Option<OwnCertificate>,
+    /// Whose word is taken for the peer's public key.
+    pub trust: Arc<Trust>,
+    /// DER of the names of the authorities whose certificates are requested from the peer; without one, none is requested.
+    pub authorities: Vec<Vec<u8>>,
     /// Whether our certificate is sent.
     pub send_cert: bool,
     /// Whether the peer's certificate is requested.
     pub send_cr: bool,
     /// Whether the section matches certificate requests without an issuer.
     pub match_empty_cr: bool,
-    /// Whether the peer's certificate is verified.
-    pub verify_cert: bool,
     /// Whether a configuration is requested, or as a server provided (XAUTH and mode configuration).
     pub mode_cfg: bool,
     /// The login for XAUTH as a client.
@@ -123,11 +129,13 @@ impl Remote {
             my_identifier: LocalIdentity::Address,
             peers_identifiers: Vec::new(),
             verify_identifier: false,
+            own_key: None,
             certificate: None,
+            trust: Arc::new(Trust { verify_cert: true, ..Trust::default() }),
+            authorities: Vec::new(),
             send_cert: true,
             send_cr: true,
             match_empty_cr: false,
-            verify_cert: true,
             mode_cfg: false,
             xauth_login: None,
             weak_phase1_check: false,
@@ -144,6 +152,11 @@ impl Remote {
             nonce_size: 16,
             ph1id: 0,
         }
+    }
+
+    /// Whether a method can be used with this peer: signatures need a private key.
+    pub fn can_use(&self, method: AuthMethod) -> bool {
+        !method.is_signature() || self.own_key.is_some()
     }
 }
 
@@ -167,6 +180,8 @@ pub struct OwnCertificate {
     pub encoding: CertEncoding,
     /// Its issuer; `None` if the certificate has not been read, so that it matches no request with an issuer.
     pub issuer: Option<Name>,
+    /// DER of its subject; `None` if the certificate has not been read.
+    pub subject: Option<Vec<u8>>,
 }
 
 /// `proposal_check`: how far a peer's proposal may differ from the configured ones.

@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use crate::crypto::Secret;
 use crate::identity::Identity;
-use crate::num::{AuthMethod, CertEncoding};
+use crate::num::AuthMethod;
 use crate::psk::KeyTable;
+pub use crate::wire::Certificate;
 pub use problem::{CertificateProblem, OwnProblem, PeerProblem};
 
 /// Number of CERT payloads in a message that are read; those of a peer that sends more are refused.
@@ -21,19 +22,23 @@ pub const CERTIFICATES_MAX: usize = 10;
 /// Total length in bytes of the CERT payloads of a message; more are refused.
 pub const CERTIFICATES_LEN_MAX: usize = 1 << 16;
 
-/// A keeper of private keys, certificates and pre-shared keys.
+/// A keeper of private keys, certificates and pre-shared keys. By default it has pre-shared keys only.
 pub trait Credentials: KeyTable {
     /// Signs a hash, and returns what the peer may need to verify the signature.
     ///
     /// # Errors
     /// If the key cannot be used.
-    fn sign(&self, request: &SignRequest) -> Result<Signed, OwnProblem>;
+    fn sign(&self, _request: &SignRequest) -> Result<Signed, OwnProblem> {
+        Err(OwnProblem::NotConfigured)
+    }
 
     /// Checks that a peer has signed a hash with a key that belongs to the identity that it claims.
     ///
     /// # Errors
     /// If it has not, or nobody whom we trust says so.
-    fn verify(&self, request: &VerifyRequest) -> Result<VerifiedPeer, PeerProblem>;
+    fn verify(&self, _request: &VerifyRequest) -> Result<VerifiedPeer, PeerProblem> {
+        Err(PeerProblem::NoCertificate)
+    }
 }
 
 /// A private key of ours, named by its files (`certificate_type`).
@@ -96,15 +101,6 @@ pub struct Signed {
     pub certificates: Vec<Certificate>,
 }
 
-/// The contents of a CERT payload (RFC 2408 section 3.9).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Certificate {
-    /// Its encoding.
-    pub encoding: CertEncoding,
-    /// The certificate or the collection of certificates, in DER.
-    pub data: Vec<u8>,
-}
-
 /// A request to check a signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyRequest {
@@ -129,6 +125,8 @@ pub struct VerifyRequest {
 pub struct VerifiedPeer {
     /// Its certificate in DER, unless it has a plain RSA key.
     pub certificate: Option<Vec<u8>>,
+    /// The subject of the certificate, as text.
+    pub subject: Option<String>,
     /// What the operator should know although the peer is accepted, each a line: an authority without a revocation list.
     pub warnings: Vec<CertificateProblem>,
 }

@@ -60,6 +60,14 @@ impl Prf {
         Ok(value)
     }
 
+    /// Returns the prf of another hash with the same key.
+    ///
+    /// # Errors
+    /// If libcrypto does not have the hash.
+    pub fn with_hash(&self, hash: Hash) -> Result<Self, CryptoError> {
+        Ok(Self { md: library::fetched_hash(hash)?, key: self.key.clone() })
+    }
+
     #[cfg(test)]
     pub(crate) fn key(&self) -> Secret {
         self.key.raw_private_key().unwrap().into()

@@ -1,6 +1,7 @@
 //! Views of the engine's state, for `racoonctl show-sa isakmp` and statistics.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::engine::{Engine, Phase1Id};
 use crate::num::ExchangeType;
@@ -35,6 +36,8 @@ pub struct Phase1View<'a> {
     pub remote_section: Option<&'a str>,
     /// The agreed terms, once it is established.
     pub terms: Option<Phase1Terms>,
+    /// The peer's certificate in DER, if it has proved its identity by one.
+    pub certificate: Option<&'a Arc<[u8]>>,
 }
 
 /// Sizes of the tables: an attack might fill them, and all are zero when nothing is left.
@@ -72,7 +75,7 @@ impl Engine {
         self.phase1s.iter().map(|(id, phase1)| self.view(id, phase1))
     }
 
-    fn view(&self, id: Phase1Id, phase1: &Phase1) -> Phase1View<'_> {
+    fn view<'a>(&'a self, id: Phase1Id, phase1: &'a Phase1) -> Phase1View<'a> {
         let state = match &phase1.stage {
             Stage::Negotiating(mode) => mode.status(),
             Stage::Established(established) if established.dying => 10,
@@ -91,6 +94,7 @@ impl Engine {
             phase2_count: self.phase2s.count(id),
             remote_section: self.core.settings.remotes.get(phase1.remote_section).map(|section| section.name.as_str()),
             terms: phase1.established().map(|established| established.sa.terms),
+            certificate: phase1.established().and_then(|established| established.sa.certificate.as_ref()),
         }
     }
 }

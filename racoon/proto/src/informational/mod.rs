@@ -26,12 +26,13 @@ use crate::wire::{CookiePair, Delete, Notify, RawPayload};
 const TEXT_MAX: usize = 200;
 
 /// Errors by which an initiator refuses message 6 of main mode.
-const OF_AUTHENTICATION: [NotifyType; 7] = [
+const OF_AUTHENTICATION: [NotifyType; 8] = [
     NotifyType::INVALID_ID_INFORMATION,
     NotifyType::INVALID_HASH_INFORMATION,
     NotifyType::AUTHENTICATION_FAILED,
     NotifyType::INVALID_SIGNATURE,
     NotifyType::INVALID_CERTIFICATE,
+    NotifyType::INVALID_CERT_ENCODING,
     NotifyType::INVALID_CERT_AUTHORITY,
     NotifyType::PAYLOAD_MALFORMED,
 ];

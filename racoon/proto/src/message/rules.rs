@@ -74,8 +74,8 @@ pub(crate) struct MessageRules {
     others: Others,
 }
 
-/// Main mode with a pre-shared key (RFC 2409 section 5.4). Certificates, requests for them, and NAT-D payloads are accepted, because
-/// they do no harm.
+/// Main mode (RFC 2409 sections 5.1 and 5.4). Messages 5 and 6 need HASH or SIG besides, depending on the method (see
+/// [`MessageRules::require`]). Certificates, requests for them, and NAT-D payloads are accepted in any case, because they do no harm.
 pub(crate) const MAIN: [MessageRules; 6] = {
     const fn rules(message: u8, encrypted: bool, payloads: &'static [Occurrence]) -> MessageRules {
         let hash = if encrypted { Coverage::Phase1 } else { Coverage::Nothing };
@@ -98,7 +98,7 @@ pub(crate) const MAIN: [MessageRules; 6] = {
     ];
     const IDENTITY: &[Occurrence] = &[
         one(PayloadType::ID),
-        one(PayloadType::HASH),
+        at_most(1, PayloadType::HASH),
         any(PayloadType::VENDOR_ID),
         any(PayloadType::NOTIFY),
         any(PayloadType::CERT_REQUEST),
@@ -256,6 +256,11 @@ impl MessageRules {
             Some(other) if self.others == Others::Refused => Err(self.problem(other.kind, PayloadProblem::Unexpected)),
             _ => Ok(()),
         }
+    }
+
+    /// Checks that a message has a payload that the authentication method requires.
+    pub(crate) fn require(&self, payloads: &[RawPayload<'_>], kind: PayloadType) -> Result<(), FailureReason> {
+        find(payloads, kind).map(|_| ()).ok_or_else(|| self.problem(kind, PayloadProblem::Missing))
     }
 
     fn problem(&self, payload: PayloadType, problem: PayloadProblem) -> FailureReason {

@@ -87,6 +87,22 @@ impl AuthMethod {
             other => other,
         }
     }
+
+    /// Whether both sides prove their identities by signatures.
+    pub fn is_signature(self) -> bool {
+        self == Self::RSA_SIGNATURES || self.ecdsa_hash().is_some()
+    }
+
+    /// Returns the hash of an ECDSA method, with which HASH_I and HASH_R are computed in place of the negotiated one (RFC 4754
+    /// section 7).
+    pub fn ecdsa_hash(self) -> Option<Hash> {
+        match self {
+            Self::ECDSA_256 => Some(Hash::SHA256),
+            Self::ECDSA_384 => Some(Hash::SHA384),
+            Self::ECDSA_521 => Some(Hash::SHA512),
+            _ => None,
+        }
+    }
 }
 
 numbers! {

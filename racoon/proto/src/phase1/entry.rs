@@ -125,7 +125,9 @@ impl Phase1 {
         };
         let mut context = ExchangeContext::new(core, self, first_contact);
         let transition = step(*exchange, &mut context);
-        let notes = context.notes;
+        let (notes, remote_section) = (context.notes, context.remote_section);
+        // Chosen by the peer's identity, and needed again when a job for the step is done.
+        self.remote_section = remote_section;
         core.log_notes(self.path.remote, notes);
         Some(transition)
     }

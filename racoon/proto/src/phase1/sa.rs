@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::crypto::{CryptoError, Iv, Phase1Keys, equal};
 use crate::identity::{Claimed, Identity, Name};
@@ -29,6 +30,8 @@ pub(crate) struct Phase1Sa {
     pub(crate) keys: Phase1Keys,
     /// Who the peer is.
     pub(crate) peer: PeerIdentity,
+    /// Its certificate in DER, if it has proved its identity by one.
+    pub(crate) certificate: Option<Arc<[u8]>>,
     /// Whose key has proved it.
     pub(crate) key: KeyOwner,
     /// The last block of phase 1: IVs of later exchanges follow from it.
@@ -40,6 +43,8 @@ pub(crate) struct Phase1Sa {
 /// Whose key a peer has proved to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyOwner {
+    /// The key of the identity, as a verified certificate says.
+    Identity,
     /// The key of the peer's address, and of no other.
     Peer,
     /// A key that several have: any of them may say that it is another one.

@@ -112,6 +112,8 @@ mod tests {
         }
     }
 
+    impl crate::credentials::Credentials for NoKeys {}
+
     #[test]
     fn it_is_complete_when_all_is_there() {
         let mut pending = PendingInputs::new(2, Some(Group::X25519));

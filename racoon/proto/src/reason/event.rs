@@ -13,9 +13,17 @@ impl FailureReason {
                 EventKind::Phase1NoProposal
             }
             Self::Authentication(_)
+            | Self::Signature(_)
+            | Self::OwnKey(_)
             | Self::Identity { .. }
             | Self::NoPreSharedKey { .. }
-            | Self::Refused(NotifyType::AUTHENTICATION_FAILED) => EventKind::Phase1AuthFailed,
+            | Self::Refused(
+                NotifyType::AUTHENTICATION_FAILED
+                | NotifyType::INVALID_SIGNATURE
+                | NotifyType::INVALID_CERTIFICATE
+                | NotifyType::INVALID_CERT_ENCODING
+                | NotifyType::INVALID_CERT_AUTHORITY,
+            ) => EventKind::Phase1AuthFailed,
             _ => return None,
         })
     }

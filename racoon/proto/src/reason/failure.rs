@@ -8,6 +8,7 @@ use super::{
     AuthenticationFailure, CryptoFailure, Denied, ExpectedIdentity, KernelFailure, Malformed, MissingPolicy,
     MissingRemote, MissingSainfo, NoPhase1, PayloadProblem, Phase2IdentityError, Role,
 };
+use crate::credentials::{OwnProblem, PeerProblem};
 use crate::crypto::PeerValueError;
 use crate::identity::Identity;
 use crate::num::{ExchangeType, Group, NotifyType, PayloadType, Protocol};
@@ -42,6 +43,10 @@ pub enum FailureReason {
     },
     /// The peer has not proved that it knows the key.
     Authentication(AuthenticationFailure),
+    /// The peer's signature, or the certificate of its key, is refused.
+    Signature(Box<PeerProblem>),
+    /// Our own key cannot be used.
+    OwnKey(Box<OwnProblem>),
     /// The peer's identity is not an expected one.
     Identity {
         /// The peer's identity.
@@ -100,7 +105,7 @@ pub enum FailureReason {
         /// Name of the remote section.
         remote: String,
     },
-    /// `my_identifier asn1dn` without a name needs a certificate, which this version does not read.
+    /// `my_identifier asn1dn` without a name needs a certificate.
     NoCertificate,
     /// This version does not implement the transform of an IPsec SA.
     UnsupportedTransform {

@@ -1,6 +1,7 @@
 //! The notify for each reason (RFC 2408 section 3.14.1).
 
 use super::FailureReason;
+use crate::credentials::PeerProblem;
 use crate::num::NotifyType;
 
 impl FailureReason {
@@ -19,13 +20,14 @@ impl FailureReason {
             // The peer's choice is a malformed answer to our proposals, not an unacceptable proposal.
             Self::BadChoice(_) => NotifyType::BAD_PROPOSAL_SYNTAX,
             Self::Authentication(_) | Self::NoPreSharedKey { .. } => NotifyType::AUTHENTICATION_FAILED,
+            Self::Signature(problem) => problem.notify(),
             Self::Identity { .. } | Self::Phase2Identity(_) | Self::NoPolicy(_) | Self::NotAuthorized(_) => {
                 NotifyType::INVALID_ID_INFORMATION
             }
             Self::Payload { .. } | Self::Malformed(_) => NotifyType::PAYLOAD_MALFORMED,
             Self::KeyExchange { .. } => NotifyType::INVALID_KEY_INFORMATION,
             Self::UnsupportedExchange(_) => NotifyType::UNSUPPORTED_EXCHANGE_TYPE,
-            Self::NoCertificate => NotifyType::CERTIFICATE_UNAVAILABLE,
+            Self::OwnKey(_) | Self::NoCertificate => NotifyType::CERTIFICATE_UNAVAILABLE,
             // The peer does not answer, knows the reason already, or cannot help.
             Self::NoAnswer(_)
             | Self::OtherVersion { .. }
@@ -37,5 +39,20 @@ impl FailureReason {
             | Self::Crypto(_)
             | Self::NoAuthMethod { .. } => return None,
         })
+    }
+}
+
+impl PeerProblem {
+    /// Returns the type of the notify for the peer.
+    fn notify(&self) -> NotifyType {
+        match self {
+            Self::Encoding(_) | Self::Unparsable(_) => NotifyType::INVALID_CERT_ENCODING,
+            // ipsec-tools, too, reports every certificate that cannot be verified by this type.
+            Self::Certificate(_) => NotifyType::INVALID_CERT_AUTHORITY,
+            Self::TooMany(..) | Self::KeyKind(_) => NotifyType::INVALID_CERTIFICATE,
+            Self::NotNamed { .. } => NotifyType::INVALID_ID_INFORMATION,
+            Self::Signature => NotifyType::INVALID_SIGNATURE,
+            Self::NoCertificate | Self::File(..) | Self::NoPlainKey(_) => NotifyType::AUTHENTICATION_FAILED,
+        }
     }
 }

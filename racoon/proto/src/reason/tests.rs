@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::CheckLevel;
+use crate::credentials::{OwnProblem, PeerProblem};
 use crate::crypto::{CryptoError, PeerValueError};
 use crate::identity::{self, Expected};
 use crate::kernel::{KernelError, Prefix, SaName};
@@ -189,7 +190,7 @@ fn table() -> Vec<Row> {
         ),
         (
             NoCertificate,
-            "my_identifier asn1dn without a name needs a certificate, and certificates are not supported",
+            "my_identifier asn1dn without a name needs a certificate, and none is configured with certificate_type",
             Some(NotifyType::CERTIFICATE_UNAVAILABLE),
             silent,
         ),
@@ -204,6 +205,18 @@ fn table() -> Vec<Row> {
             "a policy with esp twice is not supported",
             Some(NotifyType::NO_PROPOSAL_CHOSEN),
             silent,
+        ),
+        (
+            Signature(PeerProblem::Signature.into()),
+            "the peer is not authenticated: its signature is not one of the key in its certificate",
+            Some(NotifyType::INVALID_SIGNATURE),
+            not_authenticated,
+        ),
+        (
+            OwnKey(OwnProblem::KeyKind("P-256".into()).into()),
+            "our signature cannot be made: the private key is of type P-256, not that of the agreed method",
+            Some(NotifyType::CERTIFICATE_UNAVAILABLE),
+            not_authenticated,
         ),
     ]
 }
@@ -239,6 +252,8 @@ fn place(reason: &FailureReason) -> usize {
         FailureReason::NoCertificate => 25,
         FailureReason::UnsupportedTransform { .. } => 26,
         FailureReason::RepeatedProtocol(_) => 27,
+        FailureReason::Signature(_) => 28,
+        FailureReason::OwnKey(_) => 29,
     }
 }
 
@@ -246,7 +261,7 @@ fn place(reason: &FailureReason) -> usize {
 fn every_reason_has_a_text_a_notify_and_events() {
     let table = table();
     let places = table.iter().map(|(reason, ..)| place(reason)).collect::<Vec<_>>();
-    assert_eq!(places, (0..28).collect::<Vec<_>>(), "each variant once");
+    assert_eq!(places, (0..30).collect::<Vec<_>>(), "each variant once");
     for (reason, text, notify, events) in table {
         assert_eq!(reason.to_string(), text);
         assert!(!text.contains('\n') && !text.ends_with('.'), "{text}");

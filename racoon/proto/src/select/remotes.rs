@@ -226,7 +226,10 @@ impl Remotes {
 impl Remote {
     /// Returns the first of a peer's transforms that this section accepts.
     pub fn accept(&self, offered: &[Phase1Terms]) -> Option<Phase1Acceptance> {
-        accept_phase1(self.proposal_check, offered, &self.proposals)
+        offered.iter().enumerate().find_map(|(at, theirs)| {
+            let accepted = accept_phase1(self.proposal_check, std::slice::from_ref(theirs), &self.proposals)?;
+            self.can_use(accepted.terms.method).then_some(Phase1Acceptance { offered: at, ..accepted })
+        })
     }
 
     /// Returns how well the section matches; `None` if it does not.

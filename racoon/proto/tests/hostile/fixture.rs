@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use racoon_proto::config::{Encryption, PeerAddress, Remote, RemoteAddress, RemoteSide, Sainfo, Side};
+use racoon_proto::credentials::Credentials;
 use racoon_proto::crypto::{Job, SeededRandom};
 use racoon_proto::engine::{Control, Engine, Load};
 use racoon_proto::kernel::{
@@ -55,6 +56,8 @@ impl KeyTable for Keys {
         has_key.then(|| Zeroizing::new(KEY.to_vec())).ok_or(NoKey::NoFile)
     }
 }
+
+impl Credentials for Keys {}
 
 /// The configuration, which a test can change.
 pub(crate) struct Configuration {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use racoon_proto::config::{Encryption, PeerAddress, Remote, RemoteAddress, RemoteSide, Sainfo, Side};
+use racoon_proto::credentials::Credentials;
 use racoon_proto::crypto::{Job, SeededRandom};
 use racoon_proto::engine::{Control, Engine};
 use racoon_proto::kernel::{
@@ -84,6 +85,8 @@ impl KeyTable for OneKey {
         Ok(Zeroizing::new(b"simulated".to_vec()))
     }
 }
+
+impl Credentials for OneKey {}
 
 fn address(host: usize) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, if host == 0 { 1 } else { 2 }], 500))

@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 
 use super::{Control, Engine, Phase1Id, Refusal};
 use crate::config::{CheckLevel, Dpd, Remote};
+use crate::credentials::Credentials;
 use crate::crypto::{Job, JobResult, SeededRandom};
 use crate::kernel::KernelRequest;
 use crate::num::{AuthMethod, Cipher, ExchangeType, Group, Hash};
@@ -54,6 +55,8 @@ impl KeyTable for Keys {
         found.map(|(_, key)| Zeroizing::new(key.as_bytes().to_vec())).ok_or_else(no_entry)
     }
 }
+
+impl Credentials for Keys {}
 
 /// The answer of [`Keys`] about a name that it does not have.
 fn no_entry() -> NoKey {

@@ -9,13 +9,12 @@ use zeroize::Zeroizing;
 use crate::crypto::{KeyQuery, KeyResult, Prf, Secret, Task, equal, skeyid_psk};
 use crate::identity::Identity;
 use crate::message::protection::Unreadable;
-use crate::message::rules;
-use crate::num::{Hash, PayloadType};
+use crate::num::Hash;
 use crate::phase1::KeyOwner;
+use crate::phase1::auth::proof::PeerProof;
 use crate::phase1::exchange::{ExchangeContext, Transcript};
 use crate::psk;
 use crate::reason::{AuthenticationFailure, CryptoFailure, FailureReason};
-use crate::wire::RawPayload;
 
 /// Length in bytes of the random key that replaces a missing one.
 const RANDOM_KEY_LEN: usize = 32;
@@ -94,10 +93,9 @@ impl PreSharedKey {
 }
 
 /// Compares the HASH payload of the peer with the expected value.
-pub(super) fn verify(hash: &Secret, payloads: &[RawPayload<'_>]) -> Result<(), FailureReason> {
-    let proof = rules::find(payloads, PayloadType::HASH).unwrap_or_default();
+pub(super) fn verify(hash: &Secret, proof: &PeerProof) -> Result<(), FailureReason> {
     let wrong = FailureReason::Authentication(AuthenticationFailure::Hash);
-    if equal(hash.as_bytes(), proof) { Ok(()) } else { Err(wrong) }
+    if equal(hash.as_bytes(), &proof.proof) { Ok(()) } else { Err(wrong) }
 }
 
 /// Returns the reason for a message that cannot be decrypted, which is most likely another key.

@@ -8,7 +8,7 @@ use super::payloads::in_clear;
 use crate::config::Remote;
 use crate::conversation::record::{Record, bounded, in_words};
 use crate::message::rules;
-use crate::num::{ExchangeType, PayloadType};
+use crate::num::{AuthMethod, ExchangeType, PayloadType};
 use crate::phase1::auth;
 use crate::proposal::{Phase1Offer, Phase1Terms, ProposalRefusal, closest_phase1, offered_phase1, phase1_answer};
 use crate::reason::{FailureReason, Malformed};
@@ -98,14 +98,21 @@ pub(crate) fn peer_query(remote: SocketAddr, exchange: ExchangeType) -> RemoteQu
     RemoteQuery { port: remote.port(), exchange: Some(exchange), key_of_address, ..RemoteQuery::address(remote) }
 }
 
+/// Adds the method of a transform to what is known about the peer that offers it: with signatures, no address has a key.
+pub(super) fn for_method<'a>(query: &RemoteQuery<'a>, method: AuthMethod) -> RemoteQuery<'a> {
+    RemoteQuery { key_of_address: query.key_of_address && !method.is_signature(), ..*query }
+}
+
 /// Chooses among the transforms whose authentication method is supported.
 pub(super) fn choose(settings: &Settings, query: &RemoteQuery<'_>, terms: &[Phase1Terms]) -> Option<ProposalChoice> {
     let choice_of = |(at, terms): (usize, &Phase1Terms)| {
-        let mut choice = settings.remotes.choose_proposal(query, std::slice::from_ref(terms))?;
+        let query = for_method(query, terms.method);
+        let mut choice = settings.remotes.choose_proposal(&query, std::slice::from_ref(terms))?;
         choice.acceptance.offered = at;
         Some(choice)
     };
-    let supported = terms.iter().enumerate().filter(|(_, terms)| auth::is_supported(terms.method));
+    let exchange = query.exchange.unwrap_or(ExchangeType::MAIN);
+    let supported = terms.iter().enumerate().filter(|(_, terms)| auth::is_supported(exchange, terms.method));
     supported.filter_map(choice_of).next()
 }
 
@@ -125,8 +132,9 @@ pub(super) fn closest(settings: &Settings, query: &RemoteQuery<'_>, offered: &[P
     let of_section = |section: &Remote| {
         let level = section.proposal_check;
         // A method that is not supported is the difference, even if it is configured.
-        let ours =
-            section.proposals.iter().filter(|terms| auth::is_supported(terms.method)).copied().collect::<Vec<_>>();
+        let exchange = query.exchange.unwrap_or(ExchangeType::MAIN);
+        let can_use = |terms: &&Phase1Terms| auth::is_usable(section, exchange, terms.method);
+        let ours = section.proposals.iter().filter(can_use).copied().collect::<Vec<_>>();
         let mismatches = closest_phase1(level, offered, &ours)?;
         Some(ProposalRefusal::Phase1 { mismatches, level })
     };

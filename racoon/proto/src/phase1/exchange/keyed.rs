@@ -1,21 +1,38 @@
 //! An exchange once its keys are derived: both sides prove their identities.
+//!
+//! What is the same in every exchange and for every authentication method is here. It takes one or two steps to prove our
+//! identity, and to check that of the peer, because signatures are made and verified by jobs:
+//!
+//! ```text
+//! prove  ->  Proving::Done(proof) ------------------------------------->  identify, or proof.payloads()
+//!            Proving::Sign(job)  -> job -> Authenticator::signed(proof) ->  the same
+//!
+//! read, or check  ->  Check::Proved(proved) --------------------------------------->  expected_peer, accept, into_sa
+//!                     Check::Claimed(claim)  -> verify -> job -> verified(proved) -->  the same
+//! ```
+//!
+//! With a pre-shared key each ends at once, so that no state waits for a job. An exchange that has a [`Claim`] selects the remote
+//! section by [`Claim::peer`] before it calls [`Keyed::verify`], which uses the trust of that section; nothing else in a claim
+//! is believed. A peer whose claim is refused has the keys all the same: [`Keyed::reject`] refuses it under them.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use super::payloads::{has_initial_contact, own_identity};
-use super::{ExchangeContext, Features};
-use crate::crypto::{DhResult, DhValues, Exponent, GroupError, HashInput, Iv, Phase1Keys, Prf, Secret};
+use super::payloads::{certificate_requests, has_initial_contact, received_requests};
+use super::{ExchangeContext, Features, Transition, unsupported};
+use crate::crypto::{DhResult, DhValues, Exponent, GroupError, HashInput, Iv, Job, JobResult, Phase1Keys, Prf, Secret};
 use crate::identity::Identity;
 use crate::message::codec::MessageCodec;
 use crate::message::protection::{Opened, seal};
-use crate::message::rules::{self, MessageRules};
+use crate::message::rules::MessageRules;
 use crate::num::{NotifyType, PayloadType};
-use crate::phase1::auth::Authenticator;
+use crate::output::Level;
+use crate::phase1::auth::{Authenticator, Checking, OwnProof, PeerProof, Proving, SignedClaim};
 use crate::phase1::sa::{UsedMessageIds, open_informational};
 use crate::phase1::{PeerIdentity, Phase1Sa};
 use crate::proposal::Phase1Terms;
-use crate::reason::{FailureReason, Role};
-use crate::wire::{Header, Notify, RawPayload};
+use crate::reason::{CryptoFailure, FailureReason, Role};
+use crate::wire::{CertificateRequest, Header, Notify, RawPayload};
 
 /// The values that both sides have exchanged, as they were on the wire (RFC 2409 section 5 hashes them unchanged).
 pub(crate) struct Transcript {
@@ -37,6 +54,8 @@ pub(super) struct Keyed {
     authenticator: Authenticator,
     transcript: Transcript,
     skeyid: Prf,
+    /// The prf for HASH_I and HASH_R, unless it is that of SKEYID.
+    proof_prf: Option<Prf>,
     keys: Phase1Keys,
     iv: Iv,
     features: Features,
@@ -50,6 +69,33 @@ pub(super) struct Proved {
     pub(super) initial_contact: bool,
     /// For [`Keyed::accept`].
     pub(super) next_iv: Iv,
+    /// Its certificate in DER, if it has signed.
+    pub(super) certificate: Option<Arc<[u8]>>,
+}
+
+/// The identity that a peer claims, with a signature that is not verified yet.
+pub(super) struct Claim {
+    /// The bodies of its Certificate Request payloads.
+    pub(super) requests: Vec<CertificateRequest>,
+    /// What it proves if the signature is right.
+    proved: Proved,
+    /// What is verified; `None` once the job for it runs.
+    signed: Option<SignedClaim>,
+}
+
+impl Claim {
+    /// The identity that the peer claims.
+    pub(super) fn peer(&self) -> &PeerIdentity {
+        &self.proved.peer
+    }
+}
+
+/// The result of reading a peer's identity and its proof.
+pub(super) enum Check {
+    /// It is proved.
+    Proved(Proved),
+    /// Its signature has to be verified.
+    Claimed(Box<Claim>),
 }
 
 impl Keyed {
@@ -65,32 +111,42 @@ impl Keyed {
         let skeyid = authenticator.skeyid(terms.hash, &transcript, g_xy)?;
         // The exchange may wait long for the peer's proof, which depends on SKEYID only.
         authenticator.forget_secret();
+        let proof_prf = authenticator.proof_prf(&skeyid)?;
         let keys = Phase1Keys::derive(&terms, &skeyid, g_xy, &cx.cookies.initiator.0, &cx.cookies.responder.0)?;
         let iv = Iv::phase1(terms.hash, &transcript.g_xi, &transcript.g_xr, keys.cipher.block_length())?;
-        Ok(Self { terms, authenticator, transcript, skeyid, keys, iv, features })
+        Ok(Self { terms, authenticator, transcript, skeyid, proof_prf, keys, iv, features })
+    }
+
+    /// Proves our identity, of which `id` is the body of the ID payload.
+    ///
+    /// # Errors
+    /// If we have no key.
+    pub(super) fn prove(&self, cx: &ExchangeContext<'_>, role: Role, id: &[u8]) -> Result<Proving, FailureReason> {
+        self.authenticator.prove(cx, self.hash_of(cx, role, id)?)
     }
 
     /// Encrypts the message with our identity and its proof.
-    pub(super) fn identify(&mut self, cx: &mut ExchangeContext<'_>, role: Role) -> Result<Vec<u8>, FailureReason> {
-        let id = own_identity(cx)?.encode();
-        let (kind, proof) = self.prove(cx, role, &id)?;
-        let mut payloads = vec![(PayloadType::ID, id.as_slice()), (kind, proof.as_bytes())];
-        let contact = Notify::of_isakmp(cx.cookies, NotifyType::INITIAL_CONTACT, &[]).encode();
-        // Other daemons look for INITIAL-CONTACT in message 5 only.
-        if role == Role::Initiator && cx.first_contact {
-            payloads.push((PayloadType::NOTIFY, &contact));
-        }
-        self.seal(cx, &payloads)
-    }
-
-    /// Returns the payload that proves our identity, of which `id` is the body.
-    pub(super) fn prove(
-        &self,
-        cx: &ExchangeContext<'_>,
+    pub(super) fn identify(
+        &mut self,
+        cx: &mut ExchangeContext<'_>,
         role: Role,
         id: &[u8],
-    ) -> Result<(PayloadType, Secret), FailureReason> {
-        Ok(self.authenticator.prove(self.hash_of(cx, role, id)?))
+        proof: &OwnProof,
+    ) -> Result<Vec<u8>, FailureReason> {
+        let mut payloads = vec![(PayloadType::ID, id)];
+        payloads.extend(proof.payloads());
+        let contact = Notify::of_isakmp(cx.cookies, NotifyType::INITIAL_CONTACT, &[]).encode();
+        let requests;
+        if role == Role::Initiator {
+            // A responder has requested certificates in message 4.
+            requests = certificate_requests(self.terms.method, [cx.remote_section()?]);
+            payloads.extend(requests.iter().map(|body| (PayloadType::CERT_REQUEST, body.as_slice())));
+            // Other daemons look for INITIAL-CONTACT in message 5 only.
+            if cx.first_contact {
+                payloads.push((PayloadType::NOTIFY, &contact));
+            }
+        }
+        self.seal(cx, &payloads)
     }
 
     /// Encrypts a message of the exchange.
@@ -107,7 +163,7 @@ impl Keyed {
         Opened::new(&self.keys.cipher, &self.iv, header, body).map_err(|error| self.authenticator.unreadable(error))
     }
 
-    /// Returns the payloads of a decrypted message that complies with `rules`.
+    /// Returns the payloads of a decrypted message that complies with `rules`, and has the payload that the method requires.
     pub(super) fn payloads<'a>(
         &self,
         cx: &ExchangeContext<'_>,
@@ -116,11 +172,12 @@ impl Keyed {
     ) -> Result<Vec<RawPayload<'a>>, FailureReason> {
         let payloads =
             opened.payloads(cx.codec, cx.path.remote).map_err(|error| self.authenticator.unreadable(error))?;
+        PeerProof::require(rules, self.terms.method, &payloads)?;
         rules.check(&payloads)?;
         Ok(payloads)
     }
 
-    /// Reads the message with the peer's identity and checks its proof. Changes nothing: until the proof is checked, the
+    /// Reads an encrypted message with the peer's identity and checks its proof. Changes nothing: until the proof is checked, the
     /// message may come from anybody. Call [`Keyed::accept`] if it is accepted.
     pub(super) fn read(
         &self,
@@ -129,19 +186,37 @@ impl Keyed {
         peer: Role,
         header: &Header,
         body: &[u8],
-    ) -> Result<Proved, FailureReason> {
+    ) -> Result<Check, FailureReason> {
         rules.check_encryption(header)?;
         let opened = self.open(header, body)?;
         let payloads = self.payloads(cx, rules, &opened)?;
-        let id = rules::find(&payloads, PayloadType::ID).unwrap_or_default();
-        self.check_proof(cx, peer, id, &payloads)?;
-        // It is parsed only after it has been authenticated.
-        let id = Identity::parse(id).map_err(FailureReason::from)?;
-        let initial_contact = has_initial_contact(&payloads);
-        Ok(Proved { peer: PeerIdentity::new(id), initial_contact, next_iv: opened.next_iv })
+        self.check(cx, peer, PeerProof::read(self.terms.method, &payloads), &payloads, opened.next_iv)
     }
 
-    /// Checks the peer's proof of its identity, of which `id` is the body as received (RFC 2409 section 5).
+    /// Checks the proof of the peer, which may have come in several messages; `payloads` are those of the last one. `next_iv` is
+    /// the IV after it.
+    pub(super) fn check(
+        &self,
+        cx: &ExchangeContext<'_>,
+        peer: Role,
+        proof: PeerProof,
+        payloads: &[RawPayload<'_>],
+        next_iv: Iv,
+    ) -> Result<Check, FailureReason> {
+        let hash = self.hash_of(cx, peer, &proof.id)?;
+        let initial_contact = has_initial_contact(payloads);
+        let proved = |id| Proved { peer: PeerIdentity::new(id), initial_contact, next_iv, certificate: None };
+        Ok(match self.authenticator.check(hash, proof)? {
+            Checking::Proved(id) => Check::Proved(proved(id)),
+            Checking::Claimed(signed) => Check::Claimed(Box::new(Claim {
+                requests: received_requests(payloads),
+                proved: proved(signed.identity().clone()),
+                signed: Some(signed),
+            })),
+        })
+    }
+
+    /// Checks the proof of the peer, of whose ID payload `id` is the body, if that takes no job.
     pub(super) fn check_proof(
         &self,
         cx: &ExchangeContext<'_>,
@@ -149,7 +224,51 @@ impl Keyed {
         id: &[u8],
         payloads: &[RawPayload<'_>],
     ) -> Result<(), FailureReason> {
-        self.authenticator.verify(&self.hash_of(cx, peer, id)?, payloads)
+        let proof = PeerProof::read(self.terms.method, payloads).of_identity(id);
+        match self.authenticator.check(self.hash_of(cx, peer, id)?, proof)? {
+            Checking::Proved(_) => Ok(()),
+            Checking::Claimed(_) => Err(unsupported(cx.exchange)),
+        }
+    }
+
+    /// Returns the job that verifies a claim with the trust of the remote section.
+    ///
+    /// # Errors
+    /// If it can be refused without a job.
+    pub(super) fn verify(&self, cx: &mut ExchangeContext<'_>, claim: &mut Claim) -> Result<Job, FailureReason> {
+        let signed = claim.signed.take().ok_or(FailureReason::Crypto(CryptoFailure::Unexpected))?;
+        self.authenticator.verify(cx, signed)
+    }
+
+    /// Takes the result of the job that verified a claim.
+    ///
+    /// # Errors
+    /// If the peer is refused: what it claims, for [`Keyed::reject`], and the reason.
+    pub(super) fn verified(
+        cx: &mut ExchangeContext<'_>,
+        claim: Box<Claim>,
+        result: JobResult,
+    ) -> Result<Proved, (Box<Claim>, FailureReason)> {
+        match Authenticator::verified(cx, result) {
+            Ok(peer) => {
+                if let Some(subject) = &peer.subject {
+                    cx.note(Level::Info, || format!("the peer's certificate is that of {subject}"));
+                }
+                Ok(Proved { certificate: peer.certificate.map(Arc::from), ..claim.proved })
+            }
+            Err(reason) => Err((claim, reason)),
+        }
+    }
+
+    /// Refuses a peer that has the keys, under an SA that is used for nothing else.
+    pub(super) fn reject(mut self, cx: &ExchangeContext<'_>, proved: Proved, reason: FailureReason) -> Transition {
+        self.accept(proved.next_iv);
+        Transition::Rejected(Box::new(self.into_sa(cx, proved.peer, None)), reason)
+    }
+
+    /// Refuses a peer whose claim is refused.
+    pub(super) fn reject_claim(self, cx: &ExchangeContext<'_>, claim: Box<Claim>, reason: FailureReason) -> Transition {
+        self.reject(cx, claim.proved, reason)
     }
 
     /// Notes if the proof does not depend on the identity that the peer has claimed.
@@ -176,9 +295,10 @@ impl Keyed {
             cookie_r: &cx.cookies.responder.0,
             sa_i: &self.transcript.sa_i,
         };
+        let prf = self.proof_prf.as_ref().unwrap_or(&self.skeyid);
         let hash = match role {
-            Role::Initiator => input.hash_i(&self.skeyid, id),
-            Role::Responder => input.hash_r(&self.skeyid, id),
+            Role::Initiator => input.hash_i(prf, id),
+            Role::Responder => input.hash_r(prf, id),
         };
         Ok(hash?)
     }
@@ -199,7 +319,12 @@ impl Keyed {
     }
 
     /// Makes the SA; secrets that it does not need are wiped.
-    pub(super) fn into_sa(self, cx: &ExchangeContext<'_>, peer: PeerIdentity) -> Phase1Sa {
+    pub(super) fn into_sa(
+        self,
+        cx: &ExchangeContext<'_>,
+        peer: PeerIdentity,
+        certificate: Option<Arc<[u8]>>,
+    ) -> Phase1Sa {
         Phase1Sa {
             cookies: cx.cookies,
             exchange: cx.exchange,
@@ -207,7 +332,8 @@ impl Keyed {
             terms: self.terms,
             keys: self.keys,
             peer,
-            key: self.authenticator.key_owner(),
+            certificate,
+            key: self.authenticator.key_owner(cx),
             last_block: self.iv,
             used: UsedMessageIds::default(),
         }

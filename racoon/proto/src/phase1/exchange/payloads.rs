@@ -1,15 +1,15 @@
 //! Payloads that all exchanges read and write.
 
 use super::{ExchangeContext, Features};
-use crate::config::LocalIdentity;
+use crate::config::{LocalIdentity, Remote};
 use crate::crypto::CryptoError;
 use crate::identity::Identity;
 use crate::message::rules::{self, MessageRules};
-use crate::num::{IdType, NotifyType, PayloadType};
+use crate::num::{AuthMethod, CertEncoding, IdType, NotifyType, PayloadType};
 use crate::output::Level;
 use crate::proposal::{Phase1Terms, ProposalRefusal, accept_phase1, answered_phase1, closest_phase1};
 use crate::reason::{BadChoice, FailureReason};
-use crate::wire::{self, Header, Notify, RawPayload, SaBody, Tail, VendorId, chain};
+use crate::wire::{self, CertificateRequest, Header, Notify, RawPayload, SaBody, Tail, VendorId, chain};
 
 /// The protocol number of UDP. RFC 2407 section 4.6.2 requires an identity in phase 1 to name UDP port 500, or neither protocol
 /// nor port.
@@ -17,6 +17,9 @@ const UDP: u8 = 17;
 
 /// The UDP port of ISAKMP.
 const ISAKMP_PORT: u16 = 500;
+
+/// Number of Certificate Request payloads that are sent and read in a message.
+const REQUESTS_MAX: usize = 16;
 
 /// Returns the payloads of an unencrypted message that complies with `rules`. Some peers pad their messages to a multiple of 4
 /// bytes.
@@ -91,10 +94,34 @@ pub(super) fn has_initial_contact(payloads: &[RawPayload<'_>]) -> bool {
         .any(|notify| notify.kind == NotifyType::INITIAL_CONTACT)
 }
 
+/// Returns the bodies of the Certificate Request payloads with which these sections ask for a peer's certificate.
+pub(super) fn certificate_requests<'a>(
+    method: AuthMethod,
+    sections: impl IntoIterator<Item = &'a Remote>,
+) -> Vec<Vec<u8>> {
+    let asking = sections.into_iter().filter(|section| method.is_signature() && section.send_cr);
+    let mut requests = Vec::new();
+    for authority in asking.flat_map(|section| &section.authorities) {
+        let request =
+            CertificateRequest { encoding: CertEncoding::X509_SIGNATURE, authority: authority.clone() }.encode();
+        // Sections often share their authorities.
+        if requests.len() < REQUESTS_MAX && !requests.contains(&request) {
+            requests.push(request);
+        }
+    }
+    requests
+}
+
+/// Returns the Certificate Request payloads of a message; what cannot be parsed asks for nothing.
+pub(super) fn received_requests(payloads: &[RawPayload<'_>]) -> Vec<CertificateRequest> {
+    let bodies = rules::all(payloads, PayloadType::CERT_REQUEST).take(REQUESTS_MAX);
+    bodies.filter_map(|body| CertificateRequest::parse(body).ok()).collect()
+}
+
 /// Returns our identity as configured.
 ///
 /// # Errors
-/// If it is that of a certificate, which is not supported.
+/// If it is that of a certificate, and there is none.
 pub(super) fn own_identity(cx: &ExchangeContext<'_>) -> Result<Identity, FailureReason> {
     match &cx.remote_section()?.my_identifier {
         LocalIdentity::Address => Ok(Identity::address(cx.path.local.ip()).with_protocol(UDP, ISAKMP_PORT)),
@@ -106,7 +133,11 @@ pub(super) fn own_identity(cx: &ExchangeContext<'_>) -> Result<Identity, Failure
             let der = name.to_der().map_err(|error| CryptoError::Library(error.to_string()))?;
             Ok(Identity::named(IdType::DER_ASN1_DN, der))
         }
-        LocalIdentity::CertificateSubject => Err(FailureReason::NoCertificate),
+        LocalIdentity::CertificateSubject => {
+            let certificate = cx.remote_section()?.certificate.as_ref();
+            let subject = certificate.and_then(|own| own.subject.clone()).ok_or(FailureReason::NoCertificate)?;
+            Ok(Identity::named(IdType::DER_ASN1_DN, subject))
+        }
     }
 }
 
@@ -119,14 +150,17 @@ pub(super) fn draw_nonce(cx: &mut ExchangeContext<'_>) -> Result<Vec<u8>, Failur
     Ok(nonce)
 }
 
-/// Encodes a message with a public value and a nonce.
-pub(super) fn key_message(cx: &ExchangeContext<'_>, public: &[u8], nonce: &[u8]) -> Vec<u8> {
+/// Encodes a message with a public value, a nonce and Certificate Request payloads.
+pub(super) fn key_message(cx: &ExchangeContext<'_>, public: &[u8], nonce: &[u8], requests: &[Vec<u8>]) -> Vec<u8> {
     // ipsec-tools, too, identifies itself in messages 3 and 4.
     let own = VendorId::OwnIpsecTools.encode();
-    wire::message(
-        &cx.header(),
-        &[(PayloadType::KEY_EXCHANGE, public), (PayloadType::NONCE, nonce), (PayloadType::VENDOR_ID, &own)],
-    )
+    let mut payloads = vec![
+        (PayloadType::KEY_EXCHANGE, public),
+        (PayloadType::NONCE, nonce),
+        (PayloadType::VENDOR_ID, own.as_slice()),
+    ];
+    payloads.extend(requests.iter().map(|body| (PayloadType::CERT_REQUEST, body.as_slice())));
+    wire::message(&cx.header(), &payloads)
 }
 
 /// Encodes a message with an SA payload, and with the Vendor ID of dead peer detection if `dpd`.

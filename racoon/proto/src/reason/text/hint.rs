@@ -1,5 +1,6 @@
 //! The end of a failure's line: the offered and configured proposals, and what to check.
 
+use crate::credentials::{CertificateProblem, OwnProblem, PeerProblem};
 use crate::kernel::Direction;
 use crate::num::{ExchangeType, NotifyType};
 use crate::proposal::ProposalRefusal;
@@ -78,11 +79,61 @@ pub(super) fn hint(reason: &FailureReason, exchange: ExchangeType) -> Option<&'s
         FailureReason::Refused(NotifyType::INVALID_ID_INFORMATION) => {
             "compare my_identifier here with peers_identifier there"
         }
+        FailureReason::Signature(problem) => return problem.hint(),
+        FailureReason::OwnKey(problem) => return problem.hint(),
+        FailureReason::Refused(
+            NotifyType::INVALID_SIGNATURE
+            | NotifyType::INVALID_CERTIFICATE
+            | NotifyType::INVALID_CERT_ENCODING
+            | NotifyType::INVALID_CERT_AUTHORITY,
+        ) => "the peer does not accept our certificate or signature: see its log for the reason",
         FailureReason::NoRemote(MissingRemote::Address { .. }) => "add a remote section for it, or remote anonymous",
         FailureReason::NoPolicy(missing) => return missing.hint(),
         FailureReason::NoSainfo(_) => "both endpoints of a sainfo are anonymous or equal those of the policy",
         _ => return None,
     })
+}
+
+impl PeerProblem {
+    /// Returns the one thing to check.
+    fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NoCertificate => "let the peer send its certificate, or name its file in peers_certfile",
+            Self::Certificate(problem) => return problem.hint(),
+            Self::NotNamed { .. } => "let the peer's my_identifier be a name in its certificate",
+            Self::KeyKind(_) => "compare authentication_method with the key of the peer's certificate",
+            Self::NoPlainKey(_) => "add the peer's public key to it",
+            Self::Signature => "check that the peer's private key belongs to its certificate",
+            Self::Encoding(_) | Self::Unparsable(_) | Self::TooMany(..) | Self::File(..) => return None,
+        })
+    }
+}
+
+impl CertificateProblem {
+    /// Returns the one thing to check.
+    fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Expired { .. } => "renew it, or check the clock of this host",
+            Self::NotYetValid { .. } => "check the clock of this host",
+            Self::UnknownIssuer { .. } => "add the issuer to the ca_type file, or let the peer send the chain",
+            Self::SelfSigned { .. } => "add it to the ca_type file if the peer may use it",
+            Self::NoCrl { .. } => "install the list in the path certificate directory, or set crl_policy optional",
+            Self::BadCrl { .. } => "install a new list in the path certificate directory",
+            _ => return None,
+        })
+    }
+}
+
+impl OwnProblem {
+    /// Returns the one thing to check.
+    fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NotConfigured => "set certificate_type in the remote section",
+            Self::KeyKind(_) => "compare authentication_method with the key of certificate_type",
+            Self::NoPlainKey(_) => "add one to it",
+            Self::File(..) | Self::Mismatch { .. } | Self::Signing(_) => return None,
+        })
+    }
 }
 
 impl Unanswered {

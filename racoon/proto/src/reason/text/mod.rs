@@ -1,6 +1,7 @@
 //! The text of reasons and outcomes: what happened, what was offered and configured, and the one thing to check. No other module
 //! makes text of them.
 
+mod certificate;
 mod details;
 mod hint;
 mod missing;
@@ -27,6 +28,8 @@ impl fmt::Display for FailureReason {
             Self::BadChoice(what) => write!(f, "the peer chose what was not offered: {what}"),
             Self::NoPreSharedKey { peer, why } => write!(f, "no pre-shared key for {peer}: {why}"),
             Self::Authentication(why) => write!(f, "authentication failed: {why}"),
+            Self::Signature(why) => write!(f, "the peer is not authenticated: {why}"),
+            Self::OwnKey(why) => write!(f, "our signature cannot be made: {why}"),
             Self::Identity { claimed, expected } => {
                 write!(f, "identity {claimed} is not the expected {}", joined(expected, " or "))
             }
@@ -56,7 +59,7 @@ impl fmt::Display for FailureReason {
                 write!(f, "no authentication method of remote section {remote} is supported")
             }
             Self::NoCertificate => f.write_str(
-                "my_identifier asn1dn without a name needs a certificate, and certificates are not supported",
+                "my_identifier asn1dn without a name needs a certificate, and none is configured with certificate_type",
             ),
             Self::UnsupportedTransform { protocol, id } => {
                 write!(f, "{protocol} with {} is not supported", protocol.transform_name(*id))

@@ -144,11 +144,12 @@ fn the_identity_counts_where_it_is_verified() {
 #[test]
 fn the_certificate_counts_most() {
     let mut by_ca = section("by ca", None);
-    by_ca.certificate = Some(OwnCertificate { encoding: CertEncoding::X509_SIGNATURE, issuer: Some(issuer("ca")) });
+    by_ca.certificate =
+        Some(OwnCertificate { encoding: CertEncoding::X509_SIGNATURE, issuer: Some(issuer("ca")), subject: None });
     let mut without = section("without", Some("192.0.2.1"));
     without.match_empty_cr = true;
     let mut empty = section("empty", None);
-    empty.certificate = Some(OwnCertificate { encoding: CertEncoding::X509_SIGNATURE, issuer: None });
+    empty.certificate = Some(OwnCertificate { encoding: CertEncoding::X509_SIGNATURE, issuer: None, subject: None });
     empty.match_empty_cr = true;
     let remotes = Remotes::new(vec![by_ca, without, empty]);
     let (ca, other) = (issuer("CA"), issuer("other"));
@@ -234,7 +235,7 @@ prop_compose! {
         section.exchange_modes = vec![if mode { ExchangeType::MAIN } else { ExchangeType::AGGRESSIVE }];
         let issuer = |at: usize| issuer(std::str::from_utf8(NAMES[at]).unwrap());
         section.certificate = certificate
-            .map(|at| OwnCertificate { encoding: CertEncoding::X509_SIGNATURE, issuer: Some(issuer(at)) });
+            .map(|at| OwnCertificate { encoding: CertEncoding::X509_SIGNATURE, issuer: Some(issuer(at)), subject: None });
         section.match_empty_cr = match_empty_cr;
         section
     }

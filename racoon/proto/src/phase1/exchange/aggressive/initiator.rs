@@ -6,11 +6,11 @@ use crate::identity::Identity;
 use crate::message::rules::{self, AGGRESSIVE};
 use crate::num::PayloadType;
 use crate::phase1::PeerIdentity;
-use crate::phase1::auth::{self, Authenticator};
+use crate::phase1::auth::{self, Authenticator, Proving};
 use crate::phase1::exchange::identity::expected_peer;
 use crate::phase1::exchange::keyed::{Keyed, Transcript, exchanged};
 use crate::phase1::exchange::payloads::{chosen_terms, draw_nonce, features, in_clear, key_and_nonce, own_identity};
-use crate::phase1::exchange::{ExchangeContext, ExchangeResult, Features, Transition};
+use crate::phase1::exchange::{ExchangeContext, ExchangeResult, Features, Transition, unsupported};
 use crate::proposal::{Phase1Terms, phase1_sa};
 use crate::reason::{CryptoFailure, FailureReason, Malformed, Role};
 use crate::wire::{self, Header, RawPayload, VendorId};
@@ -70,7 +70,8 @@ impl Initiator {
     /// Has the public value for message 1 computed.
     pub(crate) fn begin(cx: &mut ExchangeContext<'_>) -> Result<Transition, FailureReason> {
         let section = cx.remote_section()?;
-        let mut supported = section.proposals.iter().filter(|terms| auth::is_supported(terms.method)).peekable();
+        let can_use = |terms: &&Phase1Terms| auth::is_usable(section, cx.exchange, terms.method);
+        let mut supported = section.proposals.iter().filter(can_use).peekable();
         let Some(group) = supported.peek().map(|first| first.group) else {
             return Err(FailureReason::NoAuthMethod { remote: section.name.clone() });
         };
@@ -204,12 +205,14 @@ impl DerivesKeys {
     fn finish(self, cx: &mut ExchangeContext<'_>, mut keyed: Keyed) -> Result<Transition, FailureReason> {
         let Self { sent, answer } = self;
         if let Err(reason) = expected_peer(cx, &answer.peer) {
-            return Ok(Transition::Rejected(Box::new(keyed.into_sa(cx, answer.peer)), reason));
+            return Ok(Transition::Rejected(Box::new(keyed.into_sa(cx, answer.peer, None)), reason));
         }
         keyed.note_substitute(cx, &answer.peer.id);
-        let (kind, proof) = keyed.prove(cx, Role::Initiator, &sent.id)?;
-        let message = keyed.seal(cx, &[(kind, proof.as_bytes())])?;
-        let sa = keyed.into_sa(cx, answer.peer);
+        let Proving::Done(proof) = keyed.prove(cx, Role::Initiator, &sent.id)? else {
+            return Err(unsupported(cx.exchange));
+        };
+        let message = keyed.seal(cx, &proof.payloads().collect::<Vec<_>>())?;
+        let sa = keyed.into_sa(cx, answer.peer, None);
         Ok(Transition::Established(Box::new(ExchangeResult {
             sa,
             last_message: Some(message),

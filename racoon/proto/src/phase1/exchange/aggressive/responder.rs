@@ -6,7 +6,7 @@ use crate::conversation::Record;
 use crate::crypto::{DhOperation, DhTask, Exponent, Iv, Job, JobResult, Task};
 use crate::message::rules::AGGRESSIVE;
 use crate::num::{ExchangeType, Flags, PayloadType};
-use crate::phase1::auth::{self, Authenticator};
+use crate::phase1::auth::{self, Authenticator, Proving};
 use crate::phase1::exchange::choice::{FirstChoice, describe_offer};
 use crate::phase1::exchange::claimed_peer::ClaimedPeer;
 use crate::phase1::exchange::identity::expected_peer;
@@ -119,7 +119,9 @@ impl DerivesKeys {
         let id = own_identity(cx)?.encode();
         let transcript = Transcript { sa_i, g_xi, g_xr: g_xr.clone(), ni, nr: nr.clone() };
         let keyed = Keyed::new(cx, terms, features, transcript, authenticator, &g_xy)?;
-        let (kind, proof) = keyed.prove(cx, Role::Responder, &id)?;
+        let Proving::Done(proof) = keyed.prove(cx, Role::Responder, &id)? else {
+            return Err(unsupported(cx.exchange));
+        };
         // A responder announces only what the initiator has announced.
         let dpd = cx.remote_section()?.dpd.filter(|_| features.dpd).map(|_| VendorId::Dpd.encode());
         let mut payloads = vec![
@@ -127,8 +129,8 @@ impl DerivesKeys {
             (PayloadType::KEY_EXCHANGE, &g_xr),
             (PayloadType::NONCE, &nr),
             (PayloadType::ID, &id),
-            (kind, proof.as_bytes()),
         ];
+        payloads.extend(proof.payloads());
         payloads.extend(dpd.as_deref().map(|dpd| (PayloadType::VENDOR_ID, dpd)));
         let message = wire::message(&cx.header(), &payloads);
         let next = AwaitsProof { peer, keyed };
@@ -163,7 +165,7 @@ impl AwaitsProof {
         let verdict = expected_peer(cx, &peer.identity);
         keyed.note_substitute(cx, &peer.identity.id);
         let features = keyed.features();
-        let sa = keyed.into_sa(cx, peer.identity);
+        let sa = keyed.into_sa(cx, peer.identity, None);
         match verdict {
             Ok(()) => {
                 let initial_contact = proof.initial_contact;

@@ -3,11 +3,11 @@
 use crate::conversation::record::{bounded, in_words};
 use crate::crypto::{DhOperation, DhTask, Exponent, Job, JobResult, Task};
 use crate::message::rules::MAIN;
-use crate::phase1::auth::{self, Authenticator};
+use crate::phase1::auth::{self, Authenticator, OwnProof, Proving};
 use crate::phase1::exchange::identity::expected_peer;
-use crate::phase1::exchange::keyed::{Keyed, Proved, Transcript, exchanged};
+use crate::phase1::exchange::keyed::{Check, Claim, Keyed, Proved, Transcript, exchanged};
 use crate::phase1::exchange::payloads::{
-    chosen_terms, draw_nonce, features, in_clear, key_and_nonce, key_message, proposal_message,
+    chosen_terms, draw_nonce, features, in_clear, key_and_nonce, key_message, own_identity, proposal_message,
 };
 use crate::phase1::exchange::{ExchangeContext, ExchangeResult, Features, Transition};
 use crate::proposal::{Phase1Terms, phase1_sa};
@@ -24,8 +24,12 @@ pub(crate) enum Initiator {
     AwaitsKey(AwaitsKey),
     /// Has received message 4; the job for message 5 runs.
     DerivesKeys(DerivesKeys),
+    /// Has keys; the job for the signature in message 5 runs.
+    Signs(Signs),
     /// Has sent message 5.
     AwaitsIdentity(AwaitsIdentity),
+    /// Has received message 6; the job that verifies its signature runs.
+    Verifies(Verifies),
 }
 
 /// An initiator that has sent message 1.
@@ -60,16 +64,29 @@ pub(crate) struct DerivesKeys {
     transcript: Transcript,
 }
 
+/// An initiator whose proof is being signed.
+pub(crate) struct Signs {
+    keyed: Box<Keyed>,
+    id: Vec<u8>,
+}
+
 /// An initiator that has sent message 5.
 pub(crate) struct AwaitsIdentity {
-    keyed: Keyed,
+    keyed: Box<Keyed>,
+}
+
+/// An initiator that verifies the responder's signature.
+pub(crate) struct Verifies {
+    awaited: AwaitsIdentity,
+    claim: Box<Claim>,
 }
 
 impl Initiator {
     /// Sends message 1, with all proposals of the remote section whose authentication method is supported.
     pub(crate) fn begin(cx: &mut ExchangeContext<'_>) -> Result<Transition, FailureReason> {
         let section = cx.remote_section()?;
-        let supported = section.proposals.iter().filter(|terms| auth::is_supported(terms.method));
+        let can_use = |terms: &&Phase1Terms| auth::is_usable(section, cx.exchange, terms.method);
+        let supported = section.proposals.iter().filter(can_use);
         let offered: Vec<_> = supported.copied().collect();
         if offered.is_empty() {
             return Err(FailureReason::NoAuthMethod { remote: section.name.clone() });
@@ -86,7 +103,7 @@ impl Initiator {
             Self::AwaitsChoice(state) => state.receive(cx, header, body),
             Self::AwaitsKey(state) => state.receive(cx, header, body),
             Self::AwaitsIdentity(state) => state.receive(cx, header, body),
-            Self::PreparesKey(_) | Self::DerivesKeys(_) => {
+            Self::PreparesKey(_) | Self::DerivesKeys(_) | Self::Signs(_) | Self::Verifies(_) => {
                 Transition::ignore(self, FailureReason::Malformed(Malformed::Busy))
             }
         }
@@ -97,6 +114,8 @@ impl Initiator {
         match self {
             Self::PreparesKey(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
             Self::DerivesKeys(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
+            Self::Signs(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
+            Self::Verifies(state) => state.job_done(cx, result),
             other => Transition::ignore(other, FailureReason::Crypto(CryptoFailure::Unexpected)),
         }
     }
@@ -107,8 +126,9 @@ impl Initiator {
             Self::AwaitsChoice(_) => 3,
             Self::PreparesKey(_) => 4,
             Self::AwaitsKey(_) => 5,
-            Self::DerivesKeys(_) => 6,
+            Self::DerivesKeys(_) | Self::Signs(_) => 6,
             Self::AwaitsIdentity(_) => 7,
+            Self::Verifies(_) => 8,
         }
     }
 }
@@ -151,7 +171,7 @@ impl PreparesKey {
         let authenticator = Authenticator::new(cx, self.terms.method, Role::Initiator, &mut result)?;
         let g_xi = values?.public.unwrap_or_default();
         let ni = draw_nonce(cx)?;
-        let message = key_message(cx, &g_xi, &ni);
+        let message = key_message(cx, &g_xi, &ni, &[]);
         let Self { sa_i, terms, features } = self;
         let next = AwaitsKey { sa_i, terms, features, authenticator, exponent, g_xi, ni };
         Ok(Transition::send(Initiator::AwaitsKey(next), message))
@@ -186,9 +206,13 @@ impl DerivesKeys {
             // Message 4 is not authenticated: the invalid value may be forged, and the true one may still come.
             Err(reason) => return Ok(Transition::ignore(Initiator::AwaitsKey(self.into_awaits_key(exponent)), reason)),
         };
-        let mut keyed = Keyed::new(cx, self.terms, self.features, self.transcript, self.authenticator, &g_xy)?;
-        let message = keyed.identify(cx, Role::Initiator)?;
-        Ok(Transition::send(Initiator::AwaitsIdentity(AwaitsIdentity { keyed }), message))
+        let keyed = Keyed::new(cx, self.terms, self.features, self.transcript, self.authenticator, &g_xy)?;
+        let keyed = Box::new(keyed);
+        let id = own_identity(cx)?.encode();
+        match keyed.prove(cx, Role::Initiator, &id)? {
+            Proving::Done(proof) => AwaitsIdentity::after(cx, keyed, &id, &proof),
+            Proving::Sign(job) => Ok(Transition::run_job(Initiator::Signs(Signs { keyed, id }), job)),
+        }
     }
 
     fn into_awaits_key(self, exponent: Exponent) -> AwaitsKey {
@@ -198,29 +222,70 @@ impl DerivesKeys {
     }
 }
 
+impl Signs {
+    /// Sends message 5.
+    fn job_done(self, cx: &mut ExchangeContext<'_>, result: JobResult) -> Result<Transition, FailureReason> {
+        let proof = Authenticator::signed(cx, result)?;
+        AwaitsIdentity::after(cx, self.keyed, &self.id, &proof)
+    }
+}
+
 impl AwaitsIdentity {
+    /// Sends message 5.
+    fn after(
+        cx: &mut ExchangeContext<'_>,
+        mut keyed: Box<Keyed>,
+        id: &[u8],
+        proof: &OwnProof,
+    ) -> Result<Transition, FailureReason> {
+        let message = keyed.identify(cx, Role::Initiator, id, proof)?;
+        Ok(Transition::send(Initiator::AwaitsIdentity(Self { keyed }), message))
+    }
+
     /// The keys, under which the peer may refuse in place of message 6.
     pub(super) fn keyed(&self) -> &Keyed {
         &self.keyed
     }
 
     /// Processes message 6, the peer's identity and its proof.
-    fn receive(mut self, cx: &mut ExchangeContext<'_>, header: &Header, body: &[u8]) -> Transition {
-        let proved = match self.keyed.read(cx, &MAIN[5], Role::Responder, header, body) {
-            Ok(proved) => proved,
-            Err(reason) => return Transition::ignore(Initiator::AwaitsIdentity(self), reason),
-        };
-        self.keyed.accept(proved.next_iv);
+    fn receive(self, cx: &mut ExchangeContext<'_>, header: &Header, body: &[u8]) -> Transition {
+        match self.keyed.read(cx, &MAIN[5], Role::Responder, header, body) {
+            Ok(Check::Proved(proved)) => self.complete(cx, proved),
+            Ok(Check::Claimed(mut claim)) => match self.keyed.verify(cx, &mut claim) {
+                Ok(job) => Transition::run_job(Initiator::Verifies(Verifies { awaited: self, claim }), job),
+                Err(reason) => self.keyed.reject_claim(cx, claim, reason),
+            },
+            Err(reason) => Transition::ignore(Initiator::AwaitsIdentity(self), reason),
+        }
+    }
+
+    /// Establishes the SA if the peer is an expected one.
+    fn complete(mut self, cx: &mut ExchangeContext<'_>, proved: Proved) -> Transition {
         // The peer has the SA already. If its identity is refused, it must be told under this SA.
-        let verdict = expected_peer(cx, &proved.peer);
-        let Proved { peer, initial_contact, .. } = proved;
-        let features = self.keyed.features();
-        let sa = self.keyed.into_sa(cx, peer);
-        match verdict {
-            Ok(()) => {
-                Transition::Established(Box::new(ExchangeResult { sa, last_message: None, features, initial_contact }))
-            }
-            Err(reason) => Transition::Rejected(Box::new(sa), reason),
+        if let Err(reason) = expected_peer(cx, &proved.peer) {
+            return self.keyed.reject(cx, proved, reason);
+        }
+        self.keyed.accept(proved.next_iv);
+        let (features, initial_contact) = (self.keyed.features(), proved.initial_contact);
+        let sa = self.keyed.into_sa(cx, proved.peer, proved.certificate);
+        Transition::Established(Box::new(ExchangeResult { sa, last_message: None, features, initial_contact }))
+    }
+}
+
+impl Verifies {
+    /// The keys, which the peer uses already.
+    pub(super) fn keyed(&self) -> &Keyed {
+        &self.awaited.keyed
+    }
+
+    /// Establishes the SA, or refuses the peer. If the job was dropped, waits for message 6 again.
+    fn job_done(self, cx: &mut ExchangeContext<'_>, result: JobResult) -> Transition {
+        if result.is_dropped() {
+            return Transition::ignore(Initiator::AwaitsIdentity(self.awaited), FailureReason::not_computed());
+        }
+        match Keyed::verified(cx, self.claim, result) {
+            Ok(proved) => self.awaited.complete(cx, proved),
+            Err((claim, reason)) => self.awaited.keyed.reject_claim(cx, claim, reason),
         }
     }
 }

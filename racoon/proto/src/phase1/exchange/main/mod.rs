@@ -1,12 +1,12 @@
-//! Main mode, here with a pre-shared key (RFC 2409 section 5.4).
+//! Main mode with a pre-shared key or with signatures (RFC 2409 sections 5.4 and 5.1).
 //!
 //! ```text
-//!   1  ->  HDR, SA                 all proposals
-//!   2  <-  HDR, SA                 the chosen one
+//!   1  ->  HDR, SA                                               all proposals
+//!   2  <-  HDR, SA                                               the chosen one
 //!   3  ->  HDR, KE, Ni
-//!   4  <-  HDR, KE, Nr
-//!   5  ->  HDR*, IDii, HASH_I
-//!   6  <-  HDR*, IDir, HASH_R
+//!   4  <-  HDR, KE, Nr [, CR]
+//!   5  ->  HDR*, IDii, HASH_I     or  [CERT,] SIG_I [, CR]
+//!   6  <-  HDR*, IDir, HASH_R     or  [CERT,] SIG_R
 //! ```
 
 mod initiator;
@@ -49,10 +49,11 @@ impl MainMode {
         }
     }
 
-    /// The keys of an initiator that waits for message 6.
+    /// The keys of an initiator that waits for message 6, or verifies it.
     pub(super) fn keys_before_last_message(&self) -> Option<&Keyed> {
         match self {
             Self::Initiator(Initiator::AwaitsIdentity(state)) => Some(state.keyed()),
+            Self::Initiator(Initiator::Verifies(state)) => Some(state.keyed()),
             // A responder has the SA when it sends the last message, so an initiator refuses that under the SA.
             Self::Initiator(_) | Self::Responder(_) => None,
         }
@@ -81,8 +82,10 @@ impl MainMode {
             Self::Initiator(Initiator::AwaitsKey(_)) => Some(3),
             Self::Responder(Responder::AwaitsIdentity(_)) => Some(4),
             Self::Initiator(Initiator::AwaitsIdentity(_)) => Some(5),
-            Self::Initiator(Initiator::PreparesKey(_) | Initiator::DerivesKeys(_))
-            | Self::Responder(Responder::DerivesKeys(_)) => None,
+            Self::Initiator(
+                Initiator::PreparesKey(_) | Initiator::DerivesKeys(_) | Initiator::Signs(_) | Initiator::Verifies(_),
+            )
+            | Self::Responder(Responder::DerivesKeys(_) | Responder::Verifies(_) | Responder::Signs(_)) => None,
         }
     }
 
@@ -98,7 +101,11 @@ impl MainMode {
 
     /// Whether messages 5 and 6 are to come, which are encrypted.
     pub(super) fn is_encrypted(&self) -> bool {
-        matches!(self, Self::Initiator(Initiator::AwaitsIdentity(_)) | Self::Responder(Responder::AwaitsIdentity(_)))
+        matches!(
+            self,
+            Self::Initiator(Initiator::Signs(_) | Initiator::AwaitsIdentity(_) | Initiator::Verifies(_))
+                | Self::Responder(Responder::AwaitsIdentity(_) | Responder::Verifies(_) | Responder::Signs(_))
+        )
     }
 }
 

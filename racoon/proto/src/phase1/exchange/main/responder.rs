@@ -6,16 +6,20 @@ use crate::conversation::Record;
 use crate::crypto::{DhOperation, DhTask, Exponent, Job, JobResult, Task};
 use crate::message::rules::MAIN;
 use crate::num::ExchangeType;
-use crate::phase1::auth::{self, Authenticator};
-use crate::phase1::exchange::choice::{FirstChoice, describe_offer};
+use crate::phase1::PeerIdentity;
+use crate::phase1::auth::{self, Authenticator, OwnProof, Proving};
+use crate::phase1::exchange::choice::{FirstChoice, describe_offer, for_method, peer_query};
 use crate::phase1::exchange::identity::{expected_peer, select_remote_by_identity};
-use crate::phase1::exchange::keyed::{Keyed, Proved, Transcript, exchanged};
-use crate::phase1::exchange::payloads::{draw_nonce, features, in_clear, key_and_nonce, key_message, proposal_message};
+use crate::phase1::exchange::keyed::{Check, Claim, Keyed, Proved, Transcript, exchanged};
+use crate::phase1::exchange::payloads::{
+    certificate_requests, draw_nonce, features, in_clear, key_and_nonce, key_message, own_identity, proposal_message,
+};
 use crate::phase1::exchange::{ExchangeContext, ExchangeResult, Features, Transition};
 use crate::proposal::Phase1Terms;
 use crate::reason::{CryptoFailure, FailureReason, Malformed, Role};
+use crate::select::RemoteQuery;
 use crate::settings::Settings;
-use crate::wire::Header;
+use crate::wire::{CertificateRequest, Header};
 
 /// The state of a responder.
 pub(crate) enum Responder {
@@ -25,6 +29,10 @@ pub(crate) enum Responder {
     DerivesKeys(DerivesKeys),
     /// Has sent message 4.
     AwaitsIdentity(AwaitsIdentity),
+    /// Has received message 5; the job that verifies its signature runs.
+    Verifies(Verifies),
+    /// Has verified message 5; the job for the signature in message 6 runs.
+    Signs(Signs),
 }
 
 /// A responder that has sent message 2.
@@ -46,7 +54,20 @@ pub(crate) struct DerivesKeys {
 /// A responder that has sent message 4.
 pub(crate) struct AwaitsIdentity {
     offered: Phase1Terms,
-    keyed: Keyed,
+    keyed: Box<Keyed>,
+}
+
+/// A responder that verifies the initiator's signature.
+pub(crate) struct Verifies {
+    awaited: AwaitsIdentity,
+    claim: Box<Claim>,
+}
+
+/// A responder whose proof is being signed.
+pub(crate) struct Signs {
+    awaited: AwaitsIdentity,
+    proved: Proved,
+    id: Vec<u8>,
 }
 
 impl Responder {
@@ -65,7 +86,9 @@ impl Responder {
         match self {
             Self::AwaitsKey(state) => state.receive(cx, header, body),
             Self::AwaitsIdentity(state) => state.receive(cx, header, body),
-            Self::DerivesKeys(_) => Transition::ignore(self, FailureReason::Malformed(Malformed::Busy)),
+            Self::DerivesKeys(_) | Self::Verifies(_) | Self::Signs(_) => {
+                Transition::ignore(self, FailureReason::Malformed(Malformed::Busy))
+            }
         }
     }
 
@@ -73,6 +96,8 @@ impl Responder {
     pub(super) fn job_done(self, cx: &mut ExchangeContext<'_>, result: JobResult) -> Transition {
         match self {
             Self::DerivesKeys(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
+            Self::Verifies(state) => state.job_done(cx, result),
+            Self::Signs(state) => state.job_done(cx, result),
             other => Transition::ignore(other, FailureReason::Crypto(CryptoFailure::Unexpected)),
         }
     }
@@ -90,6 +115,7 @@ impl Responder {
             Self::AwaitsKey(_) => 3,
             Self::DerivesKeys(_) => 4,
             Self::AwaitsIdentity(_) => 5,
+            Self::Verifies(_) | Self::Signs(_) => 6,
         }
     }
 }
@@ -137,52 +163,114 @@ impl DerivesKeys {
             return Err(FailureReason::Crypto(CryptoFailure::Incomplete));
         };
         let nr = draw_nonce(cx)?;
-        let message = key_message(cx, &g_xr, &nr);
+        let requests = requests(cx, &self.awaited.offered);
+        let message = key_message(cx, &g_xr, &nr, &requests);
         let Self { awaited: AwaitsKey { sa_i, offered, terms, .. }, features, g_xi, ni } = self;
         let transcript = Transcript { sa_i, g_xi, g_xr, ni, nr };
-        let keyed = Keyed::new(cx, terms, features, transcript, authenticator, &g_xy)?;
+        let keyed = Box::new(Keyed::new(cx, terms, features, transcript, authenticator, &g_xy)?);
         Ok(Transition::send(Responder::AwaitsIdentity(AwaitsIdentity { offered, keyed }), message))
     }
+}
+
+/// Returns the Certificate Request payloads of message 4: those of all sections that the peer may turn out to belong to.
+fn requests(cx: &ExchangeContext<'_>, offered: &Phase1Terms) -> Vec<Vec<u8>> {
+    let remotes = &cx.settings.remotes;
+    let known = for_method(&peer_query(cx.path.remote, ExchangeType::MAIN), offered.method);
+    let candidates = remotes.candidates(&RemoteQuery { accepted: Some(offered), ..known });
+    certificate_requests(offered.method, candidates.into_iter().filter_map(|index| remotes.get(index)))
 }
 
 impl AwaitsIdentity {
     /// Processes message 5, the peer's identity and its proof, selects the remote section for that identity, and sends
     /// message 6, our own identity and proof.
-    fn receive(mut self, cx: &mut ExchangeContext<'_>, header: &Header, body: &[u8]) -> Transition {
-        let proved = match self.keyed.read(cx, &MAIN[4], Role::Initiator, header, body) {
-            Ok(proved) => proved,
+    fn receive(self, cx: &mut ExchangeContext<'_>, header: &Header, body: &[u8]) -> Transition {
+        match self.keyed.read(cx, &MAIN[4], Role::Initiator, header, body) {
+            // Until now the section was a guess by the address: main mode hides the identity until message 5.
+            Ok(Check::Proved(proved)) => match self.select_section(cx, &proved.peer, &[]) {
+                Ok(()) => self.answer(cx, proved),
+                Err(reason) => self.keyed.reject(cx, proved, reason),
+            },
+            Ok(Check::Claimed(mut claim)) => {
+                // Before the signature is verified: the section says whom to trust.
+                let section = self.select_section(cx, claim.peer(), &claim.requests);
+                match section.and_then(|()| self.keyed.verify(cx, &mut claim)) {
+                    Ok(job) => Transition::run_job(Responder::Verifies(Verifies { awaited: self, claim }), job),
+                    Err(reason) => self.keyed.reject_claim(cx, claim, reason),
+                }
+            }
             // If a random key stands in for a missing one, every proof is wrong, and the missing key is the true reason.
             Err(FailureReason::Authentication(why)) => {
                 let reason = cx.record.no_key.clone().unwrap_or(FailureReason::Authentication(why));
-                return Transition::ignore(Responder::AwaitsIdentity(self), reason);
+                Transition::ignore(Responder::AwaitsIdentity(self), reason)
             }
-            Err(reason) => return Transition::ignore(Responder::AwaitsIdentity(self), reason),
+            Err(reason) => Transition::ignore(Responder::AwaitsIdentity(self), reason),
+        }
+    }
+
+    fn select_section(
+        &self,
+        cx: &mut ExchangeContext<'_>,
+        peer: &PeerIdentity,
+        requests: &[CertificateRequest],
+    ) -> Result<(), FailureReason> {
+        cx.remote_section = select_remote_by_identity(cx, &self.offered, peer, requests)?;
+        Ok(())
+    }
+
+    /// Sends message 6 if the peer is an expected one.
+    fn answer(self, cx: &mut ExchangeContext<'_>, proved: Proved) -> Transition {
+        if let Err(reason) = expected_peer(cx, &proved.peer) {
+            return self.keyed.reject(cx, proved, reason);
+        }
+        let id = match own_identity(cx) {
+            Ok(id) => id.encode(),
+            Err(reason) => return Transition::Failed(reason),
         };
-        // The message is authentic: message 6 is chained to its last block (RFC 2409 Appendix B).
+        match self.keyed.prove(cx, Role::Responder, &id) {
+            Ok(Proving::Done(proof)) => self.complete(cx, proved, &id, &proof),
+            Ok(Proving::Sign(job)) => Transition::run_job(Responder::Signs(Signs { awaited: self, proved, id }), job),
+            Err(reason) => Transition::Failed(reason),
+        }
+    }
+
+    /// Sends message 6 and establishes the SA.
+    fn complete(mut self, cx: &mut ExchangeContext<'_>, proved: Proved, id: &[u8], proof: &OwnProof) -> Transition {
+        // Message 6 is chained to the last block of message 5 (RFC 2409 Appendix B).
         self.keyed.accept(proved.next_iv);
-        // Until now the section was a guess by the address: main mode hides the identity until message 5.
-        let verdict = select_remote_by_identity(cx, &self.offered, &proved.peer).and_then(|remote_section| {
-            cx.remote_section = remote_section;
-            expected_peer(cx, &proved.peer)
-        });
-        let last_message = match verdict {
-            Ok(()) => match self.keyed.identify(cx, Role::Responder) {
-                Ok(message) => Ok(message),
-                Err(reason) => return Transition::Failed(reason),
-            },
-            Err(reason) => Err(reason),
+        let message = match self.keyed.identify(cx, Role::Responder, id, proof) {
+            Ok(message) => message,
+            Err(reason) => return Transition::Failed(reason),
         };
-        let Proved { peer, initial_contact, .. } = proved;
-        let features = self.keyed.features();
-        let sa = self.keyed.into_sa(cx, peer);
-        match last_message {
-            Ok(message) => Transition::Established(Box::new(ExchangeResult {
-                sa,
-                last_message: Some(message),
-                features,
-                initial_contact,
-            })),
-            Err(reason) => Transition::Rejected(Box::new(sa), reason),
+        let (features, initial_contact) = (self.keyed.features(), proved.initial_contact);
+        let sa = self.keyed.into_sa(cx, proved.peer, proved.certificate);
+        let last_message = Some(message);
+        Transition::Established(Box::new(ExchangeResult { sa, last_message, features, initial_contact }))
+    }
+}
+
+impl Verifies {
+    /// Answers the peer, or refuses it. If the job was dropped, waits for message 5 again.
+    fn job_done(self, cx: &mut ExchangeContext<'_>, result: JobResult) -> Transition {
+        if result.is_dropped() {
+            return Transition::ignore(Responder::AwaitsIdentity(self.awaited), FailureReason::not_computed());
+        }
+        match Keyed::verified(cx, self.claim, result) {
+            Ok(proved) => self.awaited.answer(cx, proved),
+            Err((claim, reason)) => self.awaited.keyed.reject_claim(cx, claim, reason),
+        }
+    }
+}
+
+impl Signs {
+    /// Sends message 6. If the job was dropped, waits for message 5 again.
+    fn job_done(self, cx: &mut ExchangeContext<'_>, result: JobResult) -> Transition {
+        if result.is_dropped() {
+            return Transition::ignore(Responder::AwaitsIdentity(self.awaited), FailureReason::not_computed());
+        }
+        match Authenticator::signed(cx, result) {
+            Ok(proof) => self.awaited.complete(cx, self.proved, &self.id, &proof),
+            // The peer waits for message 6, and can read the reason why there is none.
+            Err(reason) => self.awaited.keyed.reject(cx, self.proved, reason),
         }
     }
 }
