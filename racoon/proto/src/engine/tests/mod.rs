@@ -9,6 +9,7 @@ mod main_mode;
 mod phase2;
 mod priority;
 mod rate_limit;
+mod signature;
 mod unanswered;
 mod undelivered;
 
@@ -68,6 +69,8 @@ struct Host {
     address: SocketAddr,
     engine: Engine,
     keys: Keys,
+    /// Private keys and certificates; they replace `keys`.
+    keeper: Option<signature::keys::Keeper>,
     /// Jobs wait in `jobs` instead of being done.
     slow: bool,
     jobs: Vec<(JobId, Job)>,
@@ -88,6 +91,7 @@ impl Host {
             address,
             engine,
             keys,
+            keeper: None,
             slow: false,
             jobs: Vec::new(),
             sent: Vec::new(),
@@ -105,7 +109,10 @@ impl Host {
             match output {
                 Output::Transmit(transmit) => transmits.push(transmit),
                 Output::Job(id, _, job) if self.slow => self.jobs.push((id, job)),
-                Output::Job(id, _, job) => self.engine.handle_crypto(now, id, job.perform(&self.keys)),
+                Output::Job(id, _, job) => {
+                    let result = job.perform(self.credentials());
+                    self.engine.handle_crypto(now, id, result);
+                }
                 Output::Log(line) => self.log.push(line),
                 Output::Event(event) => self.events.push(event),
                 Output::Outcome(outcome) => self.outcomes.push(outcome),
@@ -116,10 +123,15 @@ impl Host {
         transmits
     }
 
+    fn credentials(&self) -> &dyn Credentials {
+        self.keeper.as_ref().map_or(&self.keys, |keeper| keeper)
+    }
+
     /// Does the jobs that wait.
     fn work(&mut self, now: Time) -> Vec<Transmit> {
         for (id, job) in std::mem::take(&mut self.jobs) {
-            self.engine.handle_crypto(now, id, job.perform(&self.keys));
+            let result = job.perform(self.credentials());
+            self.engine.handle_crypto(now, id, result);
         }
         self.drain(now)
     }

@@ -102,3 +102,35 @@ impl PeerProof {
         self.certificates = Ok(certificates);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(certificates: &[&[u8]]) -> PeerProof {
+        let raw = |body| RawPayload { kind: PayloadType::CERT, body, offset: 0, whole: &[] };
+        let payloads = certificates.iter().map(|body| raw(*body)).collect::<Vec<_>>();
+        PeerProof::read(AuthMethod::RSA_SIGNATURES, &payloads)
+    }
+
+    #[test]
+    fn certificates_are_bounded_in_number_and_length() {
+        let most = [4; CERTIFICATES_LEN_MAX / CERTIFICATES_MAX];
+        assert_eq!(read(&[most.as_slice(); CERTIFICATES_MAX]).certificates.map(|all| all.len()), Ok(CERTIFICATES_MAX));
+        let too_long = [4; CERTIFICATES_LEN_MAX / CERTIFICATES_MAX + 1];
+        let expected = PeerProblem::TooMany(CERTIFICATES_MAX, CERTIFICATES_MAX * too_long.len());
+        assert_eq!(read(&[too_long.as_slice(); CERTIFICATES_MAX]).certificates, Err(expected));
+        let expected = PeerProblem::TooMany(CERTIFICATES_MAX + 1, 2 * (CERTIFICATES_MAX + 1));
+        assert_eq!(read(&[[4, 1].as_slice(); CERTIFICATES_MAX + 1]).certificates, Err(expected));
+    }
+
+    #[test]
+    fn certificates_of_other_encodings_are_skipped() {
+        let found = read(&[&[4, 1], &[7, 2], &[1, 3], &[10, 4]]);
+        let encodings = found.certificates.unwrap().iter().map(|one| one.encoding).collect::<Vec<_>>();
+        assert_eq!(encodings, [CertEncoding::X509_SIGNATURE, CertEncoding::PKCS7]);
+        assert_eq!(found.skipped, Some(CertEncoding::CRL));
+        assert_eq!(read(&[&[4]]).certificates, Err(PeerProblem::Unparsable(CertEncoding::X509_SIGNATURE)));
+        assert_eq!(read(&[&[]]).certificates, Err(PeerProblem::Unparsable(CertEncoding(0))));
+    }
+}
