@@ -17,7 +17,8 @@ pub(super) type FirstKey = (Cookie, Path);
 /// The table of phase 1s.
 #[derive(Default)]
 pub(crate) struct Phase1s {
-    all: BTreeMap<Phase1Id, Phase1>,
+    /// Boxed: the nodes of the tree are half empty where ids only grow, and an entry has more than 500 bytes.
+    all: BTreeMap<Phase1Id, Box<Phase1>>,
     by_cookies: HashMap<CookiePair, Phase1Id>,
     by_first: HashMap<FirstKey, Phase1Id>,
     /// Established ones and those that we began. Those that peers began are added when they are established: before, anybody
@@ -52,7 +53,7 @@ impl Phase1s {
             self.by_pair.entry(phase1.pair()).or_default().insert(id);
         }
         self.attempts += usize::from(phase1.is_attempt());
-        self.all.insert(id, phase1);
+        self.all.insert(id, Box::new(phase1));
     }
 
     /// Removes a phase 1.
@@ -76,7 +77,7 @@ impl Phase1s {
         for phase2 in &phase1.waiting {
             self.waits.remove(phase2);
         }
-        Some(phase1)
+        Some(*phase1)
     }
 
     /// Lets a phase 2 wait for it.
@@ -183,11 +184,11 @@ impl Phase1s {
     }
 
     pub(crate) fn get(&self, id: Phase1Id) -> Option<&Phase1> {
-        self.all.get(&id)
+        self.all.get(&id).map(Box::as_ref)
     }
 
     pub(crate) fn get_mut(&mut self, id: Phase1Id) -> Option<&mut Phase1> {
-        self.all.get_mut(&id)
+        self.all.get_mut(&id).map(Box::as_mut)
     }
 
     /// Returns the ids of all, the oldest first.
@@ -197,7 +198,7 @@ impl Phase1s {
 
     /// Returns all of them, the oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Phase1Id, &Phase1)> {
-        self.all.iter().map(|(id, phase1)| (*id, phase1))
+        self.all.iter().map(|(id, phase1)| (*id, phase1.as_ref()))
     }
 
     /// Finds a phase 1 by both cookies.

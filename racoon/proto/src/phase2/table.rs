@@ -32,7 +32,8 @@ fn sa_keys(phase2: &Phase2, name: &SaName) -> impl Iterator<Item = SaKey> + use<
 /// The table of phase 2s.
 #[derive(Default)]
 pub(crate) struct Phase2s {
-    all: BTreeMap<Phase2Id, Phase2>,
+    /// Boxed: the nodes of the tree are half empty where ids only grow, and an entry has more than 500 bytes.
+    all: BTreeMap<Phase2Id, Box<Phase2>>,
     /// Those for which messages may still arrive.
     by_message: HashMap<Phase1Id, HashMap<u32, Phase2Id>>,
     /// The phase 1 and the message id of their messages.
@@ -56,7 +57,7 @@ impl Phase2s {
         // An earlier negotiation for the traffic keeps its place, as acquires join that one.
         self.negotiating.entry(phase2.traffic_key).or_insert(id);
         self.by_peer.entry(phase2.traffic_key.endpoints).or_default().insert(id);
-        self.all.insert(id, phase2);
+        self.all.insert(id, Box::new(phase2));
     }
 
     /// Removes a phase 2. It still says under which phase 1 it was.
@@ -75,7 +76,7 @@ impl Phase2s {
         while self.orphans.len() > ORPHANS_MAX {
             self.orphans.pop_first();
         }
-        Some(phase2)
+        Some(*phase2)
     }
 
     /// Binds it to a phase 1.
@@ -183,16 +184,16 @@ impl Phase2s {
     }
 
     pub(crate) fn get(&self, id: Phase2Id) -> Option<&Phase2> {
-        self.all.get(&id)
+        self.all.get(&id).map(Box::as_ref)
     }
 
     pub(crate) fn get_mut(&mut self, id: Phase2Id) -> Option<&mut Phase2> {
-        self.all.get_mut(&id)
+        self.all.get_mut(&id).map(Box::as_mut)
     }
 
     /// All of them, the oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Phase2Id, &Phase2)> {
-        self.all.iter().map(|(id, phase2)| (*id, phase2))
+        self.all.iter().map(|(id, phase2)| (*id, phase2.as_ref()))
     }
 
     /// Returns the ids of those that `is_hit` accepts, the oldest first.
