@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ipsec_conf::plainrsa::RsaEntry;
 use ipsec_conf::racoon::{Changes, Loader, Metadata, Passwords, load};
 use ipsec_conf::setkey::{Diagnostic, RawStatement, Splitter};
 use ipsec_conf::{plainrsa, psk};
@@ -322,5 +323,8 @@ pub fn psk(bytes: &[u8]) {
     {
         assert!(keys.find(identifier).is_some());
     }
-    let _ = plainrsa::parse(bytes);
+    for entry in plainrsa::parse(bytes).unwrap_or_default() {
+        let again = plainrsa::parse(entry.to_text().as_bytes()).expect("what was written is an entry");
+        assert!(matches!(again.as_slice(), [one] if *one == RsaEntry { line: one.line, ..entry }));
+    }
 }
