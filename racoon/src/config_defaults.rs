@@ -1,8 +1,6 @@
 //! Recognition of directives that only repeat a default, as in the output of `racoon -C`.
 
-use ipsec_conf::racoon::{
-    Account, Config, CrlPolicy, Directive, Ldap, ModeCfg, OwnCertificate, Radius, Remote, Section, Ternary,
-};
+use ipsec_conf::racoon::{Account, Config, Directive, Ldap, ModeCfg, Radius, Remote, Section, Ternary};
 
 /// Default of `pool_size`.
 const POOL_SIZE: u32 = 255;
@@ -75,18 +73,11 @@ fn radius(config: &Radius, usual: &Radius, name: &str) -> bool {
 }
 
 fn remote(remote: &Remote, name: &str) -> bool {
-    // With a plain RSA key there are no certificates to exchange.
-    let has_plain_key = matches!(remote.certificate, Some(OwnCertificate::PlainRsa(_)));
     match name {
         "nat_traversal" => remote.nat_traversal == Ternary::Off,
         "ike_frag" => remote.ike_frag == Ternary::Off,
         "esp_frag" => remote.esp_frag == u16::MAX,
         "mode_cfg" => !remote.mode_cfg,
-        "crl_policy" => remote.crl_policy == CrlPolicy::Optional,
-        "match_empty_cr" => !remote.match_empty_cr,
-        "send_cert" => remote.send_cert || has_plain_key,
-        "send_cr" => remote.send_cr || has_plain_key,
-        "verify_cert" => remote.verify_cert || has_plain_key,
         _ => false,
     }
 }

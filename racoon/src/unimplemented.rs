@@ -29,7 +29,7 @@ fn list(config: &Config) -> Vec<(String, &Place)> {
     // Values of directives that otherwise have an effect.
     for remote in &config.remotes {
         let modes = remote.exchange_modes.iter().filter(|mode| **mode == ExchangeMode::Base);
-        let methods = remote.proposals.iter().filter(|one| one.method != AuthenticationMethod::PreSharedKey);
+        let methods = remote.proposals.iter().filter(|one| !is_implemented(one.method));
         let values = modes
             .map(|mode| (format!("exchange_mode {mode}"), &remote.place))
             .chain(methods.map(|one| (format!("authentication_method {}", one.method), &one.place)))
@@ -47,6 +47,12 @@ fn list(config: &Config) -> Vec<(String, &Place)> {
 fn changes_nothing(config: &Config, directive: &Directive) -> bool {
     let is_off = (directive.section, directive.name) == (Section::Timer, "natt_keepalive");
     (is_off && config.timer.natt_keepalive.is_none()) || is_default(config, directive)
+}
+
+/// Whether a method is implemented: the others need logins.
+fn is_implemented(method: AuthenticationMethod) -> bool {
+    use AuthenticationMethod::{EcdsaSig, PreSharedKey, RsaSig};
+    matches!(method, PreSharedKey | RsaSig | EcdsaSig)
 }
 
 /// Returns the host name of a remote address, which would need a DNS look-up.
@@ -83,6 +89,8 @@ mod tests {
         };
         assert_eq!(warned("log info;\n"), "");
         let (psk, xauth) = (proposal("pre_shared_key"), proposal("xauth_psk_server"));
+        let signed = [proposal("rsasig"), proposal("ecdsasig")].concat();
+        assert_eq!(warned(&format!("remote anonymous {{ exchange_mode main; {signed} verify_cert off; }}")), "");
         assert_eq!(warned(&format!("remote anonymous {{ exchange_mode main; {psk} }}")), "");
         let off = "nat_traversal off; ike_frag off; mode_cfg off;";
         let nothing =

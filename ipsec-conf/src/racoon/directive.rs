@@ -138,8 +138,8 @@ macro_rules! directives {
 
 directives!(TOP, Top;
     "include" "path include" "path pre_shared_key" "path pidfile" "pfkey_buffer" "log" "complex_bundle" "padding" "listen"
-    "timer" "remote" "sainfo" "threads" "half_open_limit" "backend" "path backupsa";
-    "path certificate" "path script" "privsep" "mode_cfg" "ldapcfg" "radiuscfg" "journal"
+    "timer" "remote" "sainfo" "threads" "half_open_limit" "backend" "path backupsa" "path certificate";
+    "path script" "privsep" "mode_cfg" "ldapcfg" "radiuscfg" "journal"
 );
 directives!(PRIVSEP, Privsep; ; "user" "group" "chroot");
 directives!(PADDING, Padding;
@@ -160,9 +160,9 @@ directives!(REMOTE, Remote;
     "remote_address" "exchange_mode" "doi" "situation" "my_identifier" "peers_identifier" "verify_identifier"
     "weak_phase1_check" "lifetime" "initial_contact" "passive" "proposal_check" "support_proxy" "dpd" "dpd_delay"
     "dpd_retry" "dpd_maxfail" "dpd_mode" "rekey" "nonce_size" "ph1id" "proposal" "generate_policy"
-    "generate_policy_bounds";
-    "xauth_login" "certificate_type" "ca_type" "peers_certfile" "crl_policy" "mode_cfg" "script" "send_cert" "send_cr"
-    "match_empty_cr" "verify_cert" "ike_frag" "esp_frag" "nat_traversal"
+    "generate_policy_bounds" "certificate_type" "ca_type" "peers_certfile" "crl_policy" "send_cert" "send_cr"
+    "match_empty_cr" "verify_cert";
+    "xauth_login" "mode_cfg" "script" "ike_frag" "esp_frag" "nat_traversal"
 );
 directives!(PROPOSAL, Proposal;
     "encryption_algorithm" "hash_algorithm" "authentication_method" "dh_group" "lifetime";
