@@ -6,6 +6,8 @@ mod compare;
 mod good;
 mod manual;
 mod options;
+#[path = "../shared/pki.rs"]
+mod pki;
 mod private;
 mod readme;
 mod refused;
@@ -16,12 +18,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-use openssl::asn1::Asn1Time;
-use openssl::ec::{EcGroup, EcKey};
-use openssl::hash::MessageDigest;
-use openssl::nid::Nid;
-use openssl::pkey::PKey;
-use openssl::x509::{X509Builder, X509NameBuilder};
+use pki::Authority;
 use tempfile::TempDir;
 
 /// A directory in place of `/etc/racoon`.
@@ -114,26 +111,7 @@ fn remote(name: &str, more: &str) -> String {
 /// Returns a directory with the files that [`remote`] names.
 fn site() -> Site {
     let site = Site::new();
-    let (certificate, key) = certificate();
-    site.write("gw.pem", &certificate).write("gw.key", &key);
+    let own = Authority::new().issue("gw.example", 2, 300);
+    site.write("gw.pem", &own.certificate).write("gw.key", &own.key);
     site
-}
-
-/// Returns a certificate and its private key in PEM.
-fn certificate() -> (String, String) {
-    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
-    let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
-    let mut name = X509NameBuilder::new().unwrap();
-    name.append_entry_by_text("CN", "gw").unwrap();
-    let name = name.build();
-    let mut certificate = X509Builder::new().unwrap();
-    certificate.set_version(2).unwrap();
-    certificate.set_subject_name(&name).unwrap();
-    certificate.set_issuer_name(&name).unwrap();
-    certificate.set_pubkey(&key).unwrap();
-    certificate.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
-    certificate.set_not_after(&Asn1Time::days_from_now(365).unwrap()).unwrap();
-    certificate.sign(&key, MessageDigest::sha256()).unwrap();
-    let text = |pem| String::from_utf8(pem).unwrap();
-    (text(certificate.build().to_pem().unwrap()), text(key.private_key_to_pem_pkcs8().unwrap()))
 }

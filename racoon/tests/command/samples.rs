@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::{collections::BTreeMap, fs};
 
-use crate::{Site, certificate};
+use crate::Site;
+use crate::pki::Authority;
 
 /// The samples, and the weaknesses that racoon warns of.
 const SAMPLES: &[(&str, &[&str])] = &[
@@ -27,9 +28,11 @@ fn samples_are_valid() {
 
     let site = Site::new();
     site.write("psk.txt", "* correct horse battery staple\n");
-    for name in ["ca", "gateway", "gw", "joe"] {
-        let (certificate, key) = certificate();
-        site.write(&format!("certs/{name}.pem"), &certificate).write(&format!("certs/{name}.key"), &key);
+    let authority = Authority::new();
+    site.write("certs/ca.pem", &authority.pem());
+    for name in ["gateway", "gw", "joe"] {
+        let own = authority.issue(name, 2, 300);
+        site.write(&format!("certs/{name}.pem"), &own.certificate).write(&format!("certs/{name}.key"), &own.key);
     }
     for name in ["up.sh", "down.sh"] {
         site.write(&format!("scripts/{name}"), "#!/bin/sh\n").allow(&format!("scripts/{name}"), 0o700);

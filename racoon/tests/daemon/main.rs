@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod certificates;
 // Uses Linux' capabilities.
 #[cfg(target_os = "linux")]
 mod control_socket;
@@ -12,6 +13,8 @@ mod dialects;
 mod json;
 mod kernel;
 mod negotiation;
+#[path = "../shared/pki.rs"]
+mod pki;
 mod reload;
 mod start;
 mod stop;

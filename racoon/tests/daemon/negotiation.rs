@@ -39,7 +39,8 @@ fn peers_with(timer: &str, site: &Site, other: &Site) {
     site.configure(&format!("{timer}\nremote 127.0.0.1 [{}] {REMOTE}\n", other.port));
 }
 
-const ESTABLISH: [&str; 5] = ["establish-sa", "isakmp", "inet", "127.0.0.1", "127.0.0.1"];
+/// Command that establishes a phase 1.
+pub(crate) const ESTABLISH: [&str; 5] = ["establish-sa", "isakmp", "inet", "127.0.0.1", "127.0.0.1"];
 
 /// Returns two sites configured for each other.
 fn two_sites() -> (Site, Site) {
