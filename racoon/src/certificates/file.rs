@@ -39,8 +39,9 @@ impl FileError {
     }
 }
 
-/// Reads a file without secrets. Others than the owner and the group must not be able to change it.
-pub(super) fn read(path: &Path, files: &Files) -> Result<Vec<u8>, FileError> {
+/// Reads a file of certificates, which may contain a private key as well. Others than the owner and the group must not be able
+/// to change it.
+pub(super) fn read(path: &Path, files: &Files) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let (metadata, bytes) = files.read_keys(path).map_err(|error| FileError::new(path, reason(&error)))?;
     if !metadata.regular {
         return Err(FileError::new(path, "not a regular file"));
@@ -48,7 +49,7 @@ pub(super) fn read(path: &Path, files: &Files) -> Result<Vec<u8>, FileError> {
     if metadata.mode & 0o002 != 0 {
         return Err(FileError::new(path, format!("mode {:04o} is too open: anyone could replace it", metadata.mode)));
     }
-    limited(path, bytes).map(|bytes| bytes.to_vec())
+    limited(path, bytes)
 }
 
 /// Reads a file with secrets, which must be protected as [`key_file::read`] requires.
