@@ -23,6 +23,9 @@ use crate::sys;
 /// Number of intermediate authorities between a certificate and a trusted one.
 const DEPTH_MAX: i32 = 8;
 
+/// Number of authorities whose certificates a peer is asked for. Each needs a payload in a message that should fit in a datagram.
+const REQUESTS_MAX: usize = 8;
+
 /// Where trusted certificates and revocation lists are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Sources {
@@ -128,9 +131,15 @@ impl Authorities {
         Arc::clone(&current.store)
     }
 
-    /// Returns the DER of the names of the authorities in the file of `ca_type x509`.
+    /// Returns the DER of the names of the authorities in the file of `ca_type x509`, for requests to peers; of a large bundle, only
+    /// the first.
     pub(super) fn names(&self) -> Vec<Vec<u8>> {
-        self.store().of_file.iter().filter_map(|authority| authority.subject_name().to_der().ok()).collect()
+        self.store()
+            .of_file
+            .iter()
+            .take(REQUESTS_MAX)
+            .filter_map(|authority| authority.subject_name().to_der().ok())
+            .collect()
     }
 
     /// Returns a warning about each trusted certificate that ends soon.
