@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use ipsec_conf::psk::{KeyFileError, Nearest, PreSharedKeys};
-use racoon_proto::credentials::Credentials;
 use racoon_proto::psk::{KeyFileProblem, KeyTable, NearestLine, NoKey};
 use zeroize::Zeroizing;
 
@@ -47,9 +46,6 @@ impl KeyTable for PskFile {
         self.table().with_keys(&self.files, SystemTime::now(), |_, keys| keys.is_shared(name)).unwrap_or(true)
     }
 }
-
-/// Without private keys and certificates.
-impl Credentials for PskFile {}
 
 /// The file's name and parsed contents. Parsing ten thousand keys costs more than a negotiation.
 #[derive(Debug, Default)]

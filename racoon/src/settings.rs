@@ -51,7 +51,7 @@ mod tests {
     use ipsec_conf::racoon::load;
 
     use super::*;
-    use crate::config::NoCertificates;
+    use crate::certificates::Snapshot;
     use crate::files::Files;
     use crate::net::Ports;
 
@@ -60,7 +60,7 @@ mod tests {
         let file = directory.path().join("racoon.conf");
         std::fs::write(&file, text).unwrap();
         let load = load(file.to_str().unwrap(), &Files::default());
-        translate(&load.config.unwrap_or_else(|| panic!("{:?}", load.problems)), options, &NoCertificates).unwrap()
+        translate(&load.config.unwrap_or_else(|| panic!("{:?}", load.problems)), options, &Snapshot::default()).unwrap()
     }
 
     #[test]

@@ -49,20 +49,6 @@ pub struct CertificateFacts {
     pub ecdsa: Option<AuthMethod>,
 }
 
-/// Environment of this host without certificates, which this version does not read.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoCertificates;
-
-impl Environment for NoCertificates {
-    fn interface(&self, name: &str) -> Option<u32> {
-        nix::net::if_::if_nametoindex(name).ok()
-    }
-
-    fn certificate(&self, _: &Path) -> Option<CertificateFacts> {
-        None
-    }
-}
-
 /// Error in a syntactically correct section.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{place}: {message}")]
