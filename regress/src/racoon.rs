@@ -80,6 +80,11 @@ impl<'a> Racoon<'a> {
         self.daemon.wait_until(TIMEOUT, pattern, found)
     }
 
+    /// Makes the daemon read its files again.
+    pub(crate) fn reload(&self) -> Result<()> {
+        self.daemon.signal(Signal::SIGHUP)
+    }
+
     /// Stops the daemon with SIGTERM; it must exit with status 0.
     pub(crate) fn stop(self) -> Result<()> {
         let exit = self.daemon.stop(TIMEOUT)?;

@@ -1,6 +1,7 @@
 //! racoon with itself on a real kernel: two hosts, whose kernels trigger negotiations.
 
 mod authorization;
+mod certificates;
 mod esn;
 mod generate_policy;
 mod loss;
@@ -47,6 +48,7 @@ const SUITES: [(&str, &[&[Scenario]]); 2] = [
             generate_policy::SCENARIOS,
             recovery::SCENARIOS,
             negotiation::SCENARIOS,
+            certificates::SCENARIOS,
             mismatch::SCENARIOS,
             authorization::SCENARIOS,
             esn::SCENARIOS,

@@ -32,14 +32,14 @@ pub(super) enum Side {
 impl Side {
     pub(super) const BOTH: [Self; 2] = [Self::Alice, Self::Bob];
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Alice => "alice",
             Self::Bob => "bob",
         }
     }
 
-    fn other(self) -> Self {
+    pub(super) fn other(self) -> Self {
         match self {
             Self::Alice => Self::Bob,
             Self::Bob => Self::Alice,
@@ -119,12 +119,20 @@ pub(super) struct Settings {
     pub(super) phase1_lifetime: u32,
     /// Lifetime of phase 2 in seconds.
     pub(super) phase2_lifetime: u32,
-    /// Directives of the proposal.
+    /// Directives before the sections.
+    pub(super) head: String,
+    pub(super) exchange: &'static str,
+    pub(super) method: &'static str,
+    /// Directives on identities and certificates.
+    pub(super) credentials: String,
+    /// Directives of the proposal, apart from the authentication method.
     pub(super) proposal: &'static str,
     /// More directives of the remote section.
     pub(super) remote: &'static str,
     /// Directives of the sainfo.
     pub(super) sainfo: &'static str,
+    /// The peer's name in `psk.txt`, if that is not its address.
+    pub(super) key_of: Option<&'static str>,
     /// The pre-shared key.
     pub(super) key: &'static str,
     /// Number of times that a message is sent, one second apart.
@@ -140,9 +148,14 @@ impl Default for Settings {
         Self {
             phase1_lifetime: 3600,
             phase2_lifetime: 1800,
+            head: String::new(),
+            exchange: "main",
+            method: "pre_shared_key",
+            credentials: String::new(),
             proposal: "encryption_algorithm aes 256; hash_algorithm sha256; dh_group modp2048;",
             remote: "proposal_check obey;",
             sainfo: "pfs_group modp2048; encryption_algorithm aes 256; authentication_algorithm hmac_sha256;",
+            key_of: None,
             key: "a key for two hosts in a lab",
             counter: 60,
             backup: None,
@@ -156,14 +169,15 @@ impl Settings {
         let (us, peer) = (topology.outer(side), topology.outer(side.other()));
         let backup = self.backup.as_ref().map_or_else(String::new, |path| format!("path backupsa \"{path}\";\n"));
         format!(
-            "{backup}log debug2;
+            "{backup}{}log debug2;
 listen {{ isakmp {us} [500]; adminsock disabled; }}
 timer {{ counter {}; interval 1 sec; phase1 60 sec; phase2 60 sec; }}
 remote {peer} {{
-    exchange_mode main;
+    exchange_mode {};
+    {}
     lifetime time {} sec;
     {}
-    proposal {{ authentication_method pre_shared_key; {} }}
+    proposal {{ authentication_method {}; {} }}
 }}
 sainfo anonymous {{
     lifetime time {} sec;
@@ -171,7 +185,16 @@ sainfo anonymous {{
     compression_algorithm deflate;
 }}
 ",
-            self.counter, self.phase1_lifetime, self.remote, self.proposal, self.phase2_lifetime, self.sainfo
+            self.head,
+            self.counter,
+            self.exchange,
+            self.credentials,
+            self.phase1_lifetime,
+            self.remote,
+            self.method,
+            self.proposal,
+            self.phase2_lifetime,
+            self.sainfo
         )
     }
 }
@@ -243,7 +266,8 @@ impl Testbed {
     }
 
     fn launch(&self, side: Side, settings: &Settings, setkey: String) -> Result<Racoon<'_>> {
-        let psk = format!("{} {}\n", self.topology.outer(side.other()), settings.key);
+        let peer = settings.key_of.map_or_else(|| self.topology.outer(side.other()), str::to_owned);
+        let psk = format!("{peer} {}\n", settings.key);
         let conf = settings.text(self.topology, side);
         Racoon::start(
             self.host(side),

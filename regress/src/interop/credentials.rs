@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use super::algorithm::{GROUPS, HASHES, Peer};
 use super::connection::{Authentication, Endpoint, Exchange, Identity, PrivateKey, StartAction};
 use super::matrix::{Initiator, Row, rows};
-use crate::pki::{KeyKind, Leaf, Pki, ROOT, subject};
+use crate::pki::{KeyKind, Leaf, Pki, ROOT, Validity, subject};
 
 /// Names of the two sides, ours first; certificates, identities and keys are named after them.
 const SIDES: [&str; 2] = ["alice", "bob"];
@@ -72,7 +72,7 @@ pub(crate) fn make_certificates(dir: &Path) -> Result<Pki> {
     let pki = Pki::new(dir)?;
     for side in SIDES {
         let authority = format!("authority-{side}");
-        pki.authority(&authority, Some(ROOT))?;
+        pki.authority(&authority, Some(ROOT), Validity::Current)?;
         for kind in [KeyKind::Rsa, KeyKind::P256, KeyKind::P384, KeyKind::P521] {
             let name = name(side, kind);
             pki.leaf(&Leaf::new(&name, kind, &alternative_names(&name)))?;

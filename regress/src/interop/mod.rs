@@ -18,6 +18,10 @@
 //! | INITIAL-CONTACT from the peer | respected | respected, if sent (`initial-contact=yes`) |
 //! | SIGTERM to racoon | the peer deletes its SAs | the same |
 //! | aggressive mode, pre-shared key: address, FQDN, USER_FQDN and KEY_ID, either side begins | 8 of 8 | 8 of 8 |
+//! | main mode, certificates for RSA: subject, FQDN and USER_FQDN, either side begins | 6 of 6 | 6 of 6 |
+//! | main mode, certificates for ECDSA with P-256, P-384 and P-521 | 6 of 6 | not supported in IKEv1 |
+//! | main mode, each side below an intermediate authority of its own | 2 of 2 | not tested |
+//! | main mode, RSA keys without certificates | not tested | 2 of 2 |
 //! | ike-scan 1.9.5 | one handshake for the configured transform, NO-PROPOSAL-CHOSEN for DES | |
 //! | psk-crack 1.9.5 | finds the key in racoon's message 2 of aggressive mode, with SHA-1 and MD5 | |
 
@@ -47,7 +51,8 @@ use crate::racoon::Programs;
 use crate::summary::Summary;
 use crate::{renamed, tools, tree};
 use algorithm::Peer;
-use connection::Authentication;
+use connection::{Authentication, Exchange};
+pub(crate) use credentials::make_certificates;
 use daemon::Implementation;
 pub(crate) use package::{PROGRAMS, STRONGSWAN};
 
@@ -154,14 +159,15 @@ fn run_credentials(peer: Peer, ours: &Implementation, theirs: &Implementation, o
     if !only.is_empty() && !only.iter().any(|name| name.starts_with('c')) {
         return Ok(Summary::default());
     }
-    let pki = credentials::make_certificates(Path::new("/run/pki"))?;
+    let pki = make_certificates(Path::new("/run/pki"))?;
     let mut rows = credentials::credential_rows(peer, &pki)?;
     let is_wanted = |name: &str| only.is_empty() || only.contains(&CREDENTIALS) || only.contains(&name);
     rows.retain(|row| is_wanted(&row.connection.name));
     rows.retain(|row| match (ours, &row.connection.authentication) {
-        // racoon has no signatures yet.
-        (Implementation::Racoon(_), authentication) => matches!(authentication, Authentication::PreSharedKey(_)),
-        (_, authentication) => *authentication != Authentication::RawKeys,
+        // racoon has signatures in main mode only, yet.
+        (Implementation::Racoon(_), Authentication::Certificates(_)) => row.connection.exchange == Exchange::Main,
+        (Implementation::Charon, Authentication::RawKeys) => false,
+        _ => true,
     });
     runner::run_rows(ours, theirs, &rows)
 }

@@ -34,6 +34,8 @@ pub(crate) enum KeyKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Validity {
     Current,
+    Expired,
+    NotYet,
 }
 
 /// A host's certificate.
@@ -112,6 +114,8 @@ impl Validity {
     fn dates(self) -> [&'static str; 2] {
         match self {
             Self::Current => ["20200101000000Z", "20450101000000Z"],
+            Self::Expired => ["20200101000000Z", "20210101000000Z"],
+            Self::NotYet => ["20440101000000Z", "20450101000000Z"],
         }
     }
 }
@@ -129,12 +133,12 @@ impl Pki {
         let _ = fs::remove_dir_all(dir);
         fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
         let pki = Self { dir: dir.to_owned() };
-        pki.authority(ROOT, None)?;
+        pki.authority(ROOT, None, Validity::Current)?;
         Ok(pki)
     }
 
-    /// Creates an authority with an RSA key. Without an issuer, it signs its own certificate.
-    pub(crate) fn authority(&self, name: &str, issuer: Option<&str>) -> Result<()> {
+    /// Creates an authority with an RSA key. Without an issuer, it signs its own certificate, which is valid.
+    pub(crate) fn authority(&self, name: &str, issuer: Option<&str>, validity: Validity) -> Result<()> {
         let database = self.dir.join(format!("{name}.ca"));
         fs::create_dir(&database).with_context(|| database.display().to_string())?;
         fs::write(database.join("config"), AUTHORITY)?;
@@ -142,7 +146,7 @@ impl Pki {
         fs::write(database.join("crlnumber"), "01\n")?;
         self.key(name, KeyKind::Rsa)?;
         match issuer {
-            Some(issuer) => self.sign(issuer, name, Validity::Current, AUTHORITY_EXTENSIONS)?,
+            Some(issuer) => self.sign(issuer, name, validity, AUTHORITY_EXTENSIONS)?,
             None => {
                 let options =
                     ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=keyCertSign,cRLSign"];
@@ -175,6 +179,30 @@ impl Pki {
     /// Returns the files of such a key: the private and the public one.
     pub(crate) fn plain_files(&self, name: &str) -> [PathBuf; 2] {
         ["priv", "pub"].map(|kind| self.dir.join(file(name, kind)))
+    }
+
+    /// Revokes a certificate. This takes effect with the next [`Self::revocation_list`].
+    pub(crate) fn revoke(&self, issuer: &str, name: &str) -> Result<()> {
+        let revoked = format!("../{}", file(name, "pem"));
+        self.ca(issuer, &["-revoke", &revoked])
+    }
+
+    /// Writes the revocation list of an authority, `NAME.crl`.
+    pub(crate) fn revocation_list(&self, issuer: &str) -> Result<PathBuf> {
+        let list = file(issuer, "crl");
+        self.ca(issuer, &["-gencrl", "-out", &format!("../{list}")])?;
+        Ok(self.dir.join(list))
+    }
+
+    /// Copies files to a folder, under the names by which certificates and lists are looked up by their subject.
+    pub(crate) fn hashed(&self, to: &Path, files: &[PathBuf]) -> Result<()> {
+        fs::create_dir_all(to).with_context(|| to.display().to_string())?;
+        for from in files {
+            let name = from.file_name().context("a file without a name")?;
+            fs::copy(from, to.join(name).with_extension(extension(from)))
+                .with_context(|| from.display().to_string())?;
+        }
+        openssl(to, &["rehash", "."])
     }
 
     /// Writes a certificate and that of its issuer to one file, `NAME.chain.pem`.
@@ -256,4 +284,40 @@ fn slashed(name: &str) -> String {
 
 fn file(name: &str, kind: &str) -> String {
     format!("{name}.{kind}")
+}
+
+/// Returns the suffix of a copy, one that `openssl rehash` looks at.
+fn extension(file: &Path) -> &'static str {
+    if file.extension().is_some_and(|kind| kind == "crl") { "crl" } else { "pem" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revoked_certificate_is_on_the_list() {
+        let dir = std::env::temp_dir().join(format!("regress-pki.{}", std::process::id()));
+        let pki = Pki::new(&dir).expect("a root");
+        pki.authority("below", Some(ROOT), Validity::Current).expect("an authority");
+        let leaf = Leaf { issuer: "below", ..Leaf::new("alice", KeyKind::P256, "DNS:alice.example,IP:192.0.2.1") };
+        pki.leaf(&leaf).expect("a certificate");
+        pki.chain("alice", "below").expect("a chain");
+        let list = pki.revocation_list("below").expect("a list");
+        let verify = || {
+            let [root, below, alice] = [ROOT, "below", "alice"].map(|name| pki.certificate(name).display().to_string());
+            let list = list.display().to_string();
+            let words = ["verify", "-CAfile", &root, "-untrusted", &below, "-CRLfile", &list, "-crl_check", &alice];
+            Program::new("openssl", &words).run().expect("openssl").text()
+        };
+        assert!(verify().ends_with(": OK\n"), "{}", verify());
+        pki.revoke("below", "alice").expect("revocation");
+        pki.revocation_list("below").expect("a list");
+        assert!(verify().contains("certificate revoked"), "{}", verify());
+        pki.hashed(&dir.join("hashed"), &[pki.certificate(ROOT), list.clone()]).expect("a hashed folder");
+        let names: Vec<_> =
+            fs::read_dir(dir.join("hashed")).expect("a folder").flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(names.len(), 4, "{names:?}");
+        fs::remove_dir_all(dir).expect("removal");
+    }
 }
