@@ -107,6 +107,8 @@ pub(super) struct HostConfig {
     /// The address of the remote section.
     pub(super) remote_of: &'static str,
     pub(super) exchange: &'static str,
+    /// The authentication method.
+    pub(super) method: &'static str,
     /// More directives of the remote section.
     pub(super) remote: &'static str,
     /// Directives of the proposal, apart from the authentication method.
@@ -156,6 +158,7 @@ impl HostConfig {
             listen: "adminsock disabled;",
             remote_of: peer,
             exchange: "main",
+            method: "pre_shared_key",
             remote: "proposal_check obey;",
             proposal: "encryption_algorithm aes 256; hash_algorithm sha256; dh_group modp2048;",
             phase1_lifetime: 3600,
@@ -177,7 +180,7 @@ impl HostConfig {
             "{}\nlisten {{ isakmp {} [500]; {} }}\n\
              timer {{ counter {COUNTER}; interval 1 sec; phase1 60 sec; phase2 {COUNTER} sec; }}\n\
              remote {} {{\n    exchange_mode {};\n    lifetime time {} sec;\n    {}\n    \
-             proposal {{ authentication_method pre_shared_key; {} }}\n}}\n",
+             proposal {{ authentication_method {}; {} }}\n}}\n",
             self.head,
             self.local,
             self.listen,
@@ -185,6 +188,7 @@ impl HostConfig {
             self.exchange,
             self.phase1_lifetime,
             self.remote,
+            self.method,
             self.proposal
         );
         if !self.sainfo_of.is_empty() {

@@ -6,6 +6,7 @@
 //! does not start.
 
 mod causes;
+mod certificates;
 mod failure;
 mod negotiation;
 mod network;
@@ -30,7 +31,8 @@ use failure::{Failure, FailureKind};
 use verdict::Verdict;
 
 /// All failures, by location of the fault.
-const ALL: &[&[Failure]] = &[phase1::FAILURES, phase2::FAILURES, network::FAILURES, start::FAILURES];
+const ALL: &[&[Failure]] =
+    &[phase1::FAILURES, certificates::FAILURES, phase2::FAILURES, network::FAILURES, start::FAILURES];
 
 /// Number of failures provoked at a time. They mostly wait, and each has hosts and a link of its own.
 const CONCURRENT: usize = 8;
@@ -67,6 +69,7 @@ pub(crate) fn check(backend: &str, word: &str) -> Result<Summary> {
 pub(crate) fn run_in_lab(arguments: &[&str]) -> Result<()> {
     let [racoon, setkey, backend, word] = arguments else { bail!("unexpected arguments: {arguments:?}") };
     let programs = Programs { racoon: racoon.into(), setkey: setkey.into(), backend: (*backend).to_owned() };
+    certificates::make()?;
     let failures = ALL.iter().copied().flatten().filter(|failure| failure.cause.contains(word)).enumerate();
     let waiting = Mutex::new(failures);
     let total = Mutex::new((Summary::default(), Vec::new()));
