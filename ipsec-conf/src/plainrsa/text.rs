@@ -107,7 +107,8 @@ fn base64(octets: &[u8]) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Number, base64 as decode, parse};
+    use super::super::reader::base64 as decode;
+    use super::super::{Number, parse};
     use super::*;
 
     #[test]
