@@ -73,9 +73,10 @@ mod tests {
             Block::File { path, .. } => Some(path.as_str()),
             Block::Shell { .. } => None,
         });
-        let expected = ["/etc/ipsec.conf", "/etc/racoon/psk.txt", "/etc/racoon/racoon.conf", "/etc/ipsec.conf"];
+        let racoon = "/etc/racoon/racoon.conf";
+        let expected = ["/etc/ipsec.conf", "/etc/racoon/psk.txt", racoon, racoon, "/etc/ipsec.conf"];
         assert_eq!(files.collect::<Vec<_>>(), expected);
         let ones = blocks.iter().filter(|block| matches!(block, Block::Shell { on_both: false, .. }));
-        assert_eq!(ones.count(), 1);
+        assert_eq!(ones.count(), 3);
     }
 }

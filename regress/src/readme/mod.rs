@@ -1,8 +1,8 @@
 //! README.md as a reader follows it: two hosts of the lab write its files and run its shell blocks, in order and
 //! unchanged.
 //!
-//! `apt-get`, `cargo` and `systemctl` are stubs. The first installs nothing, the second copies programs that are
-//! already built, and the third does what systemd would do with the installed units.
+//! `apt-get`, `cargo`, `systemctl` and `scp` are stubs. The first installs nothing, the second copies programs that are
+//! already built, the third does what systemd would do with the installed units, and the last copies between folders.
 
 mod blocks;
 
@@ -23,7 +23,7 @@ use crate::tree;
 const ADDRESSES: [&str; 2] = ["192.0.2.1", "192.0.2.2"];
 
 /// Programs that README.md uses and that are replaced in the lab.
-const STUBS: [(&str, &str); 3] = [
+const STUBS: [(&str, &str); 4] = [
     ("apt-get", "#!/bin/sh\n[ \"$1\" = install ]\n"),
     (
         "cargo",
@@ -33,6 +33,8 @@ const STUBS: [(&str, &str); 3] = [
          demo | regress) ;;\n*) exit 1 ;;\nesac\n",
     ),
     ("systemctl", include_str!("systemctl")),
+    // The arguments are `-pr`, a folder, and the other host with a path. `/run/scp` is common to both hosts.
+    ("scp", "#!/bin/sh\n[ $# = 3 ] && cp -pr \"$2\" \"/run/scp/${3##*/}\"\n"),
 ];
 
 /// Folder of the stubs.
@@ -83,8 +85,10 @@ pub(crate) fn run_in_lab(programs: &str) -> Result<()> {
 
 /// Checks what the text promises about a block that has run.
 fn check_after(hosts: &[ReadmeHost; 2], commands: &str) -> Result<()> {
-    let [alice, _] = hosts;
-    if commands.contains("racoonctl show-sa") {
+    let [alice, bob] = hosts;
+    if commands.contains("\nscp ") {
+        bob.shell("scp", "cp -pr /run/scp/certs /etc/racoon/certs\n")?;
+    } else if commands.contains("racoonctl show-sa") {
         for host in hosts {
             host.wait_for_sas()?;
         }
@@ -166,7 +170,9 @@ impl ReadmeHost {
         let done = self.run("sh", &["-e", "-c", commands])?;
         print!("{}", done.text());
         ensure!(done.success(), "{place}: {name}: the commands ended with {}", done.exit);
-        ensure!(done.stderr.is_empty(), "{place}: {name}: the commands wrote to standard error");
+        // openssl reports its progress there.
+        let is_silent = done.stderr.is_empty() || commands.contains("openssl req");
+        ensure!(is_silent, "{place}: {name}: the commands wrote to standard error");
         Ok(done.text())
     }
 
@@ -222,12 +228,14 @@ fn swapped(text: &str, [one, other]: [&str; 2]) -> String {
 
 fn prepare(name: &str) -> Result<()> {
     let none = None::<&str>;
-    // A run directory of its own, since the hosts share `/run`. What the lab keeps there remains.
+    // A run directory of its own, since the hosts share `/run`. What the lab keeps there remains, and a folder
+    // that the hosts share.
     let own = Path::new("/run").join(name).join("run");
-    for kept in ["etc", "lab"] {
-        let to = own.join(kept);
+    for kept in ["etc", "lab", "scp"] {
+        let (from, to) = (Path::new("/run").join(kept), own.join(kept));
+        fs::create_dir_all(&from)?;
         fs::create_dir_all(&to)?;
-        mount(Some(&Path::new("/run").join(kept)), &to, none, MsFlags::MS_BIND, none).context("bind")?;
+        mount(Some(&from), &to, none, MsFlags::MS_BIND, none).context("bind")?;
     }
     // A writable `/usr` to install to.
     let layers = ["upper", "work"].map(|layer| Path::new("/run").join(name).join(layer));
@@ -237,7 +245,9 @@ fn prepare(name: &str) -> Result<()> {
     mount(Some("overlay"), "/usr", Some("overlay"), MsFlags::empty(), Some(options.as_str())).context("/usr")?;
     // Recursively, to include the mounts below it.
     mount(Some(&own), "/run", none, MsFlags::MS_BIND | MsFlags::MS_REC, none).context("/run")?;
-    mount(Some("log"), "/var/log", Some("tmpfs"), MsFlags::empty(), none).context("/var/log")?;
+    for folder in ["/var/log", "/root"] {
+        mount(Some("tmpfs"), folder, Some("tmpfs"), MsFlags::empty(), none).context(folder)?;
+    }
     // The lab's `/etc` links to the machine's folder for systemd.
     let _ = fs::remove_file("/etc/systemd");
     fs::create_dir_all("/etc/systemd/system")?;
