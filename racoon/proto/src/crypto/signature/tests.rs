@@ -78,6 +78,19 @@ fn known_signatures_are_made_and_accepted() {
 }
 
 #[test]
+fn signatures_of_strongswan_are_accepted() {
+    for (kind, method) in [("RSA", AuthMethod::RSA_SIGNATURES), ("ECDSA 256", AuthMethod::ECDSA_256)] {
+        let [initiator, responder] =
+            ["initiator", "responder"].map(|role| Vector::of(&format!("strongSwan {kind} {role}")));
+        let key = PKey::public_key_from_der(&initiator.0["public key"]).unwrap();
+        let valid = |hash: &[u8]| verify(method, &key, hash, &initiator.0["signature"]);
+        assert_eq!((valid(&initiator.0["hash"]), valid(&responder.0["hash"])), (Ok(true), Ok(false)), "{kind}");
+        let key = PKey::public_key_from_der(&responder.0["public key"]).unwrap();
+        assert_eq!(verify(method, &key, &responder.0["hash"], &responder.0["signature"]), Ok(true), "{kind}");
+    }
+}
+
+#[test]
 fn short_numbers_are_padded() {
     let vector = Vector::of("ECDSA 256");
     let key = vector.private_key(AuthMethod::ECDSA_256);
