@@ -208,7 +208,7 @@ fn table() -> Vec<Row> {
         ),
         (
             Signature(PeerProblem::Signature.into()),
-            "the peer is not authenticated: its signature is not one of the key in its certificate",
+            "the peer is not authenticated: its signature was not made with its key",
             Some(NotifyType::INVALID_SIGNATURE),
             not_authenticated,
         ),

@@ -87,6 +87,9 @@ pub(super) fn hint(reason: &FailureReason, exchange: ExchangeType) -> Option<&'s
             | NotifyType::INVALID_CERT_ENCODING
             | NotifyType::INVALID_CERT_AUTHORITY,
         ) => "the peer does not accept our certificate or signature: see its log for the reason",
+        FailureReason::Refused(NotifyType::CERTIFICATE_UNAVAILABLE) => {
+            "the peer has no key that it can use: see its log for the reason"
+        }
         FailureReason::NoRemote(MissingRemote::Address { .. }) => "add a remote section for it, or remote anonymous",
         FailureReason::NoPolicy(missing) => return missing.hint(),
         FailureReason::NoSainfo(_) => "both endpoints of a sainfo are anonymous or equal those of the policy",
