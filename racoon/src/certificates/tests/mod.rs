@@ -1,6 +1,7 @@
 //! Tests with files and keys that are made for each of them.
 
 mod chains;
+mod exchange;
 mod files;
 mod pki;
 mod reloads;
