@@ -10,6 +10,8 @@ use libpfkey::json::Keys;
 use crate::admin::DEFAULT_PATH;
 use crate::admin::protocol::{Endpoints, Establishment, Flow, Request, Table};
 
+use super::certificate::Form;
+
 /// Output of `--version`.
 pub(super) const VERSION_LINE: &str = concat!("racoonctl (ipsec-tools-rs) ", env!("CARGO_PKG_VERSION"), "\n");
 
@@ -20,6 +22,7 @@ Usage:
   racoonctl [opts] show-sa <protocol>
   racoonctl [opts] --json [--keys] show-sa <protocol>
   racoonctl [opts] flush-sa <protocol>
+  racoonctl [opts] get-cert [--pem | --text] <family> <src> <dst>
   racoonctl [opts] delete-sa <saopts>
   racoonctl [opts] establish-sa [-n remoteconf] <saopts>
   racoonctl --help | --version
@@ -45,7 +48,6 @@ Parameter specifications:
 /// Commands of KAME's racoonctl that are not implemented yet, with their abbreviations.
 const NOT_YET: &[(&str, &str)] = &[
     ("show-schedule", "sc"),
-    ("get-cert", "gc"),
     ("vpn-connect", "vc"),
     ("vpn-disconnect", "vd"),
     ("show-event", "se"),
@@ -62,6 +64,8 @@ pub(super) struct Invocation {
     pub(super) verbosity: usize,
     /// The request.
     pub(super) request: Request,
+    /// How to write the certificate of `get-cert`.
+    pub(super) form: Form,
 }
 
 /// Reason to exit without a request.
@@ -98,6 +102,7 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Invocation, EarlyExit> {
     if given.opt_present("d") {
         return Err(EarlyExit::Error("-d is not supported yet".into()));
     }
+    let mut form = Form::default();
     let request = match (command.as_str(), rest) {
         ("reload-config" | "rc", []) => Request::Reload,
         ("show-sa" | "ss", [table]) => Request::ShowSa(protocol(table)?),
@@ -107,6 +112,11 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Invocation, EarlyExit> {
             Establishment::Ipsec(_, flow) => flow.into(),
         }),
         ("establish-sa" | "es", rest) => establish(rest)?,
+        ("get-cert" | "gc", rest) => {
+            let ends;
+            (ends, form) = certificate(rest)?;
+            Request::GetCertificate(ends)
+        }
         ("reload-config" | "rc" | "show-sa" | "ss" | "flush-sa" | "fs", _) => return Err(EarlyExit::Usage),
         (other, _) if NOT_YET.iter().any(|(long, short)| other == *long || other == *short) => {
             return Err(EarlyExit::Error(format!("{other} is not supported yet")));
@@ -119,7 +129,7 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Invocation, EarlyExit> {
         (false, false) => request,
     };
     let socket = given.opt_strs("s").pop().map_or_else(|| DEFAULT_PATH.into(), PathBuf::from);
-    Ok(Invocation { socket, verbosity: given.opt_count("l"), request })
+    Ok(Invocation { socket, verbosity: given.opt_count("l"), request, form })
 }
 
 /// Converts a request to the one with JSON in its reply.
@@ -160,6 +170,22 @@ fn establish(arguments: &[String]) -> Result<Request, EarlyExit> {
     Ok(Request::EstablishSa { what: establishment(&given.free)?, section: given.opt_strs("n").pop() })
 }
 
+/// Parses what follows `get-cert`.
+fn certificate(arguments: &[String]) -> Result<(Endpoints, Form), EarlyExit> {
+    let mut options = Options::new();
+    options.optflagmulti("", "pem", "").optflagmulti("", "text", "");
+    let arguments = arguments.iter().map(OsString::from).collect::<Vec<_>>();
+    let given = parse_options(&mut options, &arguments)?;
+    let form = match (given.opt_present("pem"), given.opt_present("text")) {
+        (true, true) => return Err(EarlyExit::Error("--pem and --text exclude each other".into())),
+        (true, false) => Form::Pem,
+        (false, true) => Form::Text,
+        (false, false) => Form::Der,
+    };
+    let [family, source, destination] = given.free.as_slice() else { return Err(EarlyExit::Usage) };
+    Ok((endpoints(is_v4(family)?, source, destination)?, form))
+}
+
 fn protocol(word: &str) -> Result<Table, EarlyExit> {
     let found = Table::WORDS.into_iter().find(|(known, _)| *known == word);
     found.map(|(_, table)| table).ok_or_else(|| EarlyExit::Error(format!("unknown protocol {word}")))
@@ -169,16 +195,9 @@ fn protocol(word: &str) -> Result<Table, EarlyExit> {
 fn establishment(words: &[String]) -> Result<Establishment, EarlyExit> {
     let [table, family, source, destination, rest @ ..] = words else { return Err(EarlyExit::Usage) };
     let table = protocol(table)?;
-    let v4 = match family.as_str() {
-        "inet" => true,
-        "inet6" => false,
-        other => return Err(EarlyExit::Error(format!("unknown family {other}"))),
-    };
+    let v4 = is_v4(family)?;
     match (table, rest) {
-        (Table::Isakmp, []) => {
-            let end = |word: &str| host(word, v4).map(|ip| SocketAddr::new(ip, 0));
-            Ok(Establishment::Isakmp(Endpoints { local: end(source)?, remote: end(destination)? }))
-        }
+        (Table::Isakmp, []) => Ok(Establishment::Isakmp(endpoints(v4, source, destination)?)),
         (Table::Esp | Table::Ah, [] | [_]) => {
             let protocol = rest.first().map_or(Ok(0), |word| upper_layer(word, v4))?;
             let (source, source_prefix) = network(source, v4, protocol)?;
@@ -189,6 +208,21 @@ fn establishment(words: &[String]) -> Result<Establishment, EarlyExit> {
         (Table::Ipsec, _) => Err(EarlyExit::Error("protocol ipsec is only for show-sa and flush-sa".into())),
         _ => Err(EarlyExit::Usage),
     }
+}
+
+/// Whether a family is IPv4; the other one is IPv6.
+fn is_v4(family: &str) -> Result<bool, EarlyExit> {
+    match family {
+        "inet" => Ok(true),
+        "inet6" => Ok(false),
+        other => Err(EarlyExit::Error(format!("unknown family {other}"))),
+    }
+}
+
+/// Parses the ends of a phase 1, which have no ports.
+fn endpoints(v4: bool, source: &str, destination: &str) -> Result<Endpoints, EarlyExit> {
+    let end = |word: &str| host(word, v4).map(|ip| SocketAddr::new(ip, 0));
+    Ok(Endpoints { local: end(source)?, remote: end(destination)? })
 }
 
 fn upper_layer(word: &str, v4: bool) -> Result<u8, EarlyExit> {
@@ -315,6 +349,28 @@ mod tests {
         };
         let expected = Request::EstablishSa { what: Establishment::Ipsec(Table::Esp, flow), section: None };
         assert_eq!(request("es esp inet6 2001:db8::/64[any] 2001:db8:1::1[80] tcp"), expected);
+    }
+
+    #[test]
+    fn forms_of_a_certificate() {
+        for (line, form) in [
+            ("get-cert inet 192.0.2.1 192.0.2.2", Form::Der),
+            ("gc --pem inet 192.0.2.1 192.0.2.2", Form::Pem),
+            ("-l gc --text inet 192.0.2.1 192.0.2.2", Form::Text),
+        ] {
+            let run = of(line).unwrap();
+            let pair = ends("192.0.2.1", "192.0.2.2");
+            assert_eq!((run.request, run.form), (Request::GetCertificate(pair), form), "{line}");
+        }
+        let pair = ends("::", "2001:db8::1");
+        assert_eq!(request("gc inet6 :: 2001:db8::1"), Request::GetCertificate(pair));
+        for line in ["gc", "gc inet 192.0.2.1", "gc isakmp inet 192.0.2.1 192.0.2.2"] {
+            assert_eq!(of(line), Err(EarlyExit::Usage), "{line}");
+        }
+        assert_eq!(because("gc inet 192.0.2.1 2001:db8::1"), "2001:db8::1: not an IPv4 address");
+        assert_eq!(because("gc --pem --text inet 192.0.2.1 192.0.2.2"), "--pem and --text exclude each other");
+        let unknown = Err(EarlyExit::Option("unrecognized option '--der'".into()));
+        assert_eq!(of("gc --der inet 192.0.2.1 192.0.2.2"), unknown);
     }
 
     /// The forms that usage texts of racoonctl have shown.

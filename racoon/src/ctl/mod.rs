@@ -1,10 +1,11 @@
 //! `racoonctl`, the client of the daemon's control socket.
 
+mod certificate;
 mod cli;
 mod show;
 
 use std::ffi::OsString;
-use std::io::{self, ErrorKind, Read, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Read, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
@@ -27,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1).collect::<Vec<OsString>>();
     match cli::parse(&arguments) {
-        Ok(run) => match execute(&run) {
+        Ok(run) => match certificate::check_output(&run, io::stdout().is_terminal()).and_then(|()| execute(&run)) {
             Ok(text) => print(&text),
             Err(text) => report(&text),
         },
@@ -90,6 +91,7 @@ fn execute(run: &Invocation) -> Result<Zeroizing<Vec<u8>>, String> {
         }
         Request::ShowSa(_) if body.is_empty() => Ok(Zeroizing::new(b"No SAD entries.\n".to_vec())),
         Request::ShowSa(_) | Request::ShowSaJson { .. } => Ok(body),
+        Request::GetCertificate(_) => certificate::output(&body, run.form),
         _ => Ok(Zeroizing::default()),
     }
 }

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::Daemon;
 use crate::admin::Reply;
-use crate::admin::protocol::{ErrorReply, Establishment, Flow, Phase1Row, Request, Table};
+use crate::admin::protocol::{Endpoints, ErrorReply, Establishment, Flow, Phase1Row, Request, Table};
 use crate::clock;
 
 /// Destination port of the route look-up. It could be any.
@@ -54,6 +54,7 @@ impl Daemon {
             Request::EstablishSa { what: Establishment::Ipsec(_, flow), .. } => {
                 self.control(Control::EstablishPhase2(Direction::Out, selector(&flow)))
             }
+            Request::GetCertificate(ends) => certificate(self.engine.phase1s(), ends),
         }
     }
 
@@ -129,6 +130,19 @@ fn row(view: &Phase1View<'_>, created: i64) -> Phase1Row {
     }
 }
 
+/// Returns the certificate of a peer, from the newest phase 1 that is established; empty if the peer has proved its
+/// identity without one.
+fn certificate<'a>(phase1s: impl Iterator<Item = Phase1View<'a>>, ends: Endpoints) -> Reply {
+    let (local, remote) = (ends.local.ip(), ends.remote.ip());
+    let between = phase1s.filter(|view| {
+        view.remote.ip() == remote && (local.is_unspecified() || view.local.ip() == local) && view.created.is_some()
+    });
+    let newest = between.max_by_key(|view| view.created);
+    let newest =
+        newest.ok_or_else(|| ErrorReply::new(libc::ENOENT, "there is no established phase 1 between these hosts"))?;
+    Ok(Zeroizing::new(newest.certificate.map_or_else(Vec::new, |certificate| certificate.to_vec())))
+}
+
 fn protocol(table: Table) -> Option<Protocol> {
     match table {
         Table::Ah => Some(Protocol::AH),
@@ -164,8 +178,59 @@ fn signed(seconds: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::sync::Arc;
+
+    use racoon_proto::num::ExchangeType;
+    use racoon_proto::time::Time;
+    use racoon_proto::wire::CookiePair;
 
     use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn certificate_of_the_newest_phase_1() {
+        let (old, new): (Arc<[u8]>, Arc<[u8]>) = (b"old".as_slice().into(), b"new".as_slice().into());
+        let view = |remote, created, certificate| Phase1View {
+            cookies: CookiePair::default(),
+            local: address("192.0.2.1:4500"),
+            remote: address(remote),
+            role: Role::Initiator,
+            exchange: ExchangeType::MAIN,
+            state: 9,
+            version: 0x10,
+            created,
+            phase2_count: 0,
+            remote_section: None,
+            terms: None,
+            certificate,
+        };
+        let views = || {
+            [
+                view("192.0.2.2:4500", Some(Time::from_secs(2)), Some(&new)),
+                view("192.0.2.2:4500", Some(Time::from_secs(1)), Some(&old)),
+                view("192.0.2.2:4500", None, None),
+                view("192.0.2.3:500", Some(Time::from_secs(3)), None),
+                view("192.0.2.4:500", None, None),
+            ]
+            .into_iter()
+        };
+        let reply = |local: &str, remote: &str| {
+            let ends = Endpoints { local: address(local), remote: address(remote) };
+            certificate(views(), ends).map(|body| body.to_vec())
+        };
+        assert_eq!(reply("192.0.2.1:0", "192.0.2.2:0"), Ok(b"new".to_vec()));
+        assert_eq!(reply("0.0.0.0:0", "192.0.2.2:0"), Ok(b"new".to_vec()));
+        assert_eq!(reply("192.0.2.1:0", "192.0.2.3:0"), Ok(Vec::new()));
+        let missing = Err(ErrorReply::new(libc::ENOENT, "there is no established phase 1 between these hosts"));
+        for (local, remote) in
+            [("192.0.2.9:0", "192.0.2.2:0"), ("192.0.2.1:0", "192.0.2.4:0"), ("192.0.2.1:0", "192.0.2.5:0")]
+        {
+            assert_eq!(reply(local, remote), missing, "{local} {remote}");
+        }
+    }
 
     #[test]
     fn route_to_this_host() {

@@ -1,3 +1,5 @@
+use std::process::Command;
+
 use nix::sys::signal::Signal;
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
@@ -5,7 +7,7 @@ use openssl::hash::MessageDigest;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
 use openssl::x509::extension::{AuthorityKeyIdentifier, CrlNumber};
-use openssl::x509::{X509Builder, X509CrlBuilder, X509RevokedBuilder};
+use openssl::x509::{X509, X509Builder, X509CrlBuilder, X509RevokedBuilder};
 
 use crate::negotiation::{ESTABLISH, TIMER};
 use crate::pki::{Authority, Issued};
@@ -56,6 +58,19 @@ fn phase_1_with_certificates() {
     b.await_log("ISAKMP-SA established");
     assert!(eventually(|| a.log().contains("CN=b.example")), "{}", a.log());
     assert!(eventually(|| b.log().contains("CN=a.example")), "{}", b.log());
+
+    let printed = a.ctl(&["get-cert", "--pem", "inet", "127.0.0.1", "127.0.0.1"]).stdout;
+    let der = Command::new(env!("CARGO_BIN_EXE_racoonctl"))
+        .arg("-s")
+        .arg(a.path("racoon.sock"))
+        .args(["gc", "inet", "0.0.0.0", "127.0.0.1"])
+        .output()
+        .unwrap();
+    let issued = X509::from_pem(&std::fs::read(b.path("certs/own.pem")).unwrap()).unwrap().to_der().unwrap();
+    assert_eq!(der.stdout, issued, "{}", String::from_utf8_lossy(&der.stderr));
+    assert_eq!(X509::from_pem(printed.as_bytes()).unwrap().to_der().unwrap(), issued);
+    let text = a.ctl(&["get-cert", "--text", "inet", "127.0.0.1", "127.0.0.1"]).stdout;
+    assert!(text.contains("DNS:b.example"), "{text}");
 }
 
 #[test]

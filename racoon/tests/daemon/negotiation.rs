@@ -69,6 +69,15 @@ fn phase_1_between_two_daemons() {
     let other = b.ctl(&["-ll", "show-sa", "isakmp"]).stdout;
     assert!(other.contains(words[1]) && other.contains(" 9 R 10 M "), "{other}");
 
+    for (remote, reason) in [
+        ("127.0.0.1", "the peer has proved its identity without a certificate"),
+        ("127.0.0.77", "there is no established phase 1 between these hosts"),
+    ] {
+        let ran = a.ctl(&["get-cert", "inet", "0.0.0.0", remote]);
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""));
+        assert_eq!(ran.stderr, format!("racoonctl: get-cert: {reason}\n"));
+    }
+
     // The second time it exists already.
     assert_eq!(a.ctl(&ESTABLISH).status, Some(0));
     assert_eq!(a.ctl(&["show-sa", "isakmp"]).stdout.lines().count(), 2);

@@ -32,6 +32,8 @@ pub enum Request {
         /// `-n`: name of the remote section.
         section: Option<String>,
     },
+    /// `get-cert`: asks for the certificate of a phase 1's peer. The reply is in DER, and empty if the peer has none.
+    GetCertificate(Endpoints),
 }
 
 // Kinds of requests, the first field of a body.
@@ -41,6 +43,7 @@ const FLUSH_SA: u16 = 3;
 pub(super) const DELETE_SA: u16 = 4;
 pub(super) const ESTABLISH_SA: u16 = 5;
 pub(super) const SHOW_SA_JSON: u16 = 6;
+pub(super) const GET_CERTIFICATE: u16 = 7;
 
 /// What `establish-sa` negotiates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +127,7 @@ impl Request {
                 };
                 (ESTABLISH_SA, table.code(), Some(flow), section.as_deref())
             }
+            Self::GetCertificate(ends) => (GET_CERTIFICATE, Table::Isakmp.code(), Some(ends.flow()), None),
         };
         let mut body = [kind, table].into_iter().flat_map(u16::to_ne_bytes).collect::<Vec<_>>();
         flow.iter().for_each(|flow| put_flow(&mut body, flow));
@@ -170,6 +174,10 @@ impl Request {
                 let section = std::str::from_utf8(reader.rest()).map_err(|_| Malformed::Body)?;
                 Self::EstablishSa { what, section: (!section.is_empty()).then(|| section.to_owned()) }
             }
+            GET_CERTIFICATE => match Table::of(table)? {
+                Table::Isakmp => Self::GetCertificate(reader.flow()?.into()),
+                _ => return Err(Malformed::Table(table)),
+            },
             other => return Err(Malformed::Kind(other)),
         };
         if reader.0.is_empty() { Ok(request) } else { Err(Malformed::Body) }
@@ -183,6 +191,7 @@ impl Request {
             Self::FlushSa(_) => "flush-sa",
             Self::DeleteSa(_) => "delete-sa",
             Self::EstablishSa { .. } => "establish-sa",
+            Self::GetCertificate(_) => "get-cert",
         }
     }
 }

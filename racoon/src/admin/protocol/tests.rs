@@ -4,7 +4,7 @@ use libpfkey::json::Keys;
 
 use super::encoding::ADDRESS_LENGTH;
 use super::phase1_row::ROW_LENGTH;
-use super::request::{DELETE_SA, ESTABLISH_SA, SHOW_SA, SHOW_SA_JSON};
+use super::request::{DELETE_SA, ESTABLISH_SA, GET_CERTIFICATE, SHOW_SA, SHOW_SA_JSON};
 use super::*;
 
 fn address(text: &str) -> SocketAddr {
@@ -30,6 +30,7 @@ fn requests() -> Vec<Request> {
     let mut all = vec![
         Request::Reload,
         Request::DeleteSa(ends),
+        Request::GetCertificate(ends),
         Request::EstablishSa { what: Establishment::Isakmp(ends), section: None },
         Request::EstablishSa { what: Establishment::Isakmp(ends), section: Some("gw".into()) },
         Request::EstablishSa { what: Establishment::Ipsec(Table::Esp, flow), section: None },
@@ -105,6 +106,7 @@ fn invalid_requests() {
     let ends = Endpoints { local: address("0.0.0.0:0"), remote: address("192.0.2.1:0") };
     let flow = &Request::DeleteSa(ends).encode()[HEADER_LENGTH + 4..];
     assert_eq!(parse(ESTABLISH_SA, 0x02ff, flow), Err(Malformed::Table(0x02ff)));
+    assert_eq!(parse(GET_CERTIFICATE, 0x0202, flow), Err(Malformed::Table(0x0202)));
     for (at, value) in [(0, 33), (1, 33), (3, 6), (3, 5), (3 + ADDRESS_LENGTH, 6)] {
         let mut flow = flow.to_vec();
         flow[at] = value;
