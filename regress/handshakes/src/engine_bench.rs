@@ -1,14 +1,17 @@
 //! The cost of the engine alone: many initiators and one responder in a thread, of which the responder is measured.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use racoon_proto::kernel::Policy;
 use racoon_proto::output::Transmit;
 
-use crate::dh_limit;
+use crate::keys::Keys;
 use crate::meter::{cpu_time, rate};
+use crate::operations;
 use crate::simulated_host::{SimulatedHost, client, policies};
 use crate::suite::{self, Suite};
 use crate::sys::allocated;
@@ -31,16 +34,31 @@ pub(crate) struct EngineBench {
 
 impl EngineBench {
     /// Creates the clients and the server. `more` are policies of the server in addition to those for the clients.
-    pub(crate) fn new(suite: Suite, count: u32, more: impl IntoIterator<Item = Policy>) -> Result<Self> {
+    pub(crate) fn new(
+        suite: Suite,
+        keys: &Arc<Keys>,
+        count: u32,
+        more: impl IntoIterator<Item = Policy>,
+    ) -> Result<Self> {
         let server = SocketAddr::from(SERVER);
         let numbers = || 0..count;
         let of_clients: Vec<Policy> =
             numbers().flat_map(|number| policies(number, client(number, 500).ip(), server.ip(), 0)).collect();
         let outbound_policies = of_clients.iter().step_by(2).cloned().collect();
         let addresses = numbers().map(|number| client(number, 500)).collect();
-        let clients = SimulatedHost::new(suite.settings(Some(server.ip().into()), 500), addresses, of_clients)?;
+        let clients = SimulatedHost::new(
+            suite.settings(keys, Some(server.ip().into()), 500),
+            Arc::clone(keys),
+            addresses,
+            of_clients,
+        )?;
         let of_server = numbers().flat_map(|number| policies(number, server.ip(), client(number, 500).ip(), 0));
-        let server = SimulatedHost::new(suite.settings(None, 500), vec![server], of_server.chain(more).collect())?;
+        let server = SimulatedHost::new(
+            suite.settings(keys, None, 500),
+            Arc::clone(keys),
+            vec![server],
+            of_server.chain(more).collect(),
+        )?;
         Ok(Self { clients, server, outbound_policies, cpu_time: Duration::ZERO })
     }
 
@@ -73,27 +91,26 @@ impl EngineBench {
 }
 
 /// Prints a line for each suite.
-pub(crate) fn run(count: u32) -> Result<()> {
+pub(crate) fn run(count: u32, certificates: &Path) -> Result<()> {
+    println!("\nThe engine alone, {count} handshakes (main and quick mode, AES-128, SHA-256), the responder's share:");
     println!(
-        "\nThe engine alone, {count} handshakes (main and quick mode, PSK, AES-128, SHA-256), the responder's share:"
-    );
-    println!(
-        "{:12}  {:>12}  {:>12}  {:>8}  {:>6}  {:>12}  {:>12}",
-        "suite", "per cpu s", "DH allows", "reached", "DH", "else, us", "bytes/tunnel"
+        "{:13}  {:>12}  {:>16}  {:>8}  {:>10}  {:>12}  {:>12}",
+        "suite", "per cpu s", "operations allow", "reached", "operations", "else, us", "bytes/tunnel"
     );
     for suite in suite::ALL {
-        let limit = dh_limit::handshakes(suite)?;
-        let mut bench = EngineBench::new(suite, count, [])?;
+        let keys = Keys::load(suite, certificates)?;
+        let limit = operations::handshakes(suite, &keys)?;
+        let mut bench = EngineBench::new(suite, &keys, count, [])?;
         bench.fill()?;
-        let (cpu_time, dh_time) = (bench.cpu_time.as_secs_f64(), bench.server.dh_time.as_secs_f64());
+        let (cpu_time, job_time) = (bench.cpu_time.as_secs_f64(), bench.server.job_time.as_secs_f64());
         let rate = rate(count, bench.cpu_time);
-        let else_us = (cpu_time - dh_time) / f64::from(count) * 1e6;
+        let else_us = (cpu_time - job_time) / f64::from(count) * 1e6;
         let bytes = memory(bench) / usize::try_from(count)?;
         println!(
-            "{:12}  {rate:12.0}  {limit:12.0}  {:6.1} %  {:4.1} %  {else_us:12.1}  {bytes:12}",
+            "{:13}  {rate:12.0}  {limit:16.0}  {:6.1} %  {:8.1} %  {else_us:12.1}  {bytes:12}",
             suite.name,
             rate / limit * 100.0,
-            dh_time / cpu_time * 100.0,
+            job_time / cpu_time * 100.0,
         );
     }
     Ok(())

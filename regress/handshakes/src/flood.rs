@@ -14,6 +14,7 @@ use racoon_proto::output::Transmit;
 use racoon_proto::proposal::phase1_sa;
 use racoon_proto::wire::{self, Cookie, CookiePair, Header};
 
+use crate::keys::Keys;
 use crate::meter::Process;
 use crate::simulated_host::{SimulatedHost, client, policies};
 use crate::suite::Suite;
@@ -67,7 +68,7 @@ pub(crate) fn run(pid: i32, target: SocketAddr, rate: u32, seconds: u64, suite: 
 /// Sends forged messages until `over` is set, and returns their number.
 fn flood(target: SocketAddr, rate: u32, suite: Suite, over: &AtomicBool) -> Result<u64> {
     let socket = MultiAddressSocket::new(RECEIVE_TIMEOUT)?;
-    let settings = suite.settings(None, target.port());
+    let settings = suite.settings(&Keys::pre_shared(), None, target.port());
     let (_, remote) = settings.remotes.iter().next().context("a remote")?;
     let sa = phase1_sa(&remote.proposals).encode();
     let cookies = CookiePair { initiator: Cookie([1; 8]), responder: Cookie::ZERO };
@@ -110,9 +111,9 @@ fn handshakes(target: SocketAddr, time: Duration, suite: Suite) -> Result<Honest
     let addresses = (0..count).map(|number| client(number, socket.port())).collect();
     let all: Vec<_> = (0..count).flat_map(|number| policies(number, client(number, 0).ip(), target.ip(), 0)).collect();
     let outbound_policies: Vec<_> = all.iter().step_by(2).cloned().collect();
-    let mut settings = suite.settings(Some(target.ip().into()), target.port());
+    let mut settings = suite.settings(&Keys::pre_shared(), Some(target.ip().into()), target.port());
     settings.retransmission.interval = INTERVAL;
-    let mut initiators = SimulatedHost::new(settings, addresses, all)?;
+    let mut initiators = SimulatedHost::new(settings, Keys::pre_shared(), addresses, all)?;
     let send = |datagrams: &[Transmit]| -> Result<()> {
         datagrams.iter().try_for_each(|one| Ok(socket.send(one.path.local, one.path.remote, &one.bytes)?))
     };

@@ -1,6 +1,7 @@
 //! A load on a daemon: initiators over UDP, a few at a time, and the cost for the daemon's process.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use anyhow::{Result, ensure};
 use racoon_proto::kernel::Policy;
 use racoon_proto::output::Transmit;
 
+use crate::keys::Keys;
 use crate::meter::Process;
 use crate::simulated_host::{SimulatedHost, client, policies};
 use crate::suite::Suite;
@@ -31,9 +33,9 @@ struct LoadGenerator {
 }
 
 /// Runs `count` handshakes with the daemon of process `pid`, and prints three figures about their cost.
-pub(crate) fn run(pid: i32, target: SocketAddr, count: u32, suite: Suite) -> Result<()> {
+pub(crate) fn run(pid: i32, target: SocketAddr, count: u32, suite: Suite, keys: Arc<Keys>) -> Result<()> {
     let process = Process::new(pid)?;
-    let mut generator = LoadGenerator::new(target, count, suite)?;
+    let mut generator = LoadGenerator::new(target, count, suite, keys)?;
     let (processor, resident, begin) = (process.cpu_time()?, process.resident()?, Instant::now());
     generator.bring_up(generator.outbound_policies.len())?;
     let elapsed = begin.elapsed().as_secs_f64();
@@ -46,14 +48,19 @@ pub(crate) fn run(pid: i32, target: SocketAddr, count: u32, suite: Suite) -> Res
 }
 
 impl LoadGenerator {
-    fn new(target: SocketAddr, count: u32, suite: Suite) -> Result<Self> {
+    fn new(target: SocketAddr, count: u32, suite: Suite, keys: Arc<Keys>) -> Result<Self> {
         let socket = MultiAddressSocket::new(RECEIVE_TIMEOUT)?;
         let addresses: Vec<SocketAddr> = (0..count).map(|number| client(number, socket.port())).collect();
         let all: Vec<Policy> =
             (0..count).flat_map(|number| policies(number, client(number, 0).ip(), target.ip(), 0)).collect();
         let outbound_policies = all.iter().step_by(2).cloned().collect();
-        let settings = suite.settings(Some(target.ip().into()), target.port());
-        Ok(Self { socket, initiators: SimulatedHost::new(settings, addresses, all)?, outbound_policies, begun: 0 })
+        let settings = suite.settings(&keys, Some(target.ip().into()), target.port());
+        Ok(Self {
+            socket,
+            initiators: SimulatedHost::new(settings, keys, addresses, all)?,
+            outbound_policies,
+            begun: 0,
+        })
     }
 
     /// Negotiates until `wanted` tunnels are established.

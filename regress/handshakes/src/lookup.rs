@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use anyhow::{Result, ensure};
 
 use crate::engine_bench::EngineBench;
+use crate::keys::Keys;
 use crate::meter::cpu_time;
 use crate::simulated_host::{client, policies};
 use crate::suite::X25519;
@@ -31,7 +32,7 @@ pub(crate) fn run() -> Result<()> {
             let unknown_peer = client(100_000 + u32::from(number), 500).ip();
             new.extend(policies(INDEX_NEW + u32::from(number), server, unknown_peer, 0));
         }
-        let mut bench = EngineBench::new(X25519, tunnels, known.iter().chain(&new).cloned())?;
+        let mut bench = EngineBench::new(X25519, &Keys::pre_shared(), tunnels, known.iter().chain(&new).cloned())?;
         bench.fill()?;
         let mut times = Vec::new();
         for outbound_policies in [known, new] {

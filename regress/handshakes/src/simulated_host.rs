@@ -1,6 +1,7 @@
 //! An engine with a kernel that accepts every request: one side of many negotiations.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -16,31 +17,37 @@ use racoon_proto::path::Path;
 use racoon_proto::settings::Settings;
 use racoon_proto::time::Time;
 
+use crate::keys::Keys;
 use crate::meter::cpu_time;
-use crate::suite::FixedKey;
 
 /// One side of many negotiations.
 pub(crate) struct SimulatedHost {
     engine: Engine,
+    keys: Arc<Keys>,
     began: Instant,
     next_spi: u32,
     /// Established phase 2s.
     pub(crate) up: usize,
     /// Warnings and errors of the engine.
     pub(crate) failures: Vec<String>,
-    /// Processor time spent in Diffie-Hellman.
-    pub(crate) dh_time: Duration,
+    /// Processor time spent in public-key operations.
+    pub(crate) job_time: Duration,
 }
 
 impl SimulatedHost {
     /// Creates a side with local addresses, and a policy for each peer.
-    pub(crate) fn new(settings: Settings, local: Vec<SocketAddr>, policies: Vec<Policy>) -> Result<Self> {
+    pub(crate) fn new(
+        settings: Settings,
+        keys: Arc<Keys>,
+        local: Vec<SocketAddr>,
+        policies: Vec<Policy>,
+    ) -> Result<Self> {
         let now = Time::default();
         let mut engine = Engine::new(settings, Box::new(OpenSslRandom), now);
         engine.handle_control(now, Control::Addresses(local.into_iter().collect()))?;
         engine.handle_kernel(now, KernelEvent::Policies(policies));
         let failures = Vec::new();
-        Ok(Self { engine, began: Instant::now(), next_spi: 0x1000, up: 0, failures, dh_time: Duration::ZERO })
+        Ok(Self { engine, keys, began: Instant::now(), next_spi: 0x1000, up: 0, failures, job_time: Duration::ZERO })
     }
 
     /// Simulates an acquire for a policy. Returns the datagrams to send.
@@ -76,8 +83,8 @@ impl SimulatedHost {
                 Output::Kernel(request) => self.kernel(request),
                 Output::Job(id, _, job) => {
                     let begin = cpu_time();
-                    let result = job.perform(&FixedKey);
-                    self.dh_time += cpu_time().saturating_sub(begin);
+                    let result = job.perform(&*self.keys);
+                    self.job_time += cpu_time().saturating_sub(begin);
                     self.engine.handle_crypto(self.now(), id, result);
                 }
                 Output::Event(event) if event.kind == EventKind::Phase2Up => self.up += 1,

@@ -1,6 +1,6 @@
 //! `cargo regress bench flood`: the cost of forged first messages, and their effect on honest peers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub(in super::super) fn run(arguments: &[&str]) -> Result<ExitCode> {
     );
     for program in others.chain([programs]) {
         for rate in RATES {
-            let responder = Responder::start_program(&program, suite)?;
+            let responder = Responder::start_program(&program, suite, Path::new("/"))?;
             let (id, target) = (responder.id().to_string(), format!("127.0.0.1:{}", responder.port()));
             let arguments = ["flood", &id, &target, &rate.to_string(), &SECONDS.to_string(), suite.name];
             let done = Program::new(&load.to_string_lossy(), &arguments).limit(Duration::from_secs(300)).run()?;

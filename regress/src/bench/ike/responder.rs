@@ -24,12 +24,12 @@ pub(super) struct Responder {
 const LIMIT: Duration = Duration::from_secs(10);
 
 impl Responder {
-    pub(super) fn start(suite: &Suite) -> Result<Self> {
-        Self::start_program(&tree::program("racoon", "release"), suite)
+    pub(super) fn start(suite: &Suite, certificates: &Path) -> Result<Self> {
+        Self::start_program(&tree::program("racoon", "release"), suite, certificates)
     }
 
     /// Starts another build of the daemon.
-    pub(super) fn start_program(program: &Path, suite: &Suite) -> Result<Self> {
+    pub(super) fn start_program(program: &Path, suite: &Suite, certificates: &Path) -> Result<Self> {
         // The port may be taken by another process before racoon binds it, which racoon then reports.
         let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
         let dir = std::env::temp_dir().join(format!("bench-ike.{}", std::process::id()));
@@ -42,7 +42,7 @@ impl Responder {
             path("pid").display()
         );
         write_secret(&path("psk.txt"), format!("* {KEY}\n").as_bytes())?;
-        fs::write(path("racoon.conf"), head + &suite.racoon(port))?;
+        fs::write(path("racoon.conf"), head + &suite.racoon(port, certificates))?;
         let mut command = Command::new(program);
         command.arg("-F").arg("-f").arg(path("racoon.conf")).arg("-l").arg(path("log"));
         command.env("LIBPFKEY_BACKEND", "memory").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
