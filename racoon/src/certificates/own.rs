@@ -51,8 +51,11 @@ impl OwnCertificate {
             (Ok(certificates), Ok(key)) => (certificates, key),
             // Both are read, so that both errors are reported.
             (certificates, key) => {
-                let certificate = certificates.err().map(|error| fault(CredentialFile::Certificate, &error));
-                let key = key.err().map(|error| fault(CredentialFile::Key, &error));
+                let (certificate, key) = (certificates.err(), key.err());
+                // A PKCS#12 file is named once, and its fault is told once.
+                let key = key.filter(|error| certificate.as_ref() != Some(error));
+                let certificate = certificate.map(|error| fault(CredentialFile::Certificate, &error));
+                let key = key.map(|error| fault(CredentialFile::Key, &error));
                 return Err(certificate.into_iter().chain(key).collect());
             }
         };

@@ -47,6 +47,7 @@ impl Snapshot {
         for remote in &config.remotes {
             snapshot.add_own(remote, files, &mut errors);
             snapshot.add_peers(remote, files, &mut errors);
+            warnings.extend(snapshot.unusable_methods(remote));
             let is_verified = remote.verify_cert && remote.proposals.iter().any(|one| one.method.verifies());
             if is_verified {
                 snapshot.add_authorities(config, remote, files, report, (&mut warnings, &mut errors));
@@ -79,6 +80,21 @@ impl Snapshot {
         if let Ok(secret) = loaded {
             self.own.insert(name, secret);
         }
+    }
+
+    /// Returns a warning about each proposal whose method needs another kind of key than the section has.
+    fn unusable_methods(&self, remote: &conf::Remote) -> Vec<String> {
+        let name = remote.certificate.as_ref().map(own_key);
+        let Some(OwnSecret::X509(own)) = name.and_then(|name| self.own.get(&name)) else { return Vec::new() };
+        let has_rsa_key = signature::signature_method(&own.key) == Some(AuthMethod::RSA_SIGNATURES);
+        let is_unusable = |method| match method {
+            conf::AuthenticationMethod::EcdsaSig => has_rsa_key,
+            conf::AuthenticationMethod::RsaSig => !has_rsa_key,
+            _ => false,
+        };
+        let unusable = remote.proposals.iter().filter(|one| is_unusable(one.method));
+        let kind = signature::key_kind(&own.key);
+        unusable.map(|one| format!("{}: {} cannot be used: our key is {kind}", one.place, one.method)).collect()
     }
 
     fn add_peers(&mut self, remote: &conf::Remote, files: &Files, errors: &mut Vec<String>) {

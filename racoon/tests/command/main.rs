@@ -111,7 +111,7 @@ fn remote(name: &str, more: &str) -> String {
 /// Returns a directory with the files that [`remote`] names.
 fn site() -> Site {
     let site = Site::new();
-    let own = Authority::new().issue("gw.example", 2, 300);
+    let own = Authority::new().issue_rsa("gw.example", 2, 300);
     site.write("gw.pem", &own.certificate).write("gw.key", &own.key);
     site
 }

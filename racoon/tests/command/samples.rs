@@ -31,7 +31,7 @@ fn samples_are_valid() {
     let authority = Authority::new();
     site.write("certs/ca.pem", &authority.pem());
     for name in ["gateway", "gw", "joe"] {
-        let own = authority.issue(name, 2, 300);
+        let own = authority.issue_rsa(name, 2, 300);
         site.write(&format!("certs/{name}.pem"), &own.certificate).write(&format!("certs/{name}.key"), &own.key);
     }
     for name in ["up.sh", "down.sh"] {

@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
 use openssl::hash::MessageDigest;
-use openssl::pkey::{PKey, Private};
+use openssl::pkey::Private;
 use openssl::rsa::Rsa;
 use openssl::x509::extension::{AuthorityKeyIdentifier, CrlNumber};
 use openssl::x509::{X509, X509Builder, X509CrlBuilder, X509RevokedBuilder};
@@ -78,10 +78,7 @@ fn phase_1_with_rsa_signatures() {
     let authority = Authority::new();
     let (a, b) = (Site::new(), Site::new());
     let names = ["a.example", "b.example"];
-    let [of_a, of_b] = names.map(|name| {
-        let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
-        authority.issue_for(&key, name, 2, 300)
-    });
+    let [of_a, of_b] = names.map(|name| authority.issue_rsa(name, 2, 300));
     configure_method(&a, (&authority, &of_a), (names[0], names[1]), b.port, "rsasig");
     configure_method(&b, (&authority, &of_b), (names[1], names[0]), a.port, "rsasig");
     let _daemons = (a.start(&["-Z"]), b.start(&["-Z"]));

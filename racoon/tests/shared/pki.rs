@@ -1,11 +1,14 @@
 //! An authority and its certificates, made for a test.
 
+use std::sync::LazyLock;
+
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
+use openssl::rsa::Rsa;
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName, SubjectKeyIdentifier};
 use openssl::x509::{X509, X509Builder, X509Name, X509NameBuilder, X509NameRef};
 
@@ -38,12 +41,21 @@ impl Authority {
     }
 
     /// A certificate for a host name, valid for a number of days, with a key on P-256.
+    // One of the two test programs has no use for it.
+    #[allow(dead_code)]
     pub(crate) fn issue(&self, host: &str, serial: u32, days: u32) -> Issued {
         self.issue_for(&new_key(), host, serial, days)
     }
 
+    /// As [`Self::issue`], with an RSA key.
+    pub(crate) fn issue_rsa(&self, host: &str, serial: u32, days: u32) -> Issued {
+        // One is enough for all tests: making it takes as long as many of them.
+        static KEY: LazyLock<PKey<Private>> = LazyLock::new(|| PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap());
+        self.issue_for(&KEY, host, serial, days)
+    }
+
     /// As [`Self::issue`], for any key.
-    pub(crate) fn issue_for(&self, key: &PKey<Private>, host: &str, serial: u32, days: u32) -> Issued {
+    fn issue_for(&self, key: &PKey<Private>, host: &str, serial: u32, days: u32) -> Issued {
         let mut builder = certificate(&name(host), self.certificate.subject_name(), key, serial, days);
         let names = SubjectAlternativeName::new().dns(host).build(&builder.x509v3_context(None, None)).unwrap();
         builder.append_extension(names).unwrap();

@@ -67,6 +67,14 @@ fn keys_in_every_format() {
 fn a_key_of_another_kind_does_not_sign() {
     let host = host(&Template::default().self_signed());
     assert_eq!(sign(&host, OWN, AuthMethod::RSA_SIGNATURES), Err(OwnProblem::KeyKind("P-256".to_owned())));
+    let text = OWN.to_owned()
+        + " proposal { encryption_algorithm aes; hash_algorithm sha256; \
+        authentication_method rsasig; dh_group 14; }";
+    let config = host.load(&text).config.unwrap();
+    let (_, warnings) = Snapshot::load(&config, &Files::default(), &no_report()).unwrap();
+    let expected = format!("{}/racoon.conf:3:42: rsasig cannot be used: our key is P-256", host.path().display());
+    assert_eq!(warnings, [expected]);
+
     let snapshot = Snapshot::default();
     let key = Arc::new(OwnKey::PlainRsa("no.key".into()));
     let addresses = ([192, 0, 2, 2].into(), [192, 0, 2, 1].into());
@@ -121,6 +129,11 @@ fn faults_of_a_passphrase() {
         problems.lines().last().unwrap_or_default().trim().to_owned()
     };
     assert_eq!(report("secret", 0o600), "");
+    let mut builder = Pkcs12::builder();
+    builder.pkey(&pair.key).cert(&pair.certificate);
+    write(host.path(), "gw.p12", builder.build2("secret").unwrap().to_der().unwrap(), 0o600);
+    let problems = host.problems("certificate_type pkcs12 \"gw.p12\";");
+    assert_eq!(problems.matches("gw.p12: it is encrypted").count(), 1, "{problems}");
     assert_eq!(report("other", 0o600), "gw.key: the passphrase is wrong");
     assert_eq!(report("secret", 0o604), "gw.pass: mode 0604 is too open: 0600 or 0640 keeps its key secret");
     assert_eq!(report("\nsecret", 0o600), "gw.pass: its first line is empty");
