@@ -10,17 +10,17 @@ use openssl::x509::{X509, X509Builder, X509Extension, X509Name};
 use crate::identity::{Name, NameAttribute};
 
 /// Returns a key.
-pub(super) fn key() -> PKey<Private> {
+pub(crate) fn key() -> PKey<Private> {
     PKey::ec_gen("P-256").unwrap()
 }
 
 /// Returns a name.
-pub(super) fn name(attributes: &[(&str, &str)]) -> Name {
+pub(crate) fn name(attributes: &[(&str, &str)]) -> Name {
     Name(attributes.iter().map(|(kind, text)| NameAttribute::text(kind, *text).unwrap()).collect())
 }
 
 /// Returns a certificate with a subject in DER, and whatever `add` adds, which its own key has signed.
-pub(super) fn certificate(subject: &[u8], key: &PKey<Private>, add: impl FnOnce(&mut X509Builder)) -> X509 {
+pub(crate) fn certificate(subject: &[u8], key: &PKey<Private>, add: impl FnOnce(&mut X509Builder)) -> X509 {
     let mut builder = X509::builder().unwrap();
     let subject = X509Name::from_der(subject).unwrap();
     builder.set_version(2).unwrap();
@@ -36,7 +36,7 @@ pub(super) fn certificate(subject: &[u8], key: &PKey<Private>, add: impl FnOnce(
 }
 
 /// Returns an extension with the names that `add` adds.
-pub(super) fn alternatives(add: impl FnOnce(&mut SubjectAlternativeName)) -> X509Extension {
+pub(crate) fn alternatives(add: impl FnOnce(&mut SubjectAlternativeName)) -> X509Extension {
     let mut names = SubjectAlternativeName::new();
     add(&mut names);
     names.build(&X509::builder().unwrap().x509v3_context(None, None)).unwrap()

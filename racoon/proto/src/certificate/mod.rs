@@ -4,7 +4,7 @@
 //! [`crate::credentials`].
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod names;
 mod payload;
 

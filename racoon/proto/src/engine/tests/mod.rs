@@ -10,6 +10,7 @@ mod phase2;
 mod priority;
 mod rate_limit;
 mod signature;
+mod signature_defects;
 mod unanswered;
 mod undelivered;
 
