@@ -115,14 +115,19 @@ pub(crate) const MAIN: [MessageRules; 6] = {
     ]
 };
 
-/// The first messages of aggressive and base mode may contain NAT-D payloads and certificates, which do no harm there.
-const fn named(exchange: ExchangeType, message: u8, hash: Coverage, payloads: &'static [Occurrence]) -> MessageRules {
+/// The rules of an unencrypted message of phase 1.
+const fn in_clear(
+    exchange: ExchangeType,
+    message: u8,
+    hash: Coverage,
+    payloads: &'static [Occurrence],
+) -> MessageRules {
     let encryption = Encryption::No;
     MessageRules { exchange, message, encryption, hash, payloads, others: Others::Refused }
 }
 
-/// Aggressive mode with a pre-shared key (RFC 2409 section 5.4). The payloads of a message come in any order: other daemons send HASH
-/// last.
+/// Aggressive mode (RFC 2409 sections 5.1 and 5.4). Messages 2 and 3 need HASH or SIG besides. The payloads of a message come in any
+/// order: other daemons send HASH last.
 pub(crate) const AGGRESSIVE: [MessageRules; 3] = {
     const OFFER: &[Occurrence] = &[
         one(PayloadType::SA),
@@ -139,7 +144,8 @@ pub(crate) const AGGRESSIVE: [MessageRules; 3] = {
         one(PayloadType::KEY_EXCHANGE),
         one(PayloadType::NONCE),
         one(PayloadType::ID),
-        one(PayloadType::HASH),
+        at_most(1, PayloadType::HASH),
+        at_most(1, PayloadType::SIGNATURE),
         any(PayloadType::VENDOR_ID),
         any(PayloadType::NOTIFY),
         any(PayloadType::CERT_REQUEST),
@@ -149,7 +155,8 @@ pub(crate) const AGGRESSIVE: [MessageRules; 3] = {
         any(PayloadType::NAT_D_DRAFT),
     ];
     const PROOF: &[Occurrence] = &[
-        one(PayloadType::HASH),
+        at_most(1, PayloadType::HASH),
+        at_most(1, PayloadType::SIGNATURE),
         any(PayloadType::VENDOR_ID),
         any(PayloadType::NOTIFY),
         any(PayloadType::CERT_REQUEST),
@@ -158,10 +165,10 @@ pub(crate) const AGGRESSIVE: [MessageRules; 3] = {
         any(PayloadType::NAT_D_BAD),
         any(PayloadType::NAT_D_DRAFT),
     ];
-    let proof = named(ExchangeType::AGGRESSIVE, 3, Coverage::Phase1, PROOF);
+    let proof = in_clear(ExchangeType::AGGRESSIVE, 3, Coverage::Phase1, PROOF);
     [
-        named(ExchangeType::AGGRESSIVE, 1, Coverage::Nothing, OFFER),
-        named(ExchangeType::AGGRESSIVE, 2, Coverage::Phase1, ANSWER),
+        in_clear(ExchangeType::AGGRESSIVE, 1, Coverage::Nothing, OFFER),
+        in_clear(ExchangeType::AGGRESSIVE, 2, Coverage::Phase1, ANSWER),
         // RFC 2409 section 5: it need not be encrypted.
         MessageRules { encryption: Encryption::Optional, ..proof },
     ]

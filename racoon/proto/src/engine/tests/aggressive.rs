@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::{LocalIdentity, RemoteAddress};
 use crate::identity::{Expected, Identity, Name, NameAttribute, NamePattern};
+use crate::message::codec::MessageCodec;
 use crate::num::{Flags, IdType, NotifyType, PayloadType};
 use crate::output::Urgency;
 use crate::reason::Role;
@@ -387,7 +388,7 @@ fn other_orders_of_payloads() {
         let (header, body) = Header::parse(&clear.as_ref().unwrap().bytes).unwrap();
         let first_iv = first_iv(&world);
         let opened = sa.open(&first_iv, &header, body).unwrap();
-        let payloads = opened.payloads(&Default::default(), world.a.address).unwrap();
+        let payloads = opened.payloads(&MessageCodec::default(), world.a.address).unwrap();
         let hash = (PayloadType::HASH, payloads[0].body);
         let contact = wire::Notify::of_isakmp(sa.cookies, NotifyType::INITIAL_CONTACT, &[]).encode();
         let nat_d = nat_d();
@@ -606,4 +607,41 @@ fn an_unlisted_exchange_is_refused() {
     world.run();
     assert!(world.b.has_logged(Level::Error, "no remote section for this peer allows aggressive mode"));
     assert_eq!(world.b.states(), []);
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An exchange byte for byte. Python has computed HASH_R and HASH_I from messages 1 and 2 with
+///
+/// ```text
+/// prf = lambda key, *parts: hmac.new(key, b''.join(parts), hashlib.sha256).digest()
+/// skeyid = prf(b'a secret of a and b', ni, nr)
+/// hash_r = prf(skeyid, g_xr, g_xi, cookie_r, cookie_i, sa_i, id_ir)
+/// hash_i = prf(skeyid, g_xi, g_xr, cookie_i, cookie_r, sa_i, id_ii)
+/// ```
+#[test]
+fn a_fixed_exchange() {
+    const MESSAGE_1: &str = "783825822a6f9e6200000000000000000110040000000000000000b10400003800000001000000010000002c01010001\
+        000000240101000080010007800e0080800200048004001f80030001800b0001800c0e100a000024f4e7f399aac8ca4f\
+        44b0fe933e9f2874c4ef56b016659d65600996b0a8d0ae13050000143995ab5a9cd49bf9b90a079904dc06450d000011\
+        02000000612e6578616d706c6500000014afcad71368a1f1c96b8696fc77570100";
+    const MESSAGE_2: &str = "783825822a6f9e621309ac3f4e4151280110040000000000000000d50400003800000001000000010000002c01010001\
+        000000240101000080010007800e0080800200048004001f80030001800b0001800c0e100a000024fdc0353f2c6a4e4c\
+        b24e4751c71610abc3fae33c60481d3a3d42fc11cc71726f05000014c2bbe83fd5640cf0087573349fcda98e08000011\
+        02000000622e6578616d706c650d000024be6749991ceec4e6df1bab865d5bc5de9597b2178c3dc449e9f68a4a3e8881\
+        1900000014afcad71368a1f1c96b8696fc77570100";
+    const HASH_I: &str = "bcb91f4ee26667bb18accbd00d523022077f77dd6e900ae50c9c3b26036c5fe9";
+    let world = up(world());
+    assert_eq!(hex(&world.a.sent[0].bytes), MESSAGE_1);
+    assert_eq!(hex(&world.b.sent[0].bytes), MESSAGE_2);
+    let (header, body) = Header::parse(&world.a.sent[1].bytes).unwrap();
+    let sa = world.a.engine.phase1s.sa(world.a.only()).unwrap();
+    let opened = sa.open(&first_iv(&world), &header, body).unwrap();
+    let payloads = opened.payloads(&MessageCodec::default(), world.a.address).unwrap();
+    assert_eq!(
+        payloads.iter().map(|one| (one.kind, hex(one.body))).collect::<Vec<_>>(),
+        [(PayloadType::HASH, HASH_I.into())]
+    );
 }

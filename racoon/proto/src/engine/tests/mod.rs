@@ -11,6 +11,7 @@ mod priority;
 mod rate_limit;
 mod signature;
 mod signature_defects;
+mod signed_modes;
 mod unanswered;
 mod undelivered;
 
@@ -23,8 +24,10 @@ use zeroize::Zeroizing;
 
 use super::{Control, Engine, Phase1Id, Refusal};
 use crate::config::{CheckLevel, Dpd, Remote};
-use crate::credentials::Credentials;
-use crate::crypto::{Job, JobResult, SeededRandom};
+use crate::credentials::{
+    Credentials, OwnKey, OwnProblem, PeerProblem, PinnedKey, SignRequest, Signed, VerifiedPeer, VerifyRequest,
+};
+use crate::crypto::{Job, JobResult, Secret, SeededRandom};
 use crate::kernel::KernelRequest;
 use crate::num::{AuthMethod, Cipher, ExchangeType, Group, Hash};
 use crate::output::{Event, EventKind, JobId, Level, LogLine, Output, Transmit};
@@ -58,7 +61,27 @@ impl KeyTable for Keys {
     }
 }
 
-impl Credentials for Keys {}
+/// A stand-in for signatures: the prf of the hash with a key of this table, named by its file. Both sides know it.
+impl Credentials for Keys {
+    fn sign(&self, request: &SignRequest) -> Result<Signed, OwnProblem> {
+        let OwnKey::PlainRsa(file) = &*request.key else { return Err(OwnProblem::NotConfigured) };
+        let signature = self.signature(file, &request.hash).ok_or(OwnProblem::NotConfigured)?;
+        Ok(Signed { signature, certificates: Vec::new() })
+    }
+
+    fn verify(&self, request: &VerifyRequest) -> Result<VerifiedPeer, PeerProblem> {
+        let Some(PinnedKey::PlainRsa(file)) = &request.trust.pinned else { return Err(PeerProblem::NoCertificate) };
+        let expected = self.signature(file, &request.hash).ok_or(PeerProblem::NoCertificate)?;
+        if expected == request.signature { Ok(VerifiedPeer::default()) } else { Err(PeerProblem::Signature) }
+    }
+}
+
+impl Keys {
+    fn signature(&self, file: &std::path::Path, hash: &Secret) -> Option<Vec<u8>> {
+        let key = self.key(file.to_str()?.as_bytes()).ok()?;
+        Some(crate::crypto::prf(Hash::SHA256, &key, &[hash.as_bytes()]).ok()?.as_bytes().to_vec())
+    }
+}
 
 /// The answer of [`Keys`] about a name that it does not have.
 fn no_entry() -> NoKey {

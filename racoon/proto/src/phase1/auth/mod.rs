@@ -9,12 +9,11 @@ mod pre_shared_key;
 mod proof;
 mod signature;
 
-use crate::config::Remote;
 use crate::credentials::VerifiedPeer;
 use crate::crypto::{Job, JobResult, Prf, Secret, Task};
 use crate::identity::Identity;
 use crate::message::protection::Unreadable;
-use crate::num::{AuthMethod, ExchangeType, Hash};
+use crate::num::{AuthMethod, Hash};
 use crate::output::Level;
 use crate::phase1::KeyOwner;
 use crate::phase1::exchange::{ExchangeContext, Transcript};
@@ -25,14 +24,9 @@ pub(crate) use proof::{OwnProof, PeerProof};
 use signature::Signature;
 pub(crate) use signature::SignedClaim;
 
-/// Whether a method is implemented in an exchange. Proposals with other methods are neither offered nor accepted.
-pub(crate) fn is_supported(exchange: ExchangeType, method: AuthMethod) -> bool {
-    method == AuthMethod::PRE_SHARED_KEY || (exchange == ExchangeType::MAIN && method.is_signature())
-}
-
-/// Whether a method can be used in an exchange with the peer of a remote section.
-pub(crate) fn is_usable(section: &Remote, exchange: ExchangeType, method: AuthMethod) -> bool {
-    is_supported(exchange, method) && section.can_use(method)
+/// Whether a method is implemented. Proposals with other methods are neither offered nor accepted.
+pub(crate) fn is_supported(method: AuthMethod) -> bool {
+    method == AuthMethod::PRE_SHARED_KEY || method.is_signature()
 }
 
 /// Returns what must be looked up before an [`Authenticator`] for the method can be made. `claimed` is the peer's identity, if
@@ -92,12 +86,12 @@ impl Authenticator {
         }
     }
 
-    /// Makes sure that nothing a peer proves is accepted: it has claimed an identity that no remote section expects.
-    pub(crate) fn distrust(&mut self, cx: &mut ExchangeContext<'_>) {
-        match self {
-            Self::PreSharedKey(key) => *key = PreSharedKey::random(cx),
-            // The exchange refuses the identity before a signature is verified.
-            Self::Signature(_) => {}
+    /// Makes sure that nothing a peer proves with a pre-shared key is accepted, because it has claimed an identity that no remote section
+    /// expects. With signatures, the caller refuses it.
+    pub(crate) fn distrust(&mut self, cx: &mut ExchangeContext<'_>, reason: &FailureReason) {
+        if let Self::PreSharedKey(key) = self {
+            *key = PreSharedKey::random(cx);
+            cx.record.no_key = Some(reason.clone());
         }
     }
 

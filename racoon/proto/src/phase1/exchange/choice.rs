@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::Exchange;
 use super::claimed_peer::ClaimedPeer;
-use super::payloads::in_clear;
+use super::payloads::{in_clear, usable_proposals};
 use crate::config::Remote;
 use crate::conversation::record::{Record, bounded, in_words};
 use crate::message::rules;
@@ -61,8 +61,8 @@ impl<'a> FirstChoice<'a> {
             offer.retain_first_group();
         }
         let query = peer_query(remote, header.exchange);
-        let mut peer = ClaimedPeer::read(header.exchange, &payloads)?;
-        let of_peer = peer.as_ref().and_then(|peer| peer.choose(settings, &query, &offer.terms()));
+        let mut peer = ClaimedPeer::read(remote, header.exchange, &payloads)?;
+        let of_peer = peer.as_ref().and_then(|peer| peer.choose(settings, &offer.terms()));
         let of_anybody = || choose(settings, &query, &offer.terms());
         let is_expected = of_peer.is_some();
         let chosen = of_peer.or_else(of_anybody);
@@ -77,7 +77,7 @@ impl<'a> FirstChoice<'a> {
         };
         if let Some(peer) = peer.as_mut().filter(|_| !is_expected) {
             // As above, a comparison is too expensive in a flood.
-            peer.set_unexpected(settings, &query, &offer.terms(), record.in_words);
+            peer.set_unexpected(settings, &offer.terms(), record.in_words);
         }
         Ok(Self {
             remote_section,
@@ -111,8 +111,7 @@ pub(super) fn choose(settings: &Settings, query: &RemoteQuery<'_>, terms: &[Phas
         choice.acceptance.offered = at;
         Some(choice)
     };
-    let exchange = query.exchange.unwrap_or(ExchangeType::MAIN);
-    let supported = terms.iter().enumerate().filter(|(_, terms)| auth::is_supported(exchange, terms.method));
+    let supported = terms.iter().enumerate().filter(|(_, terms)| auth::is_supported(terms.method));
     supported.filter_map(choice_of).next()
 }
 
@@ -132,9 +131,7 @@ pub(super) fn closest(settings: &Settings, query: &RemoteQuery<'_>, offered: &[P
     let of_section = |section: &Remote| {
         let level = section.proposal_check;
         // A method that is not supported is the difference, even if it is configured.
-        let exchange = query.exchange.unwrap_or(ExchangeType::MAIN);
-        let can_use = |terms: &&Phase1Terms| auth::is_usable(section, exchange, terms.method);
-        let ours = section.proposals.iter().filter(can_use).copied().collect::<Vec<_>>();
+        let ours = usable_proposals(section).copied().collect::<Vec<_>>();
         let mismatches = closest_phase1(level, offered, &ours)?;
         Some(ProposalRefusal::Phase1 { mismatches, level })
     };

@@ -1,7 +1,10 @@
 //! A peer that names itself in its first message, as in aggressive and base mode.
 
-use super::choice::{choose, closest};
-use super::identity::{SECTIONS_NAMED, expected_identities};
+use std::net::SocketAddr;
+
+use super::choice::{choose, closest, for_method, peer_query};
+use super::identity::{SECTIONS_NAMED, best_section, expected_identities};
+use super::payloads::received_requests;
 use crate::identity::Identity;
 use crate::message::rules;
 use crate::num::{ExchangeType, PayloadType};
@@ -10,7 +13,7 @@ use crate::proposal::{Phase1Terms, ProposalRefusal};
 use crate::reason::FailureReason;
 use crate::select::{Ambiguous, ProposalChoice, RemoteQuery};
 use crate::settings::Settings;
-use crate::wire::RawPayload;
+use crate::wire::{CertificateRequest, RawPayload};
 
 /// A peer as its first message names it. It has proved nothing yet.
 ///
@@ -22,6 +25,10 @@ pub(crate) struct ClaimedPeer {
     pub(super) id: Vec<u8>,
     /// Why it is refused in the end, whatever it proves.
     pub(super) unexpected: Option<FailureReason>,
+    remote: SocketAddr,
+    exchange: ExchangeType,
+    /// The certificates that it requests.
+    requests: Vec<CertificateRequest>,
 }
 
 impl ClaimedPeer {
@@ -29,28 +36,27 @@ impl ClaimedPeer {
     ///
     /// # Errors
     /// If the payload is malformed.
-    pub(super) fn read(exchange: ExchangeType, payloads: &[RawPayload<'_>]) -> Result<Option<Self>, FailureReason> {
+    pub(super) fn read(
+        remote: SocketAddr,
+        exchange: ExchangeType,
+        payloads: &[RawPayload<'_>],
+    ) -> Result<Option<Self>, FailureReason> {
         if exchange == ExchangeType::MAIN {
             return Ok(None);
         }
         let id = rules::find(payloads, PayloadType::ID).unwrap_or_default();
-        let identity = PeerIdentity::new(Identity::parse(id).map_err(FailureReason::from)?);
-        Ok(Some(Self { identity, id: id.to_vec(), unexpected: None }))
+        let identity = PeerIdentity::new(Identity::parse(id)?);
+        let requests = received_requests(payloads);
+        Ok(Some(Self { identity, id: id.to_vec(), unexpected: None, remote, exchange, requests }))
     }
 
     /// Chooses the first transform that a remote section for this identity accepts, and the section that matches best of those that
     /// accept it.
-    pub(super) fn choose(
-        &self,
-        settings: &Settings,
-        query: &RemoteQuery<'_>,
-        offered: &[Phase1Terms],
-    ) -> Option<ProposalChoice> {
-        let query = self.query(query);
-        let mut choice = choose(settings, &query, offered)?;
+    pub(super) fn choose(&self, settings: &Settings, offered: &[Phase1Terms]) -> Option<ProposalChoice> {
+        let mut choice = choose(settings, &self.query(), offered)?;
         let transform = offered.get(choice.acceptance.offered)?;
-        let accepted = RemoteQuery { accepted: Some(transform), ..query };
-        let best = match settings.remotes.select(&accepted) {
+        let accepted = RemoteQuery { accepted: Some(transform), ..for_method(&self.query(), transform.method) };
+        let best = match best_section(&settings.remotes, &accepted, &self.requests) {
             Ok(best) => best,
             Err(Ambiguous(sections)) => sections.into_iter().min(),
         };
@@ -60,18 +66,12 @@ impl ClaimedPeer {
     }
 
     /// Records why no section for this identity accepts the offer; `compared`: what the difference is.
-    pub(super) fn set_unexpected(
-        &mut self,
-        settings: &Settings,
-        query: &RemoteQuery<'_>,
-        offered: &[Phase1Terms],
-        compared: bool,
-    ) {
-        let for_peer = self.query(query);
+    pub(super) fn set_unexpected(&mut self, settings: &Settings, offered: &[Phase1Terms], compared: bool) {
+        let for_peer = self.query();
         let reason = if !compared {
             FailureReason::NoProposalChosen(ProposalRefusal::NotCompared)
         } else if settings.remotes.candidates(&for_peer).is_empty() {
-            let sections = settings.remotes.candidates(query).into_iter();
+            let sections = settings.remotes.candidates(&RemoteQuery { claimed: None, ..for_peer }).into_iter();
             let sections = sections.filter_map(|section| settings.remotes.get(section)).take(SECTIONS_NAMED);
             FailureReason::Identity { claimed: self.identity.id.clone(), expected: expected_identities(sections) }
         } else {
@@ -80,8 +80,8 @@ impl ClaimedPeer {
         self.unexpected = Some(reason);
     }
 
-    /// Adds the identity to what is known about the peer.
-    fn query<'a>(&'a self, known: &RemoteQuery<'a>) -> RemoteQuery<'a> {
-        RemoteQuery { claimed: Some(self.identity.claimed()), ..*known }
+    /// What is known about the peer.
+    fn query(&self) -> RemoteQuery<'_> {
+        RemoteQuery { claimed: Some(self.identity.claimed()), ..peer_query(self.remote, self.exchange) }
     }
 }

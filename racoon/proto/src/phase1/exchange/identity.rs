@@ -60,7 +60,7 @@ pub(super) fn select_remote_by_identity(
     let offered = RemoteQuery { accepted: Some(offered), ..known };
     let query = RemoteQuery { claimed: Some(peer.claimed()), ..offered };
     let remotes = &cx.settings.remotes;
-    match requested(remotes, &query, requests).unwrap_or_else(|| remotes.select(&query)) {
+    match best_section(remotes, &query, requests) {
         Ok(Some(section)) => Ok(section),
         Ok(None) => {
             let sections = remotes.candidates(&offered).into_iter().filter_map(|section| remotes.get(section));
@@ -74,6 +74,15 @@ pub(super) fn select_remote_by_identity(
             sections.into_iter().min().ok_or(FailureReason::NoRemote(MissingRemote::Removed))
         }
     }
+}
+
+/// Selects the section that matches best, preferably one whose certificate the peer requests.
+pub(super) fn best_section(
+    remotes: &Remotes,
+    query: &RemoteQuery<'_>,
+    requests: &[CertificateRequest],
+) -> Result<Option<RemoteIndex>, Ambiguous> {
+    requested(remotes, query, requests).unwrap_or_else(|| remotes.select(query))
 }
 
 /// Selects among the sections whose certificate the peer requests; `None` if no section has such a certificate. A peer may know

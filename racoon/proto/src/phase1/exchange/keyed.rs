@@ -19,13 +19,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::payloads::{certificate_requests, has_initial_contact, received_requests};
-use super::{ExchangeContext, Features, Transition, unsupported};
+use super::{ExchangeContext, Features, Transition};
+use crate::credentials::VerifiedPeer;
 use crate::crypto::{DhResult, DhValues, Exponent, GroupError, HashInput, Iv, Job, JobResult, Phase1Keys, Prf, Secret};
 use crate::identity::Identity;
 use crate::message::codec::MessageCodec;
 use crate::message::protection::{Opened, seal};
 use crate::message::rules::MessageRules;
-use crate::num::{NotifyType, PayloadType};
+use crate::num::{AuthMethod, NotifyType, PayloadType};
 use crate::output::Level;
 use crate::phase1::auth::{Authenticator, Checking, OwnProof, PeerProof, Proving, SignedClaim};
 use crate::phase1::sa::{UsedMessageIds, open_informational};
@@ -216,21 +217,6 @@ impl Keyed {
         })
     }
 
-    /// Checks the proof of the peer, of whose ID payload `id` is the body, if that takes no job.
-    pub(super) fn check_proof(
-        &self,
-        cx: &ExchangeContext<'_>,
-        peer: Role,
-        id: &[u8],
-        payloads: &[RawPayload<'_>],
-    ) -> Result<(), FailureReason> {
-        let proof = PeerProof::read(self.terms.method, payloads).of_identity(id);
-        match self.authenticator.check(self.hash_of(cx, peer, id)?, proof)? {
-            Checking::Proved(_) => Ok(()),
-            Checking::Claimed(_) => Err(unsupported(cx.exchange)),
-        }
-    }
-
     /// Returns the job that verifies a claim with the trust of the remote section.
     ///
     /// # Errors
@@ -250,12 +236,7 @@ impl Keyed {
         result: JobResult,
     ) -> Result<Proved, (Box<Claim>, FailureReason)> {
         match Authenticator::verified(cx, result) {
-            Ok(peer) => {
-                if let Some(subject) = &peer.subject {
-                    cx.note(Level::Info, || format!("the peer's certificate is that of {subject}"));
-                }
-                Ok(Proved { certificate: peer.certificate.map(Arc::from), ..claim.proved })
-            }
+            Ok(peer) => Ok(Proved { certificate: noted(cx, peer), ..claim.proved }),
             Err(reason) => Err((claim, reason)),
         }
     }
@@ -313,6 +294,16 @@ impl Keyed {
         &self.transcript.sa_i
     }
 
+    /// Returns the IV of the next encrypted message.
+    pub(super) fn iv(&self) -> Iv {
+        self.iv
+    }
+
+    /// Returns the authentication method.
+    pub(super) fn method(&self) -> AuthMethod {
+        self.terms.method
+    }
+
     /// Returns what the peer supports.
     pub(super) fn features(&self) -> Features {
         self.features
@@ -338,6 +329,14 @@ impl Keyed {
             used: UsedMessageIds::default(),
         }
     }
+}
+
+/// Notes whose certificate the peer has, and returns it.
+fn noted(cx: &mut ExchangeContext<'_>, peer: VerifiedPeer) -> Option<Arc<[u8]>> {
+    if let Some(subject) = &peer.subject {
+        cx.note(Level::Info, || format!("the peer's certificate is that of {subject}"));
+    }
+    peer.certificate.map(Arc::from)
 }
 
 /// Returns the exponent that a Diffie-Hellman task gives back, with the computed values or the reason why the peer's value is

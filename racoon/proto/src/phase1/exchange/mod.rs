@@ -163,7 +163,7 @@ impl Exchange {
     pub(crate) fn is_encrypted(&self) -> bool {
         match self {
             Self::Main(main) => main.is_encrypted(),
-            // A refusal may be unencrypted, and so may message 3.
+            // In aggressive mode a refusal may be unencrypted, and so may message 3.
             Self::Aggressive(_) => false,
         }
     }
@@ -173,7 +173,7 @@ impl Exchange {
     /// It may then have been lost, and our last message is sent again so that the peer repeats it.
     pub(crate) fn awaits_proof(&self) -> bool {
         match self {
-            Self::Aggressive(aggressive) => aggressive.keys_before_last_message().is_some(),
+            Self::Aggressive(aggressive) => aggressive.awaits_proof(),
             Self::Main(_) => false,
         }
     }

@@ -7,6 +7,7 @@ use crate::identity::Identity;
 use crate::message::rules::{self, MessageRules};
 use crate::num::{AuthMethod, CertEncoding, IdType, NotifyType, PayloadType};
 use crate::output::Level;
+use crate::phase1::auth;
 use crate::proposal::{Phase1Terms, ProposalRefusal, accept_phase1, answered_phase1, closest_phase1};
 use crate::reason::{BadChoice, FailureReason};
 use crate::wire::{self, CertificateRequest, Header, Notify, RawPayload, SaBody, Tail, VendorId, chain};
@@ -37,9 +38,19 @@ pub(super) fn in_clear<'a>(
 /// Returns the bodies of the KE and Nonce payloads.
 pub(super) fn key_and_nonce(payloads: &[RawPayload<'_>]) -> Result<(Vec<u8>, Vec<u8>), FailureReason> {
     let key = rules::find(payloads, PayloadType::KEY_EXCHANGE).unwrap_or_default();
+    Ok((key.to_vec(), received_nonce(payloads)?))
+}
+
+/// Returns the body of the Nonce payload.
+pub(super) fn received_nonce(payloads: &[RawPayload<'_>]) -> Result<Vec<u8>, FailureReason> {
     let nonce = rules::find(payloads, PayloadType::NONCE).unwrap_or_default();
-    let nonce = wire::nonce(nonce).map_err(FailureReason::from)?;
-    Ok((key.to_vec(), nonce.to_vec()))
+    Ok(wire::nonce(nonce)?.to_vec())
+}
+
+/// Returns the proposals of a section whose authentication method is supported, and for which the section has what it needs.
+pub(super) fn usable_proposals(section: &Remote) -> impl Iterator<Item = &Phase1Terms> {
+    let can_use = |terms: &&Phase1Terms| auth::is_supported(terms.method) && section.can_use(terms.method);
+    section.proposals.iter().filter(can_use)
 }
 
 /// Returns the terms that the SA payload of message 2 chooses from those that we have offered.

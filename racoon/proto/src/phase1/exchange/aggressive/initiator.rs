@@ -5,15 +5,16 @@ use crate::crypto::{DhOperation, DhTask, Exponent, Job, JobResult, Secret, Task}
 use crate::identity::Identity;
 use crate::message::rules::{self, AGGRESSIVE};
 use crate::num::PayloadType;
-use crate::phase1::PeerIdentity;
-use crate::phase1::auth::{self, Authenticator, Proving};
+use crate::phase1::auth::{self, Authenticator, OwnProof, PeerProof, Proving};
 use crate::phase1::exchange::identity::expected_peer;
-use crate::phase1::exchange::keyed::{Keyed, Transcript, exchanged};
-use crate::phase1::exchange::payloads::{chosen_terms, draw_nonce, features, in_clear, key_and_nonce, own_identity};
-use crate::phase1::exchange::{ExchangeContext, ExchangeResult, Features, Transition, unsupported};
+use crate::phase1::exchange::keyed::{Check, Claim, Keyed, Proved, Transcript, exchanged};
+use crate::phase1::exchange::payloads::{
+    certificate_requests, chosen_terms, draw_nonce, features, in_clear, key_and_nonce, own_identity, usable_proposals,
+};
+use crate::phase1::exchange::{ExchangeContext, ExchangeResult, Features, Transition};
 use crate::proposal::{Phase1Terms, phase1_sa};
 use crate::reason::{CryptoFailure, FailureReason, Malformed, Role};
-use crate::wire::{self, Header, RawPayload, VendorId};
+use crate::wire::{self, Header, VendorId};
 
 /// The state of an initiator.
 pub(crate) enum Initiator {
@@ -21,8 +22,12 @@ pub(crate) enum Initiator {
     PreparesKey(PreparesKey),
     /// Has sent message 1.
     AwaitsAnswer(AwaitsAnswer),
-    /// Has received message 2; the job for message 3 runs.
+    /// Has received message 2; the job for the keys runs.
     DerivesKeys(Box<DerivesKeys>),
+    /// Has derived the keys; the job that verifies the signature in message 2 runs.
+    Verifies(Box<Verifies>),
+    /// Has verified it; the job for the signature in message 3 runs.
+    Signs(Box<Signs>),
 }
 
 /// An initiator whose public value is being computed.
@@ -43,6 +48,19 @@ pub(crate) struct DerivesKeys {
     answer: Answer,
 }
 
+/// An initiator that verifies the responder's signature. It may have to wait for another message 2.
+pub(crate) struct Verifies {
+    awaiting: AwaitsAnswer,
+    keyed: Keyed,
+    claim: Box<Claim>,
+}
+
+/// An initiator whose proof is being signed.
+pub(crate) struct Signs {
+    keyed: Keyed,
+    proved: Proved,
+}
+
 /// What message 1 contains.
 struct Message1 {
     offered: Vec<Phase1Terms>,
@@ -59,9 +77,7 @@ struct Answer {
     features: Features,
     g_xr: Vec<u8>,
     nr: Vec<u8>,
-    /// The body of the peer's ID payload.
-    id: Vec<u8>,
-    peer: PeerIdentity,
+    claimed: Identity,
     /// The message, for the payloads that prove the identity.
     message: (Header, Vec<u8>),
 }
@@ -70,8 +86,7 @@ impl Initiator {
     /// Has the public value for message 1 computed.
     pub(crate) fn begin(cx: &mut ExchangeContext<'_>) -> Result<Transition, FailureReason> {
         let section = cx.remote_section()?;
-        let can_use = |terms: &&Phase1Terms| auth::is_usable(section, cx.exchange, terms.method);
-        let mut supported = section.proposals.iter().filter(can_use).peekable();
+        let mut supported = usable_proposals(section).peekable();
         let Some(group) = supported.peek().map(|first| first.group) else {
             return Err(FailureReason::NoAuthMethod { remote: section.name.clone() });
         };
@@ -88,7 +103,7 @@ impl Initiator {
     pub(super) fn receive(self, cx: &mut ExchangeContext<'_>, header: &Header, body: &[u8]) -> Transition {
         match self {
             Self::AwaitsAnswer(state) => state.receive(cx, header, body),
-            Self::PreparesKey(_) | Self::DerivesKeys(_) => {
+            Self::PreparesKey(_) | Self::DerivesKeys(_) | Self::Verifies(_) | Self::Signs(_) => {
                 Transition::ignore(self, FailureReason::Malformed(Malformed::Busy))
             }
         }
@@ -99,6 +114,8 @@ impl Initiator {
         match self {
             Self::PreparesKey(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
             Self::DerivesKeys(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
+            Self::Verifies(state) => state.job_done(cx, result),
+            Self::Signs(state) => state.job_done(cx, result).unwrap_or_else(Transition::Failed),
             other => Transition::ignore(other, FailureReason::Crypto(CryptoFailure::Unexpected)),
         }
     }
@@ -112,13 +129,17 @@ impl PreparesKey {
         let ni = draw_nonce(cx)?;
         let id = own_identity(cx)?.encode();
         let Self { sa_i, offered } = self;
-        let dpd = cx.remote_section()?.dpd.map(|_| VendorId::Dpd.encode());
+        let section = cx.remote_section()?;
+        let method = offered.iter().map(|terms| terms.method).find(|method| method.is_signature());
+        let requests = method.map(|method| certificate_requests(method, [section])).unwrap_or_default();
+        let dpd = section.dpd.map(|_| VendorId::Dpd.encode());
         let mut payloads = vec![
             (PayloadType::SA, sa_i.as_slice()),
             (PayloadType::KEY_EXCHANGE, &g_xi),
             (PayloadType::NONCE, &ni),
             (PayloadType::ID, &id),
         ];
+        payloads.extend(requests.iter().map(|body| (PayloadType::CERT_REQUEST, body.as_slice())));
         payloads.extend(dpd.as_deref().map(|dpd| (PayloadType::VENDOR_ID, dpd)));
         let message = wire::message(&cx.header(), &payloads);
         let sent = Message1 { offered, sa_i, g_xi, ni, id };
@@ -135,7 +156,7 @@ impl AwaitsAnswer {
         };
         let Self { sent, exponent } = self;
         let exchange = Task::DiffieHellman(DhTask { exponent, operation: DhOperation::Shared(answer.g_xr.clone()) });
-        let lookups = auth::lookups(cx, answer.terms.method, Some(&answer.peer.id));
+        let lookups = auth::lookups(cx, answer.terms.method, Some(&answer.claimed));
         let tasks = [exchange].into_iter().chain(lookups).collect();
         Transition::run_job(Initiator::DerivesKeys(Box::new(DerivesKeys { sent, answer })), Job { tasks })
     }
@@ -151,15 +172,15 @@ impl Answer {
         let payloads = in_clear(&AGGRESSIVE[1], header, body)?;
         let terms = chosen_terms(cx, &payloads, offered)?;
         let (g_xr, nr) = key_and_nonce(&payloads)?;
-        let id = rules::find(&payloads, PayloadType::ID).unwrap_or_default().to_vec();
-        let peer = PeerIdentity::new(Identity::parse(&id).map_err(FailureReason::from)?);
+        PeerProof::require(&AGGRESSIVE[1], terms.method, &payloads)?;
+        let claimed = Identity::parse(rules::find(&payloads, PayloadType::ID).unwrap_or_default())?;
         let features = features(cx, &payloads, Features::default());
-        Ok(Self { terms, features, g_xr, nr, id, peer, message: (*header, body.to_vec()) })
+        Ok(Self { terms, features, g_xr, nr, claimed, message: (*header, body.to_vec()) })
     }
 }
 
 impl DerivesKeys {
-    /// Checks the peer's proof and sends message 3, ours. If message 2 is not authentic, waits for another one.
+    /// Checks the peer's proof, as far as this takes no job, and sends message 3. If message 2 is not authentic, waits for another one.
     fn job_done(
         self: Box<Self>,
         cx: &mut ExchangeContext<'_>,
@@ -167,27 +188,32 @@ impl DerivesKeys {
     ) -> Result<Transition, FailureReason> {
         let (exponent, values) = exchanged(result.take_diffie_hellman())?;
         // Message 2 may be forged: its value may be invalid, or its identity one without a key, and the true one may still come.
-        let keyed = match values.and_then(|values| self.authenticated(cx, &values.shared, result)) {
-            Ok(keyed) => keyed,
-            Err(own @ FailureReason::Crypto(_)) => return Err(own),
-            Err(reason) => {
-                let awaiting = AwaitsAnswer { sent: self.sent, exponent };
-                return Ok(Transition::ignore(Initiator::AwaitsAnswer(awaiting), reason));
-            }
-        };
-        self.finish(cx, keyed)
+        match values.and_then(|values| self.checked(cx, &values.shared, result)) {
+            Ok((keyed, Check::Proved(proved))) => Ok(answer(cx, self.sent.id, keyed, proved)),
+            Ok((keyed, Check::Claimed(mut claim))) => match keyed.verify(cx, &mut claim) {
+                Ok(job) => {
+                    let awaiting = AwaitsAnswer { sent: self.sent, exponent };
+                    let next = Box::new(Verifies { awaiting, keyed, claim });
+                    Ok(Transition::run_job(Initiator::Verifies(next), job))
+                }
+                Err(reason) => Ok(self.wait_again(exponent, reason)),
+            },
+            Err(own @ FailureReason::Crypto(_)) => Err(own),
+            Err(reason) => Ok(self.wait_again(exponent, reason)),
+        }
     }
 
     /// Derives the keys and checks the peer's proof.
-    fn authenticated(
+    fn checked(
         &self,
         cx: &mut ExchangeContext<'_>,
         g_xy: &Option<Secret>,
         mut result: JobResult,
-    ) -> Result<Keyed, FailureReason> {
+    ) -> Result<(Keyed, Check), FailureReason> {
         let Self { sent, answer } = self;
         let g_xy = g_xy.as_ref().ok_or(FailureReason::Crypto(CryptoFailure::Incomplete))?;
-        let authenticator = Authenticator::new(cx, answer.terms.method, Role::Initiator, &mut result)?;
+        let method = answer.terms.method;
+        let authenticator = Authenticator::new(cx, method, Role::Initiator, &mut result)?;
         let transcript = Transcript {
             sa_i: sent.sa_i.clone(),
             g_xi: sent.g_xi.clone(),
@@ -196,37 +222,61 @@ impl DerivesKeys {
             nr: answer.nr.clone(),
         };
         let keyed = Keyed::new(cx, answer.terms, answer.features, transcript, authenticator, g_xy)?;
-        let payloads = answer.payloads()?;
-        keyed.check_proof(cx, Role::Responder, &answer.id, &payloads)?;
-        Ok(keyed)
+        let (header, body) = &answer.message;
+        let payloads = in_clear(&AGGRESSIVE[1], header, body)?;
+        let proof = PeerProof::read(method, &payloads);
+        let check = keyed.check(cx, Role::Responder, proof, &payloads, keyed.iv())?;
+        Ok((keyed, check))
     }
 
-    /// Checks the proved identity and sends message 3.
-    fn finish(self, cx: &mut ExchangeContext<'_>, mut keyed: Keyed) -> Result<Transition, FailureReason> {
-        let Self { sent, answer } = self;
-        if let Err(reason) = expected_peer(cx, &answer.peer) {
-            return Ok(Transition::Rejected(Box::new(keyed.into_sa(cx, answer.peer, None)), reason));
-        }
-        keyed.note_substitute(cx, &answer.peer.id);
-        let Proving::Done(proof) = keyed.prove(cx, Role::Initiator, &sent.id)? else {
-            return Err(unsupported(cx.exchange));
-        };
-        let message = keyed.seal(cx, &proof.payloads().collect::<Vec<_>>())?;
-        let sa = keyed.into_sa(cx, answer.peer, None);
-        Ok(Transition::Established(Box::new(ExchangeResult {
-            sa,
-            last_message: Some(message),
-            features: answer.features,
-            // It is not authenticated in message 2; an authentic one follows under the SA.
-            initial_contact: false,
-        })))
+    fn wait_again(self: Box<Self>, exponent: Exponent, reason: FailureReason) -> Transition {
+        Transition::ignore(Initiator::AwaitsAnswer(AwaitsAnswer { sent: self.sent, exponent }), reason)
     }
 }
 
-impl Answer {
-    /// The payloads, which were checked when the message arrived.
-    fn payloads(&self) -> Result<Vec<RawPayload<'_>>, FailureReason> {
-        let (header, body) = &self.message;
-        in_clear(&AGGRESSIVE[1], header, body)
+impl Verifies {
+    /// Sends message 3. If the signature in message 2 is wrong, waits for another one: this one may be forged.
+    fn job_done(self: Box<Self>, cx: &mut ExchangeContext<'_>, result: JobResult) -> Transition {
+        let Self { awaiting, keyed, claim } = *self;
+        match Keyed::verified(cx, claim, result) {
+            Ok(proved) => answer(cx, awaiting.sent.id, keyed, proved),
+            Err((_, reason)) => Transition::ignore(Initiator::AwaitsAnswer(awaiting), reason),
+        }
     }
+}
+
+/// Proves our identity, of which `id` is the body of the ID payload, to a peer that has proved its own.
+fn answer(cx: &mut ExchangeContext<'_>, id: Vec<u8>, keyed: Keyed, proved: Proved) -> Transition {
+    if let Err(reason) = expected_peer(cx, &proved.peer) {
+        return keyed.reject(cx, proved, reason);
+    }
+    keyed.note_substitute(cx, &proved.peer.id);
+    match keyed.prove(cx, Role::Initiator, &id) {
+        Ok(Proving::Done(proof)) => complete(cx, keyed, proved, &proof).unwrap_or_else(Transition::Failed),
+        Ok(Proving::Sign(job)) => Transition::run_job(Initiator::Signs(Box::new(Signs { keyed, proved })), job),
+        Err(reason) => Transition::Failed(reason),
+    }
+}
+
+impl Signs {
+    /// Sends message 3.
+    fn job_done(self: Box<Self>, cx: &mut ExchangeContext<'_>, result: JobResult) -> Result<Transition, FailureReason> {
+        let proof = Authenticator::signed(cx, result)?;
+        complete(cx, self.keyed, self.proved, &proof)
+    }
+}
+
+/// Sends message 3 and establishes the SA.
+fn complete(
+    cx: &mut ExchangeContext<'_>,
+    mut keyed: Keyed,
+    proved: Proved,
+    proof: &OwnProof,
+) -> Result<Transition, FailureReason> {
+    let message = keyed.seal(cx, &proof.payloads().collect::<Vec<_>>())?;
+    let features = keyed.features();
+    let sa = keyed.into_sa(cx, proved.peer, proved.certificate);
+    // INITIAL-CONTACT is not authenticated in message 2; an authentic one follows under the SA.
+    let initial_contact = false;
+    Ok(Transition::Established(Box::new(ExchangeResult { sa, last_message: Some(message), features, initial_contact })))
 }

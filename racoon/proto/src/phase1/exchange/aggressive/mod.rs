@@ -1,10 +1,12 @@
-//! Aggressive mode, here with a pre-shared key (RFC 2409 section 5.4).
+//! Aggressive mode (RFC 2409 sections 5.1 and 5.4).
 //!
 //! ```text
 //!   1  ->  HDR, SA, KE, Ni, IDii            all proposals, of one group
 //!   2  <-  HDR, SA, KE, Nr, IDir, HASH_R    the chosen one
 //!   3  ->  HDR*, HASH_I
 //! ```
+//!
+//! With signatures, each HASH is replaced by SIG and perhaps CERT payloads.
 //!
 //! Message 1 contains the initiator's public value, so the group is not negotiated. Message 3 may be unencrypted; we encrypt it, as
 //! other daemons do, and accept both.
@@ -56,8 +58,14 @@ impl AggressiveMode {
     pub(super) fn keys_before_last_message(&self) -> Option<&Keyed> {
         match self {
             Self::Responder(Responder::AwaitsProof(state)) => Some(state.keyed()),
-            Self::Responder(Responder::DerivesKeys(_)) | Self::Initiator(_) => None,
+            Self::Responder(Responder::Verifies(state)) => Some(state.keyed()),
+            Self::Responder(Responder::DerivesKeys(_) | Responder::Signs(_)) | Self::Initiator(_) => None,
         }
+    }
+
+    /// Whether a responder waits for message 3.
+    pub(super) fn awaits_proof(&self) -> bool {
+        matches!(self, Self::Responder(Responder::AwaitsProof(_)))
     }
 
     /// Adds the peer's offer to the record of a negotiation.
@@ -71,9 +79,10 @@ impl AggressiveMode {
     pub(super) fn status(&self) -> u8 {
         match self {
             Self::Initiator(Initiator::PreparesKey(_)) => 1,
-            Self::Responder(Responder::DerivesKeys(_)) => 2,
+            Self::Responder(Responder::DerivesKeys(_) | Responder::Signs(_)) => 2,
             Self::Initiator(Initiator::AwaitsAnswer(_)) | Self::Responder(Responder::AwaitsProof(_)) => 3,
-            Self::Initiator(Initiator::DerivesKeys(_)) => 4,
+            Self::Initiator(Initiator::DerivesKeys(_) | Initiator::Verifies(_) | Initiator::Signs(_))
+            | Self::Responder(Responder::Verifies(_)) => 4,
         }
     }
 
@@ -82,8 +91,7 @@ impl AggressiveMode {
         match self {
             Self::Initiator(Initiator::AwaitsAnswer(_)) => Some(1),
             Self::Responder(Responder::AwaitsProof(_)) => Some(2),
-            Self::Initiator(Initiator::PreparesKey(_) | Initiator::DerivesKeys(_))
-            | Self::Responder(Responder::DerivesKeys(_)) => None,
+            Self::Initiator(_) | Self::Responder(_) => None,
         }
     }
 
@@ -94,7 +102,7 @@ impl AggressiveMode {
 
     /// Whether the peer has not yet returned our cookie, which comes with message 3: its address may be forged.
     pub(super) fn is_from_unproved_address(&self) -> bool {
-        matches!(self, Self::Responder(Responder::DerivesKeys(_) | Responder::AwaitsProof(_)))
+        matches!(self, Self::Responder(Responder::DerivesKeys(_) | Responder::Signs(_) | Responder::AwaitsProof(_)))
     }
 }
 

@@ -8,6 +8,7 @@ use crate::phase1::exchange::identity::expected_peer;
 use crate::phase1::exchange::keyed::{Check, Claim, Keyed, Proved, Transcript, exchanged};
 use crate::phase1::exchange::payloads::{
     chosen_terms, draw_nonce, features, in_clear, key_and_nonce, key_message, own_identity, proposal_message,
+    usable_proposals,
 };
 use crate::phase1::exchange::{ExchangeContext, ExchangeResult, Features, Transition};
 use crate::proposal::{Phase1Terms, phase1_sa};
@@ -85,9 +86,7 @@ impl Initiator {
     /// Sends message 1, with all proposals of the remote section whose authentication method is supported.
     pub(crate) fn begin(cx: &mut ExchangeContext<'_>) -> Result<Transition, FailureReason> {
         let section = cx.remote_section()?;
-        let can_use = |terms: &&Phase1Terms| auth::is_usable(section, cx.exchange, terms.method);
-        let supported = section.proposals.iter().filter(can_use);
-        let offered: Vec<_> = supported.copied().collect();
+        let offered: Vec<_> = usable_proposals(section).copied().collect();
         if offered.is_empty() {
             return Err(FailureReason::NoAuthMethod { remote: section.name.clone() });
         }
