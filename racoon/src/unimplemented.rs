@@ -1,6 +1,6 @@
 //! Warning about configured features that this version does not implement.
 
-use ipsec_conf::racoon::{AuthenticationMethod, Config, Directive, ExchangeMode, Place, RemoteAddress, Section};
+use ipsec_conf::racoon::{AuthenticationMethod, Config, Directive, Place, RemoteAddress, Section};
 
 use crate::config_defaults::is_default;
 
@@ -28,11 +28,9 @@ fn list(config: &Config) -> Vec<(String, &Place)> {
     };
     // Values of directives that otherwise have an effect.
     for remote in &config.remotes {
-        let modes = remote.exchange_modes.iter().filter(|mode| **mode == ExchangeMode::Base);
         let methods = remote.proposals.iter().filter(|one| !is_implemented(one.method));
-        let values = modes
-            .map(|mode| (format!("exchange_mode {mode}"), &remote.place))
-            .chain(methods.map(|one| (format!("authentication_method {}", one.method), &one.place)))
+        let values = methods
+            .map(|one| (format!("authentication_method {}", one.method), &one.place))
             .chain(host(remote.address.as_ref()).map(|name| (format!("remote_address \"{name}\""), &remote.place)));
         values.for_each(|(value, place)| add(value, place));
     }
@@ -101,13 +99,13 @@ mod tests {
         let one_does = format!("{nothing}remote 192.0.2.1 {{ exchange_mode main; {psk} nat_traversal on; }}\n");
         assert!(warned(&one_does).contains("not yet in effect\n  nat_traversal (a.conf:2)"), "{}", warned(&one_does));
         let text = format!(
-            "remote anonymous {{ exchange_mode base, main;\n{xauth}ike_frag on; }}\n\
+            "remote anonymous {{ exchange_mode aggressive, main;\n{xauth}ike_frag on; }}\n\
              remote \"gw\" {{ remote_address \"gw.example\"; exchange_mode base; {psk} }}\n\
              sainfo anonymous group \"staff\" {{ encryption_algorithm aes; authentication_algorithm hmac_sha256;\n\
              compression_algorithm deflate; }}\n"
         );
-        let expected = "a.conf:3:1: warning: accepted, not yet in effect\n  ike_frag (a.conf:3) exchange_mode base \
-            (a.conf:1) authentication_method xauth_psk_server (a.conf:2) remote_address \"gw.example\" (a.conf:4) sainfo group \"staff\" (a.conf:6)";
+        let expected = "a.conf:3:1: warning: accepted, not yet in effect\n  ike_frag (a.conf:3) \
+            authentication_method xauth_psk_server (a.conf:2) remote_address \"gw.example\" (a.conf:4) sainfo group \"staff\" (a.conf:6)";
         assert_eq!(warned(&text), expected);
     }
 }

@@ -35,7 +35,7 @@
 //! | `conversation` | what all exchanges share: retransmission, duplicates, deadlines, and the record of steps and faults |
 //! | `path` | the addresses and ports between which a peer is reached |
 //! | `phase1` | the table of phase 1s, their lifecycle, renewal and replacement; half-open limits and rate limits |
-//! | `phase1::exchange` | the exchanges that negotiate a phase 1: main and aggressive mode, and what all of them share |
+//! | `phase1::exchange` | the exchanges that negotiate a phase 1: main, aggressive and base mode, and what all of them share |
 //! | `phase1::auth` | how a peer is authenticated: pre-shared keys |
 //! | `phase2` | the table of phase 2s, quick mode of both roles, bundles, renewal, switch-over, generated policies, kernel state |
 //! | `informational` | notifies, deletes, dead peer detection |
@@ -49,7 +49,6 @@
 //!
 //! | feature | place |
 //! |---|---|
-//! | base mode | a variant of `phase1::exchange::Exchange`, with a folder next to `main` |
 //! | certificates, RSA keys, hybrid authentication | variants of `phase1::auth::Authenticator`; a [`Job`] signs and verifies |
 //! | NAT traversal | `path` |
 //! | XAUTH, mode configuration | a module `transaction` with its own `Conversation`s, between the stages of `phase1::readiness` |
@@ -144,6 +143,22 @@
 //! A responder computes message 2 before the peer has returned our cookie. Such jobs are not urgent, even in the name of a known peer, and
 //! first messages are dropped while many jobs are unfinished. Message 2 is sent again only if the peer repeats message 1, or uses the SA
 //! before message 3 has arrived; then the peer repeats message 3.
+//!
+//! # Base mode
+//!
+//! ```text
+//!   initiator                                              responder
+//!   Initiator::begin                  1 SA, IDii, Ni ──►   FirstChoice::read, Responder::begin; a half-open entry
+//!   AwaitsAnswer                  ◄── 2 SA, IDir, Nr       AwaitsKey
+//!   PreparesKey: job(public value, key)
+//!   AwaitsKey                         3 KE, HASH_I ──►     DerivesKeys: job(both values, key)
+//!                                 ◄── 4 KE, HASH_R         Established
+//!   DerivesKeys: job(shared secret)
+//!   Established
+//! ```
+//!
+//! Both name themselves as in aggressive mode, and nothing is computed before the cookie has been returned, as in main mode. The hashes do
+//! not depend on g^xy, so each side checks the other's before it derives keys.
 //!
 //! # From phase 1 to quick mode
 //!

@@ -55,6 +55,25 @@ impl HashInput<'_> {
         let parts: [&[u8]; 6] = [self.g_xr, self.g_xi, self.cookie_r, self.cookie_i, self.sa_i, id_ir];
         skeyid.of(&parts)
     }
+
+    /// Computes HASH_I of base mode: prf(K, g^xi | CKY-I | CKY-R | SAi_b | IDii_b). K is SKEYID with a pre-shared key, and
+    /// hash(Ni_b | Nr_b) with signatures. HASH_R with a pre-shared key is [`HashInput::hash_r`].
+    ///
+    /// # Errors
+    /// If libcrypto does not have the hash.
+    pub fn base_mode_hash_i(&self, key: &Prf, id_ii: &[u8]) -> Result<Secret, CryptoError> {
+        key.of(&[self.g_xi, self.cookie_i, self.cookie_r, self.sa_i, id_ii])
+    }
+
+    /// Computes HASH_R of base mode with signatures: prf(K, g^xi | g^xr | CKY-I | CKY-R | SAi_b | IDii_b), with the K of
+    /// [`HashInput::base_mode_hash_i`]. It covers the initiator's identity, as ipsec-tools do.
+    ///
+    /// # Errors
+    /// If libcrypto does not have the hash.
+    pub fn base_mode_signed_hash_r(&self, key: &Prf, id_ii: &[u8]) -> Result<Secret, CryptoError> {
+        let parts: [&[u8]; 6] = [self.g_xi, self.g_xr, self.cookie_i, self.cookie_r, self.sa_i, id_ii];
+        key.of(&parts)
+    }
 }
 
 /// The keys of an ISAKMP SA, which protect every exchange after phase 1.

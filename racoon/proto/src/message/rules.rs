@@ -174,6 +174,36 @@ pub(crate) const AGGRESSIVE: [MessageRules; 3] = {
     ]
 };
 
+/// Base mode (draft-ietf-ipsec-ike-base-mode). Messages 3 and 4 need HASH or SIG besides.
+pub(crate) const BASE: [MessageRules; 4] = {
+    const IDENTITY: &[Occurrence] = &[
+        one(PayloadType::SA),
+        one(PayloadType::ID),
+        one(PayloadType::NONCE),
+        any(PayloadType::VENDOR_ID),
+        any(PayloadType::NOTIFY),
+        any(PayloadType::CERT_REQUEST),
+    ];
+    const PROOF: &[Occurrence] = &[
+        one(PayloadType::KEY_EXCHANGE),
+        at_most(1, PayloadType::HASH),
+        at_most(1, PayloadType::SIGNATURE),
+        any(PayloadType::VENDOR_ID),
+        any(PayloadType::NOTIFY),
+        any(PayloadType::CERT_REQUEST),
+        any(PayloadType::CERT),
+        any(PayloadType::NAT_D),
+        any(PayloadType::NAT_D_BAD),
+        any(PayloadType::NAT_D_DRAFT),
+    ];
+    [
+        in_clear(ExchangeType::BASE, 1, Coverage::Nothing, IDENTITY),
+        in_clear(ExchangeType::BASE, 2, Coverage::Nothing, IDENTITY),
+        in_clear(ExchangeType::BASE, 3, Coverage::Phase1, PROOF),
+        in_clear(ExchangeType::BASE, 4, Coverage::Phase1, PROOF),
+    ]
+};
+
 /// Quick mode (RFC 2409 section 5.5). The fourth message is the answer to the commit bit.
 pub(crate) const QUICK: [MessageRules; 4] = {
     const fn rules(message: u8, hash: Coverage, payloads: &'static [Occurrence]) -> MessageRules {
@@ -298,7 +328,8 @@ mod tests {
 
     /// All rules, each with the payloads that are required.
     fn least() -> Vec<(&'static MessageRules, Vec<PayloadType>)> {
-        let all = MAIN.iter().chain(&AGGRESSIVE).chain(&QUICK).chain([&INFORMATIONAL, &INFORMATIONAL_IN_CLEAR]);
+        let all =
+            MAIN.iter().chain(&AGGRESSIVE).chain(&BASE).chain(&QUICK).chain([&INFORMATIONAL, &INFORMATIONAL_IN_CLEAR]);
         all.map(|rules| {
             let needed = rules.payloads.iter().filter(|rule| rule.least > 0).map(|rule| rule.payload);
             (rules, needed.collect())

@@ -168,6 +168,26 @@ fn the_two_sides_have_their_own_hashes() {
     assert_eq!(text(&hash_r), "e89e0f6e89e4eb62e439011a213b448194a23273");
 }
 
+/// With a pre-shared key, K is SKEYID; with signatures, it is hash(Ni_b | Nr_b), here SHA-1.
+#[test]
+fn hashes_of_base_mode() {
+    let (skeyid, _) = sha1_keys();
+    let (g_xi, g_xr, sa_i) = ([0x11; 96], [0x22; 96], [0x33; 40]);
+    let input = HashInput { g_xi: &g_xi, g_xr: &g_xr, cookie_i: &COOKIE_I, cookie_r: &COOKIE_R, sa_i: &sa_i };
+    let id_ii = hex::bytes("011101f4c0000201");
+    let hash_i = input.base_mode_hash_i(&skeyid, &id_ii).unwrap();
+    assert_eq!(text(&hash_i), "c75074b5a9004bfdd355e9d4ec8ed34844cf5f84");
+    let (ni, nr) = nonces();
+    let key = crate::crypto::digest(Hash::SHA1, &[&ni, &nr]).unwrap();
+    let prf = Prf::new(Hash::SHA1, &key).unwrap();
+    assert_eq!(text(&input.base_mode_hash_i(&prf, &id_ii).unwrap()), "e72b84cf93c84e29ac588fd9b4b4b144a135c261");
+    assert_eq!(text(&input.base_mode_signed_hash_r(&prf, &id_ii).unwrap()), "9456329430beb16ed0a5a4f6977f46547d6b9ac7");
+    // ECDSA with P-384 has SHA-384, whatever was negotiated.
+    let hash_i = input.base_mode_hash_i(&prf.with_hash(Hash::SHA384).unwrap(), &id_ii).unwrap();
+    let expected = "6ee0f0a7fd7f10186afc738f0b2efc3a28805e336fbbe406fab2f6f291e81bd8e3efa1c22a47e3fe8f5e8c147b216a87";
+    assert_eq!(text(&hash_i), expected);
+}
+
 #[test]
 fn hashes_after_phase_1() {
     let (_, keys) = sha1_keys();

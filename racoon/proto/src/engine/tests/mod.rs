@@ -1,6 +1,7 @@
 //! Two engines and a link between them, on a clock that only the test moves. Jobs are done at once.
 
 mod aggressive;
+mod base;
 mod defects;
 mod first;
 mod informational;

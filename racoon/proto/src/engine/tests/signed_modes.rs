@@ -1,4 +1,4 @@
-//! Signatures in aggressive mode, made and verified by a stand-in.
+//! Signatures in aggressive and base mode, made and verified by a stand-in.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::identity::{Expected, Identity};
 use crate::num::{IdType, PayloadType};
 use crate::wire::{self, Header, Tail, chain};
 
-const MODES: [ExchangeType; 1] = [ExchangeType::AGGRESSIVE];
+const MODES: [ExchangeType; 2] = [ExchangeType::AGGRESSIVE, ExchangeType::BASE];
 
 fn fqdn(name: &str) -> Identity {
     Identity::named(IdType::FQDN, name.as_bytes())
@@ -108,9 +108,10 @@ fn keeper(own: &Pair, peer: &Pair) -> Keeper {
 /// One job at a time, in the order of the steps.
 #[test]
 fn states_are_those_of_racoonctl() {
-    for (exchange, expected) in
-        [(ExchangeType::AGGRESSIVE, [(3, 2), (3, 2), (4, 3), (4, 3), (4, 3), (9, 4)].as_slice())]
-    {
+    for (exchange, expected) in [
+        (ExchangeType::AGGRESSIVE, [(3, 2), (3, 2), (4, 3), (4, 3), (4, 3), (9, 4)].as_slice()),
+        (ExchangeType::BASE, &[(4, 3), (5, 4), (5, 4), (5, 4), (6, 9)]),
+    ] {
         let mut world = world(exchange, AuthMethod::RSA_SIGNATURES);
         (world.a.slow, world.b.slow) = (true, true);
         world.initiate();

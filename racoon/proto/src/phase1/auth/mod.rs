@@ -111,6 +111,15 @@ impl Authenticator {
         }
     }
 
+    /// Returns the prf for HASH_I and HASH_R of base mode, which depend on SKEYID only with a pre-shared key. `transcript` has the
+    /// nonces.
+    pub(crate) fn base_mode_prf(&self, hash: Hash, transcript: &Transcript) -> Result<Prf, FailureReason> {
+        match self {
+            Self::PreSharedKey(key) => key.skeyid(hash, transcript),
+            Self::Signature(signature) => signature.base_mode_prf(hash, transcript),
+        }
+    }
+
     /// Wipes a secret that is needed only for SKEYID.
     pub(crate) fn forget_secret(&mut self) {
         match self {

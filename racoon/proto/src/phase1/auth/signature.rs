@@ -5,7 +5,7 @@
 
 use crate::config::Remote;
 use crate::credentials::{OwnProblem, PeerProblem, SignRequest, VerifiedPeer, VerifyRequest};
-use crate::crypto::{Job, JobResult, Prf, Secret, Task, skeyid_signature};
+use crate::crypto::{Job, JobResult, Prf, Secret, Task, digest, skeyid_signature};
 use crate::identity::Identity;
 use crate::message::protection::Unreadable;
 use crate::num::{AuthMethod, Hash};
@@ -41,6 +41,12 @@ impl Signature {
     /// negotiated. SKEYID remains the key.
     pub(super) fn proof_prf(&self, skeyid: &Prf) -> Result<Option<Prf>, FailureReason> {
         Ok(self.method.ecdsa_hash().map(|hash| skeyid.with_hash(hash)).transpose()?)
+    }
+
+    /// Returns the prf for HASH_I and HASH_R of base mode, whose key is hash(Ni_b | Nr_b).
+    pub(super) fn base_mode_prf(&self, hash: Hash, transcript: &Transcript) -> Result<Prf, FailureReason> {
+        let key = digest(hash, &[&transcript.ni, &transcript.nr])?;
+        Ok(Prf::new(self.method.ecdsa_hash().unwrap_or(hash), &key)?)
     }
 
     /// Returns the job that signs HASH_I or HASH_R.

@@ -241,6 +241,17 @@ impl Keyed {
         }
     }
 
+    /// Returns what a peer has proved whose proof was checked before the keys were derived; `verified` is the result for a signature.
+    pub(super) fn proved(
+        &self,
+        cx: &mut ExchangeContext<'_>,
+        claimed: Identity,
+        verified: Option<VerifiedPeer>,
+    ) -> Proved {
+        let certificate = verified.and_then(|peer| noted(cx, peer));
+        Proved { peer: PeerIdentity::new(claimed), initial_contact: false, next_iv: self.iv, certificate }
+    }
+
     /// Refuses a peer that has the keys, under an SA that is used for nothing else.
     pub(super) fn reject(mut self, cx: &ExchangeContext<'_>, proved: Proved, reason: FailureReason) -> Transition {
         self.accept(proved.next_iv);

@@ -11,6 +11,7 @@
 //! ([`payloads`]), the state once keys exist ([`keyed`]) and the check of the peer's identity ([`expected_peer`](identity)). [`super::auth`] is about how a peer proves its identity.
 
 mod aggressive;
+mod base;
 pub(crate) mod choice;
 mod claimed_peer;
 mod context;
@@ -25,12 +26,13 @@ use std::net::SocketAddr;
 use crate::conversation::Record;
 use crate::crypto::JobResult;
 use crate::message::codec::MessageCodec;
-use crate::message::rules::{AGGRESSIVE, MAIN, MessageRules};
+use crate::message::rules::{AGGRESSIVE, BASE, MAIN, MessageRules};
 use crate::num::ExchangeType;
 use crate::reason::FailureReason;
 use crate::settings::Settings;
 use crate::wire::{Header, RawPayload};
 use aggressive::AggressiveMode;
+use base::BaseMode;
 use choice::FirstChoice;
 pub(crate) use context::ExchangeContext;
 use keyed::Keyed;
@@ -44,12 +46,14 @@ pub(crate) enum Exchange {
     Main(MainMode),
     /// Aggressive mode (RFC 2409 section 5.4).
     Aggressive(AggressiveMode),
+    /// Base mode (draft-ietf-ipsec-ike-base-mode).
+    Base(BaseMode),
 }
 
 impl Exchange {
     /// Whether there is an implementation of an exchange.
     pub(crate) fn is_supported(exchange: ExchangeType) -> bool {
-        matches!(exchange, ExchangeType::MAIN | ExchangeType::AGGRESSIVE)
+        matches!(exchange, ExchangeType::MAIN | ExchangeType::AGGRESSIVE | ExchangeType::BASE)
     }
 
     /// Whether a responder needs a job to answer the first message.
@@ -62,6 +66,7 @@ impl Exchange {
         match exchange {
             ExchangeType::MAIN => Ok(&MAIN[0]),
             ExchangeType::AGGRESSIVE => Ok(&AGGRESSIVE[0]),
+            ExchangeType::BASE => Ok(&BASE[0]),
             other => Err(unsupported(other)),
         }
     }
@@ -71,6 +76,7 @@ impl Exchange {
         match cx.exchange {
             ExchangeType::MAIN => main::Initiator::begin(cx).unwrap_or_else(Transition::Failed),
             ExchangeType::AGGRESSIVE => aggressive::Initiator::begin(cx).unwrap_or_else(Transition::Failed),
+            ExchangeType::BASE => base::Initiator::begin(cx).unwrap_or_else(Transition::Failed),
             other => Transition::Failed(unsupported(other)),
         }
     }
@@ -80,6 +86,7 @@ impl Exchange {
         match cx.exchange {
             ExchangeType::MAIN => main::Responder::begin(cx, choice).unwrap_or_else(Transition::Failed),
             ExchangeType::AGGRESSIVE => aggressive::Responder::begin(cx, choice).unwrap_or_else(Transition::Failed),
+            ExchangeType::BASE => base::Responder::begin(cx, choice).unwrap_or_else(Transition::Failed),
             other => Transition::Failed(unsupported(other)),
         }
     }
@@ -89,6 +96,7 @@ impl Exchange {
         match self {
             Self::Main(main) => main.receive(cx, header, body),
             Self::Aggressive(aggressive) => aggressive.receive(cx, header, body),
+            Self::Base(base) => base.receive(cx, header, body),
         }
     }
 
@@ -97,6 +105,7 @@ impl Exchange {
         match self {
             Self::Main(main) => main.job_done(cx, result),
             Self::Aggressive(aggressive) => aggressive.job_done(cx, result),
+            Self::Base(base) => base.job_done(cx, result),
         }
     }
 
@@ -116,6 +125,8 @@ impl Exchange {
         match self {
             Self::Main(main) => main.keys_before_last_message(),
             Self::Aggressive(aggressive) => aggressive.keys_before_last_message(),
+            // An initiator has no keys before message 4.
+            Self::Base(_) => None,
         }
     }
 
@@ -124,6 +135,7 @@ impl Exchange {
         match self {
             Self::Main(main) => main.describe_offer(settings, remote, record),
             Self::Aggressive(aggressive) => aggressive.describe_offer(settings, remote, record),
+            Self::Base(base) => base.describe_offer(settings, remote, record),
         }
     }
 
@@ -132,6 +144,7 @@ impl Exchange {
         match self {
             Self::Main(main) => main.status(),
             Self::Aggressive(aggressive) => aggressive.status(),
+            Self::Base(base) => base.status(),
         }
     }
 
@@ -140,6 +153,7 @@ impl Exchange {
         match self {
             Self::Main(main) => main.last_sent(),
             Self::Aggressive(aggressive) => aggressive.last_sent(),
+            Self::Base(base) => base.last_sent(),
         }
     }
 
@@ -148,6 +162,7 @@ impl Exchange {
         match self {
             Self::Main(main) => main.is_unanswered(),
             Self::Aggressive(aggressive) => aggressive.is_unanswered(),
+            Self::Base(base) => base.is_unanswered(),
         }
     }
 
@@ -156,6 +171,7 @@ impl Exchange {
         match self {
             Self::Main(main) => main.is_from_unproved_address(),
             Self::Aggressive(aggressive) => aggressive.is_from_unproved_address(),
+            Self::Base(base) => base.is_from_unproved_address(),
         }
     }
 
@@ -163,8 +179,8 @@ impl Exchange {
     pub(crate) fn is_encrypted(&self) -> bool {
         match self {
             Self::Main(main) => main.is_encrypted(),
-            // In aggressive mode a refusal may be unencrypted, and so may message 3.
-            Self::Aggressive(_) => false,
+            // In aggressive mode a refusal may be unencrypted, and so may message 3. In base mode nothing is encrypted.
+            Self::Aggressive(_) | Self::Base(_) => false,
         }
     }
 
@@ -174,13 +190,16 @@ impl Exchange {
     pub(crate) fn awaits_proof(&self) -> bool {
         match self {
             Self::Aggressive(aggressive) => aggressive.awaits_proof(),
-            Self::Main(_) => false,
+            Self::Main(_) | Self::Base(_) => false,
         }
     }
 
     /// Whether the peer may have the SA already. Messages that it protects with the SA are then deferred until we have it, too.
     pub(crate) fn awaits_last_message(&self) -> bool {
-        self.keys_before_last_message().is_some()
+        match self {
+            Self::Base(base) => base.awaits_last_message(),
+            Self::Main(_) | Self::Aggressive(_) => self.keys_before_last_message().is_some(),
+        }
     }
 }
 

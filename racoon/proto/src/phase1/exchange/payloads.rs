@@ -7,7 +7,7 @@ use crate::identity::Identity;
 use crate::message::rules::{self, MessageRules};
 use crate::num::{AuthMethod, CertEncoding, IdType, NotifyType, PayloadType};
 use crate::output::Level;
-use crate::phase1::auth;
+use crate::phase1::auth::{self, OwnProof};
 use crate::proposal::{Phase1Terms, ProposalRefusal, accept_phase1, answered_phase1, closest_phase1};
 use crate::reason::{BadChoice, FailureReason};
 use crate::wire::{self, CertificateRequest, Header, Notify, RawPayload, SaBody, Tail, VendorId, chain};
@@ -171,6 +171,16 @@ pub(super) fn key_message(cx: &ExchangeContext<'_>, public: &[u8], nonce: &[u8],
         (PayloadType::VENDOR_ID, own.as_slice()),
     ];
     payloads.extend(requests.iter().map(|body| (PayloadType::CERT_REQUEST, body.as_slice())));
+    wire::message(&cx.header(), &payloads)
+}
+
+/// Encodes message 3 or 4 of base mode, with a public value and the proof of our identity.
+pub(super) fn proof_message(cx: &ExchangeContext<'_>, method: AuthMethod, public: &[u8], proof: &OwnProof) -> Vec<u8> {
+    // ipsec-tools identifies itself only with a pre-shared key.
+    let own = (!method.is_signature()).then(|| VendorId::OwnIpsecTools.encode());
+    let mut payloads = vec![(PayloadType::KEY_EXCHANGE, public)];
+    payloads.extend(proof.payloads());
+    payloads.extend(own.as_deref().map(|own| (PayloadType::VENDOR_ID, own)));
     wire::message(&cx.header(), &payloads)
 }
 

@@ -147,8 +147,8 @@ impl Unanswered {
         const RETURN_PATH: &str = "our answers do not reach the peer: check the route to it and packet filters";
         let is_large = self.bytes > LARGE;
         match (self.exchange, self.role, self.message) {
-            (ExchangeType::AGGRESSIVE, Role::Initiator, 1) => {
-                "check that an IKEv1 daemon runs there that accepts aggressive mode and this host's identity, and that UDP port 500 \
+            (ExchangeType::AGGRESSIVE | ExchangeType::BASE, Role::Initiator, 1) => {
+                "check that an IKEv1 daemon runs there that accepts this exchange and this host's identity, and that UDP port 500 \
                  is open; otherwise see the peer's log"
             }
             (ExchangeType::AGGRESSIVE, Role::Responder, 2) => {
