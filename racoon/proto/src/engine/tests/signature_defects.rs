@@ -17,7 +17,7 @@ use crate::crypto::signature;
 use crate::identity::{Expected, Identity};
 use crate::num::{CertEncoding, IdType};
 
-const EXCHANGES: [ExchangeType; 1] = [ExchangeType::MAIN];
+const EXCHANGES: [ExchangeType; 3] = [ExchangeType::MAIN, ExchangeType::AGGRESSIVE, ExchangeType::BASE];
 
 const METHODS: [AuthMethod; 4] =
     [AuthMethod::RSA_SIGNATURES, AuthMethod::ECDSA_256, AuthMethod::ECDSA_384, AuthMethod::ECDSA_521];
@@ -126,6 +126,11 @@ impl Signers {
     /// Negotiates until nothing is left to do at once.
     fn negotiate(&mut self) {
         self.world.initiate();
+        self.work();
+    }
+
+    /// Performs jobs until none is left.
+    fn work(&mut self) {
         self.world.run();
         while !self.world.a.jobs.is_empty() || !self.world.b.jobs.is_empty() {
             let now = self.world.now;
@@ -141,7 +146,10 @@ impl Signers {
     /// Checks that a host has not accepted the other one, and why.
     fn assert_refused(mut self, is_initiator: bool, what: &str) {
         self.negotiate();
-        self.world.pass(seconds(300));
+        for _ in 0..200 {
+            self.world.pass(seconds(1));
+            self.work();
+        }
         let victim = if is_initiator { &self.world.a } else { &self.world.b };
         assert!(!victim.event_kinds().contains(&EventKind::Phase1Up), "{what}");
         let failure = victim.failures().into_iter().next();
