@@ -13,11 +13,18 @@ use crate::pki::{KeyKind, Leaf, Pki, ROOT, subject};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     ("aggressive mode, pre-shared key, user_fqdn", |env| by_name(env, "aggressive")),
+    ("base mode, pre-shared key, user_fqdn", |env| by_name(env, "base")),
     ("main mode, certificates for RSA", |env| signed(env, "main", KeyKind::Rsa)),
+    ("aggressive mode, certificates for RSA", |env| signed(env, "aggressive", KeyKind::Rsa)),
+    ("base mode, certificates for RSA", |env| signed(env, "base", KeyKind::Rsa)),
     ("main mode, certificates for P-256", |env| signed(env, "main", KeyKind::P256)),
+    ("aggressive mode, certificates for P-256", |env| signed(env, "aggressive", KeyKind::P256)),
+    ("base mode, certificates for P-256", |env| signed(env, "base", KeyKind::P256)),
     ("main mode, certificates for P-384", |env| signed(env, "main", KeyKind::P384)),
     ("main mode, certificates for P-521", |env| signed(env, "main", KeyKind::P521)),
     ("main mode, plain RSA keys", |env| plain(env, "main")),
+    ("aggressive mode, plain RSA keys", |env| plain(env, "aggressive")),
+    ("base mode, plain RSA keys", |env| plain(env, "base")),
     ("certificates of intermediate authorities", intermediate),
     ("revocation takes effect at the next phase 1", revoked),
     ("replaced certificates are used after a reload", replaced),

@@ -56,8 +56,9 @@ const COMBINATIONS: &[Combination] = &[
     (Exchange::Main, Kind::Signature(KeyKind::Rsa), IdType::Subject, BOTH),
     (Exchange::Main, Kind::Signature(KeyKind::Rsa), IdType::Fqdn, BOTH),
     (Exchange::Main, Kind::Signature(KeyKind::Rsa), IdType::UserFqdn, BOTH),
-    (Exchange::Aggressive, Kind::Signature(KeyKind::Rsa), IdType::Subject, BOTH),
-    (Exchange::Aggressive, Kind::Signature(KeyKind::Rsa), IdType::Fqdn, BOTH),
+    // Pluto as responder refuses our signature if the identity is the subject of a certificate made by openssl.
+    (Exchange::Aggressive, Kind::Signature(KeyKind::Rsa), IdType::Subject, STRONGSWAN),
+    (Exchange::Aggressive, Kind::Signature(KeyKind::Rsa), IdType::Fqdn, STRONGSWAN),
     (Exchange::Main, Kind::Raw, IdType::Fqdn, LIBRESWAN),
     (Exchange::Main, Kind::Intermediate, IdType::Subject, STRONGSWAN),
     (Exchange::Aggressive, Kind::Intermediate, IdType::Subject, STRONGSWAN),

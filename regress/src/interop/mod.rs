@@ -18,9 +18,11 @@
 //! | INITIAL-CONTACT from the peer | respected | respected, if sent (`initial-contact=yes`) |
 //! | SIGTERM to racoon | the peer deletes its SAs | the same |
 //! | aggressive mode, pre-shared key: address, FQDN, USER_FQDN and KEY_ID, either side begins | 8 of 8 | 8 of 8 |
+//! | aggressive mode, certificates for RSA: subject and FQDN | 4 of 4 | with subjects, it refuses our message 3, and works if it begins |
+//! | aggressive mode, certificates for P-256 | 2 of 2 | not supported in IKEv1 |
 //! | main mode, certificates for RSA: subject, FQDN and USER_FQDN, either side begins | 6 of 6 | 6 of 6 |
 //! | main mode, certificates for ECDSA with P-256, P-384 and P-521 | 6 of 6 | not supported in IKEv1 |
-//! | main mode, each side below an intermediate authority of its own | 2 of 2 | not tested |
+//! | main and aggressive mode, each side below an intermediate authority of its own | 4 of 4 | not tested |
 //! | main mode, RSA keys without certificates | not tested | 2 of 2 |
 //! | ike-scan 1.9.5 | one handshake for the configured transform, NO-PROPOSAL-CHOSEN for DES | |
 //! | psk-crack 1.9.5 | finds the key in racoon's message 2 of aggressive mode, with SHA-1 and MD5 | |
@@ -51,7 +53,7 @@ use crate::racoon::Programs;
 use crate::summary::Summary;
 use crate::{renamed, tools, tree};
 use algorithm::Peer;
-use connection::{Authentication, Exchange};
+use connection::Authentication;
 pub(crate) use credentials::make_certificates;
 use daemon::Implementation;
 pub(crate) use package::{PROGRAMS, STRONGSWAN};
@@ -163,12 +165,10 @@ fn run_credentials(peer: Peer, ours: &Implementation, theirs: &Implementation, o
     let mut rows = credentials::credential_rows(peer, &pki)?;
     let is_wanted = |name: &str| only.is_empty() || only.contains(&CREDENTIALS) || only.contains(&name);
     rows.retain(|row| is_wanted(&row.connection.name));
-    rows.retain(|row| match (ours, &row.connection.authentication) {
-        // racoon has signatures in main mode only, yet.
-        (Implementation::Racoon(_), Authentication::Certificates(_)) => row.connection.exchange == Exchange::Main,
-        (Implementation::Charon, Authentication::RawKeys) => false,
-        _ => true,
-    });
+    // charon is not configured for them.
+    if matches!(ours, Implementation::Charon) {
+        rows.retain(|row| row.connection.authentication != Authentication::RawKeys);
+    }
     runner::run_rows(ours, theirs, &rows)
 }
 
