@@ -167,16 +167,11 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
     // The state file is about this host's kernel only.
     let leftover_sas =
         recovery::recover(&mut kernel, !is_remote_kernel, &config, &options, &log).map_err(Failure::Backup)?;
-    let bypass = if is_remote_kernel { Bypass::BestEffort } else { Bypass::Required };
-    let sockets =
-        net::SocketOptions { listen: config.listen.clone(), ports: options.ports, family: options.family, bypass };
-    let sockets = Sockets::open(sockets, log.clone())?;
+    let sockets = open_sockets(&config, &options, is_remote_kernel, &log)?;
     let pid_file = create_pid_file(&config, &log);
     // 5. Worker threads last: there is no fork after them.
-    let psk_file = PskFile::of(files.clone());
-    psk_file.set_path(config.paths.pre_shared_key.as_deref().map(Into::into));
     warn_ending_certificates(&snapshot, &log);
-    let credentials = CredentialStore::new(psk_file, snapshot);
+    let credentials = CredentialStore::new(psk_file_of(&config, &files), snapshot);
     let workers = start_workers(&config, &credentials).map_err(|error| Failure::System("worker threads", error))?;
     let now = clock::now();
     let mut counters = TrafficCounters::default();
@@ -206,6 +201,26 @@ fn start(file: String, options: DaemonOptions, log: Log) -> Result<Daemon, Failu
         stopping: false,
         _pid_file: pid_file,
     })
+}
+
+/// Opens the UDP ports. A kernel of another host need not know them.
+fn open_sockets(
+    config: &Config,
+    options: &DaemonOptions,
+    is_remote_kernel: bool,
+    log: &Log,
+) -> Result<Sockets, net::Error> {
+    let bypass = if is_remote_kernel { Bypass::BestEffort } else { Bypass::Required };
+    let sockets =
+        net::SocketOptions { listen: config.listen.clone(), ports: options.ports, family: options.family, bypass };
+    Sockets::open(sockets, log.clone())
+}
+
+/// Returns the table of pre-shared keys of a configuration.
+fn psk_file_of(config: &Config, files: &Files) -> PskFile {
+    let psk_file = PskFile::of(files.clone());
+    psk_file.set_path(config.paths.pre_shared_key.as_deref().map(Into::into));
+    psk_file
 }
 
 /// Creates the pid file. If that fails, the error is logged: as in the C racoon, the daemon works without the file.
