@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     /// Pages of other packages and systems that ours may refer to.
-    const EXTERNAL: [&str; 10] = [
+    const EXTERNAL: [&str; 11] = [
         "glob 3",
         "if_ipsec 4",
         "ip-xfrm 8",
@@ -52,6 +52,7 @@ mod tests {
         "services 5",
         "syslogd 8",
         "systemd 1",
+        "systemd.exec 5",
     ];
 
     #[test]
