@@ -101,6 +101,7 @@ impl CryptoApi {
     }
 
     /// Whether a kernel means this algorithm by a name.
+    #[cfg(target_os = "linux")]
     pub(crate) fn is_named(&self, name: &[u8]) -> bool {
         self.name.as_bytes() == name || self.alias.as_bytes() == name
     }
