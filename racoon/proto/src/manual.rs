@@ -6,7 +6,7 @@
 //! ```text
 //!   handle_datagram ──┐                                     ┌──► Transmit     a datagram
 //!   handle_kernel ────┤     ┌───────────────────────────┐   ├──► Kernel       allocate, install, delete, policies
-//!   handle_crypto ────┼────►│ Engine, with Settings,    │──►├──► Job          Diffie-Hellman, key look-up
+//!   handle_crypto ────┼────►│ Engine, with Settings,    │──►├──► Job          public-key computations, key look-up
 //!   handle_control ───┤     │ Random, and its own clock │   ├──► Log, Event   a line; news for observers
 //!   handle_undelivered┤     │                           │   │
 //!   handle_timeout ───┘     └───────────────────────────┘   └──► Outcome      the result of a negotiation
@@ -19,8 +19,8 @@
 //! therefore a function of its inputs, and can be replayed.
 //!
 //! Three things happen outside, because they take long or need privileges: kernel requests
-//! ([`KernelRequest`](crate::kernel::KernelRequest)), public-key computations, and reading the file of pre-shared keys (both in
-//! a [`Job`]). Each of them is an output with a number, and its result is an input with the same number.
+//! ([`KernelRequest`](crate::kernel::KernelRequest)), public-key computations, and whatever needs the files of keys and
+//! certificates (both in a [`Job`]). Each of them is an output with a number, and its result is an input with the same number.
 //! Results arrive in any order, or never. The engine does not block: an exchange that needs a result is in a state that
 //! waits for it, with a deadline, and everything else continues.
 //!
@@ -36,7 +36,8 @@
 //! | `path` | the addresses and ports between which a peer is reached |
 //! | `phase1` | the table of phase 1s, their lifecycle, renewal and replacement; half-open limits and rate limits |
 //! | `phase1::exchange` | the exchanges that negotiate a phase 1: main, aggressive and base mode, and what all of them share |
-//! | `phase1::auth` | how a peer is authenticated: pre-shared keys |
+//! | `phase1::auth` | how a peer is authenticated: pre-shared keys, signatures |
+//! | `credentials`, `certificate` | what a job asks of the files of keys and certificates; the names in certificates, CERT payloads |
 //! | `phase2` | the table of phase 2s, quick mode of both roles, bundles, renewal, switch-over, generated policies, kernel state |
 //! | `informational` | notifies, deletes, dead peer detection |
 //! | `authorization` | which traffic a peer may have |
@@ -49,7 +50,7 @@
 //!
 //! | feature | place |
 //! |---|---|
-//! | certificates, RSA keys, hybrid authentication | variants of `phase1::auth::Authenticator`; a [`Job`] signs and verifies |
+//! | hybrid authentication | a variant of `phase1::auth::Authenticator` |
 //! | NAT traversal | `path` |
 //! | XAUTH, mode configuration | a module `transaction` with its own `Conversation`s, between the stages of `phase1::readiness` |
 //! | IKE fragments | reassembly in `engine::datagram`, before the routing |
@@ -137,8 +138,8 @@
 //! ```
 //!
 //! The peer names itself in its first message, so its key and its remote section are found by the identity (`ClaimedPeer`). An identity
-//! that no section expects is not refused at once. Another section stands in, with a random key, and message 3 fails as it does with a
-//! wrong key: the work, the answers and the notify are the same (CVE-2002-1623).
+//! that no section expects is not refused at once. The exchange continues under another section with a random key, and message 3 fails as it
+//! does with a wrong key: the work, the answers and the notify are the same (CVE-2002-1623).
 //!
 //! A responder computes message 2 before the peer has returned our cookie. Such jobs are not urgent, even in the name of a known peer, and
 //! first messages are dropped while many jobs are unfinished. Message 2 is sent again only if the peer repeats message 1, or uses the SA
@@ -159,6 +160,13 @@
 //!
 //! Both name themselves as in aggressive mode, and nothing is computed before the cookie has been returned, as in main mode. The hashes do
 //! not depend on g^xy, so each side checks the other's before it derives keys.
+//!
+//! # Signatures
+//!
+//! The diagrams show pre-shared keys, with which a proof is computed and checked at once. With signatures, SIG and perhaps CERT payloads
+//! replace each HASH, and SKEYID depends on g^xy instead of a key. Signing and verifying are jobs, for which an exchange waits in states
+//! such as `Signs` and `Verifies`. The remote section is selected by the claimed identity before the signature is verified, because the
+//! section says which authorities are trusted. Until then, nothing else in the claim is believed.
 //!
 //! # From phase 1 to quick mode
 //!
@@ -251,7 +259,7 @@
 //! * **Early.** While a job runs, other packets are dropped, because the peer retransmits them. One exception: a single packet
 //!   that is protected by an ISAKMP SA and arrives before the last message of phase 1 is held. It is the peer's first quick mode or its
 //!   INITIAL-CONTACT, which has overtaken that message.
-//! * **Forged.** In phase 1 nothing is authenticated before HASH_I and HASH_R; in quick mode everything is. A message that cannot
+//! * **Forged.** In phase 1 nothing is authenticated before the peer's HASH or SIG; in quick mode everything is. A message that cannot
 //!   be authenticated is `Ignored` or `Rejection::Unproved`, and changes no state. It is recorded as the *fault* of the
 //!   exchange, which becomes the reason if the exchange times out, because a wrong pre-shared key looks just like a forgery.
 //!
@@ -409,7 +417,7 @@
 //! * Everything that is not established has a timer. Without peers and timers, the engine is in its initial state, except that
 //!   it knows to whom it has sent INITIAL-CONTACT.
 //! * An unauthenticated message ends or changes nothing. As long as an address may be forged, no answer to it is larger than
-//!   the message, except message 2 of aggressive mode, which has a HASH in addition.
+//!   the message, except message 2 of aggressive mode, which has a HASH or a SIG and certificates in addition.
 //! * What the kernel is asked to install is in `kernel_sas` first, and is removed by whatever ends the phase 2.
 //! * Nothing is sent that makes the peer use an SA that is not installed here.
 //! * A secret exists only in the states that need it, is wiped with them, and is in no log, error, event or `Debug` output.

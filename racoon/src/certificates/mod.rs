@@ -34,7 +34,7 @@ pub fn no_report() -> Report {
     Arc::new(drop)
 }
 
-/// The daemon's keeper of keys and certificates. Clones share its contents.
+/// The daemon's store of keys and certificates. Clones share its contents.
 #[derive(Clone)]
 pub struct CredentialStore {
     psk: PskFile,
@@ -42,7 +42,7 @@ pub struct CredentialStore {
 }
 
 impl CredentialStore {
-    /// A keeper of a file of pre-shared keys and a snapshot of the other files.
+    /// Makes a store of a file of pre-shared keys and a snapshot of the other files.
     pub fn new(psk: PskFile, snapshot: Snapshot) -> Self {
         Self { psk, snapshot: Arc::new(RwLock::new(Arc::new(snapshot))) }
     }

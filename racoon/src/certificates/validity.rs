@@ -15,7 +15,7 @@ use super::times;
 /// Days before its end from which a certificate is reported.
 const SOON: u32 = 30;
 
-/// The shortest accepted RSA key in bits; peers of old may have no longer one.
+/// The shortest accepted RSA key in bits, for old peers that have none longer.
 const RSA_MIN: u32 = 1024;
 
 /// The shortest RSA key in bits that is not reported.

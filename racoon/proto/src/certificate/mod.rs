@@ -1,7 +1,6 @@
 //! Certificates (RFC 5280, RFC 4945): which names they contain, and how they arrive in CERT payloads.
 //!
-//! Parsing is OpenSSL's. Whether a certificate can be trusted is decided by whoever has the files of the trusted authorities, see
-//! [`crate::credentials`].
+//! OpenSSL parses them. Whether a certificate can be trusted is decided outside of the engine, see [`crate::credentials`].
 
 #[cfg(test)]
 pub(crate) mod fixture;

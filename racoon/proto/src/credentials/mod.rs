@@ -1,4 +1,4 @@
-//! Private keys and certificates: what jobs ask of their keeper.
+//! Private keys and certificates: the interface through which jobs use them.
 //!
 //! The engine names a key or the trusted authorities by the files of racoon.conf(5) and never sees their contents. The shell has
 //! loaded the files and answers as [`Credentials`], on the thread that performs the job.
@@ -22,7 +22,7 @@ pub const CERTIFICATES_MAX: usize = 10;
 /// Total length in bytes of the CERT payloads of a message; more are refused.
 pub const CERTIFICATES_LEN_MAX: usize = 1 << 16;
 
-/// A keeper of private keys, certificates and pre-shared keys. By default it has pre-shared keys only.
+/// A store of private keys, certificates and pre-shared keys. The default methods are those of a store with pre-shared keys only.
 pub trait Credentials: KeyTable {
     /// Signs a hash, and returns what the peer may need to verify the signature.
     ///
@@ -35,7 +35,7 @@ pub trait Credentials: KeyTable {
     /// Checks that a peer has signed a hash with a key that belongs to the identity that it claims.
     ///
     /// # Errors
-    /// If it has not, or nobody whom we trust says so.
+    /// If it has not, or if the key cannot be traced to anything that the request trusts.
     fn verify(&self, _request: &VerifyRequest) -> Result<VerifiedPeer, PeerProblem> {
         Err(PeerProblem::NoCertificate)
     }
@@ -55,7 +55,7 @@ pub enum OwnKey {
     PlainRsa(PathBuf),
 }
 
-/// Whose word is taken for a peer's public key.
+/// What proves that a public key is the peer's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Trust {
     /// The file with the peer's certificate or public keys, which replaces what the peer sends (`peers_certfile`).
@@ -104,7 +104,7 @@ pub struct Signed {
 /// A request to check a signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyRequest {
-    /// Whose word is taken for the peer's key.
+    /// What proves that a public key is the peer's.
     pub trust: Arc<Trust>,
     /// Our address and the peer's, by which plain RSA keys are selected.
     pub addresses: (IpAddr, IpAddr),

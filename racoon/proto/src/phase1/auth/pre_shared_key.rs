@@ -1,8 +1,8 @@
 //! Authentication with a pre-shared key (RFC 2409 section 5.4).
 //!
 //! A responder that has no key for the peer goes on with a random one. If it ended the exchange instead, anybody could find
-//! out which addresses have a key (CVE-2002-1623). No peer can prove knowledge of a random key, so message 5 fails as it does
-//! with a wrong one, and the record tells the operator the true reason.
+//! out which addresses have a key (CVE-2002-1623). No peer can prove knowledge of a random key, so its proof fails as it does
+//! with a wrong one, and the log names the real reason.
 
 use zeroize::Zeroizing;
 

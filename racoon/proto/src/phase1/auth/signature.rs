@@ -1,7 +1,6 @@
 //! Authentication with signatures (RFC 2409 section 5.1; ECDSA: RFC 4754).
 //!
-//! Signing and verifying are jobs. The keys and certificates themselves are the business of
-//! [`Credentials`](crate::credentials::Credentials).
+//! Signing and verifying are jobs, which use the keys and certificates of [`Credentials`](crate::credentials::Credentials).
 
 use crate::config::Remote;
 use crate::credentials::{OwnProblem, PeerProblem, SignRequest, VerifiedPeer, VerifyRequest};
@@ -141,8 +140,8 @@ impl SignedClaim {
     }
 }
 
-/// Returns the reason for a message that cannot be decrypted. The keys do not depend on those of the peers, so it was changed on
-/// its way.
+/// Returns the reason for a message that cannot be decrypted. The keys do not depend on those of the peers, so it was changed in
+/// transit.
 pub(super) fn unreadable(error: Unreadable) -> FailureReason {
     FailureReason::Malformed(error.into())
 }
