@@ -110,7 +110,7 @@ pub(super) const FAILURES: &[Failure] = &[
             );
         },
         Line(AT_ONCE, &["the peer says INVALID-SIGNATURE"]),
-        Line(AT_ONCE, &["its signature is not one of the key in its certificate"]),
+        Line(AT_ONCE, &["its signature was not made with its key"]),
     ),
     Failure::new(
         "certificate: the responder expects another subject",
