@@ -8,6 +8,7 @@
 mod causes;
 mod certificates;
 mod failure;
+mod modes;
 mod negotiation;
 mod network;
 mod phase1;
@@ -32,7 +33,7 @@ use verdict::Verdict;
 
 /// All failures, by location of the fault.
 const ALL: &[&[Failure]] =
-    &[phase1::FAILURES, certificates::FAILURES, phase2::FAILURES, network::FAILURES, start::FAILURES];
+    &[phase1::FAILURES, modes::FAILURES, certificates::FAILURES, phase2::FAILURES, network::FAILURES, start::FAILURES];
 
 /// Number of failures provoked at a time. They mostly wait, and each has hosts and a link of its own.
 const CONCURRENT: usize = 8;
