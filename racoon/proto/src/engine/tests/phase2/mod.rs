@@ -6,6 +6,7 @@ mod crafted;
 mod exchange;
 mod explained;
 mod generate_policy;
+mod initial_contact;
 mod leftover;
 mod levels;
 
