@@ -193,8 +193,10 @@ impl fmt::Display for CryptoFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Library(error) => error.fmt(f),
-            Self::NotComputed => f.write_str("the key exchange could not be computed: too much is waiting"),
-            Self::Late => f.write_str("the key exchange was not computed in time"),
+            Self::NotComputed => {
+                f.write_str("the key exchange or signature could not be computed: too much is waiting")
+            }
+            Self::Late => f.write_str("the key exchange or signature was not computed in time"),
             Self::Incomplete => f.write_str("the result of a job is incomplete"),
             Self::Unexpected => f.write_str("the result of a job that was not ordered"),
         }

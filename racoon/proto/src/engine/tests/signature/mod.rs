@@ -178,6 +178,8 @@ fn a_job_that_was_dropped_is_repeated_with_its_message() {
         let host = if of_initiator { &mut world.a } else { &mut world.b };
         assert_eq!(host.jobs.len(), 1, "{:?}", host.log);
         host.cannot_work(now);
+        let line = "the key exchange or signature could not be computed: too much is waiting";
+        assert!(host.has_logged(Level::Warning, line), "{:?}", host.log);
         host.slow = false;
         world.pass(seconds(21));
         world.assert_up();
