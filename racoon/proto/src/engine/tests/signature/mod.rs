@@ -3,6 +3,7 @@
 mod attacks;
 pub(super) mod keys;
 mod sections;
+mod substitutes;
 
 use openssl::nid::Nid;
 
