@@ -417,7 +417,9 @@
 //! * Everything that is not established has a timer. Without peers and timers, the engine is in its initial state, except that
 //!   it knows to whom it has sent INITIAL-CONTACT.
 //! * An unauthenticated message ends or changes nothing. As long as an address may be forged, no answer to it is larger than
-//!   the message, except message 2 of aggressive mode, which has a HASH or a SIG and certificates in addition.
+//!   the message, except message 2 of aggressive mode, which has a HASH in addition, or our CERT payloads and a SIG. It is sent
+//!   once for each copy of message 1, up to six times, and the limits on jobs and on half-open negotiations bound how many such
+//!   answers there are.
 //! * What the kernel is asked to install is in `kernel_sas` first, and is removed by whatever ends the phase 2.
 //! * Nothing is sent that makes the peer use an SA that is not installed here.
 //! * A secret exists only in the states that need it, is wiped with them, and is in no log, error, event or `Debug` output.
