@@ -3,7 +3,7 @@
 //! Signing and verifying are jobs, which use the keys and certificates of [`Credentials`](crate::credentials::Credentials).
 
 use crate::config::Remote;
-use crate::credentials::{OwnProblem, PeerProblem, SignRequest, VerifiedPeer, VerifyRequest};
+use crate::credentials::{OwnProblem, PeerProblem, PinnedKey, SignRequest, VerifiedPeer, VerifyRequest};
 use crate::crypto::{Job, JobResult, Prf, Secret, Task, digest, skeyid_signature};
 use crate::identity::Identity;
 use crate::message::protection::Unreadable;
@@ -114,7 +114,9 @@ impl Signature {
 
     /// Returns the owner of a key that was verified with the trust of this section.
     pub(super) fn key_owner(section: &Remote) -> KeyOwner {
-        if section.trust.verify_cert {
+        // A key without a certificate names nobody: its owner may claim any identity, whatever `verify_cert` says.
+        let has_certificate = !matches!(section.trust.pinned, Some(PinnedKey::PlainRsa(_)));
+        if section.trust.verify_cert && has_certificate {
             KeyOwner::Identity
         } else if section.trust.pinned.is_some() && section.address.is_some() {
             KeyOwner::Peer
@@ -144,4 +146,38 @@ impl SignedClaim {
 /// transit.
 pub(super) fn unreadable(error: Unreadable) -> FailureReason {
     FailureReason::Malformed(error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::RemoteAddress;
+    use crate::credentials::Trust;
+
+    #[test]
+    fn owners_of_keys() {
+        let owner = |verify_cert, pinned: &Option<PinnedKey>, address: Option<&str>| {
+            let address = address.map(|text| RemoteAddress::At(text.parse::<IpAddr>().unwrap().into()));
+            let trust = Arc::new(Trust { verify_cert, pinned: pinned.clone(), ..Trust::default() });
+            Signature::key_owner(&Remote { trust, ..Remote::new("peer", address) })
+        };
+        let host = Some("192.0.2.2");
+        let certificate = Some(PinnedKey::X509(PathBuf::from("peer.crt")));
+        let plain = Some(PinnedKey::PlainRsa(PathBuf::from("peer.pub")));
+        for pinned in [&None, &certificate] {
+            assert_eq!(owner(true, pinned, None), KeyOwner::Identity, "{pinned:?}");
+        }
+        assert_eq!(owner(false, &None, host), KeyOwner::Group);
+        assert_eq!(owner(false, &certificate, host), KeyOwner::Peer);
+        assert_eq!(owner(false, &certificate, None), KeyOwner::Group);
+        // `verify_cert` is on by default, and does not apply to keys without certificates.
+        for verify_cert in [true, false] {
+            assert_eq!(owner(verify_cert, &plain, host), KeyOwner::Peer, "{verify_cert}");
+            assert_eq!(owner(verify_cert, &plain, None), KeyOwner::Group, "{verify_cert}");
+        }
+    }
 }
